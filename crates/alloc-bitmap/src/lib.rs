@@ -1,0 +1,1 @@
+//! Bitmap free-space index with summary levels, and its activemap-style bitmap pages.

@@ -1,0 +1,1 @@
+//! Twin ordered maps with best fit, and their tree form.

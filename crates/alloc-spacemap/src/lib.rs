@@ -1,0 +1,1 @@
+//! Space maps: extents by address and by size with dynamic fit, and an append-only condensed log.

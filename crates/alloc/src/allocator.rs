@@ -1,0 +1,81 @@
+//! All that a volume sees of free space.
+//!
+//! Invariant: nothing released is issued before its epoch is durable; a refused `reserve` changes nothing; inside a
+//! grant `allocate` cannot fail for lack of space.
+
+use crate::Want;
+use spinney_core::{Effort, Epoch, Extent, Finding, Flow, PageNo, PageRead, PageTxn, Result, Root};
+
+/// Blocks set aside for one operation. Hand it back with `settle`; a dropped grant keeps its blocks reserved.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "settle the grant, or its blocks stay reserved"]
+pub struct Grant {
+    pub(crate) blocks: u64,
+}
+
+impl Grant {
+    /// A grant of `blocks`. For those who implement [`Allocator`] whole.
+    pub fn new(blocks: u64) -> Grant {
+        Grant { blocks }
+    }
+    /// What is left of it.
+    #[must_use]
+    pub fn blocks(&self) -> u64 {
+        self.blocks
+    }
+    /// Use up some of it; more than is left is a programmer error.
+    pub fn spend(&mut self, blocks: u64) {
+        self.blocks = self.blocks.checked_sub(blocks).expect("spent more than was granted");
+    }
+}
+
+/// Where the blocks of the universe are, and what it cost.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct SpaceStats {
+    /// Blocks of the universe.
+    pub total_blocks: u64,
+    /// Allocatable now (reservations included).
+    pub free_blocks: u64,
+    /// Set aside by grants.
+    pub reserved_blocks: u64,
+    /// Released, not yet allocatable.
+    pub deferred_blocks: u64,
+    /// The index's work.
+    pub effort: Effort,
+    /// The index's memory.
+    pub memory_bytes: u64,
+}
+
+/// A free-space allocator over one universe of blocks.
+pub trait Allocator: Send {
+    /// Begin anew with all of `universe` free.
+    fn format(&mut self, universe: Extent, pages: &mut dyn PageTxn) -> Result<()>;
+    /// Load what was committed under `root`. Everything read is untrusted.
+    fn open(&mut self, universe: Extent, root: &Root, pages: &dyn PageRead) -> Result<()>;
+    /// Set blocks aside. Errors: `NoSpace`, and then nothing changed.
+    fn reserve(&mut self, blocks: u64) -> Result<Grant>;
+    /// Take a run of `blocks_min..=min(blocks_max, grant)` blocks. Errors: `NoSpace` only if no run satisfies `blocks_min` and `align`.
+    fn allocate(&mut self, want: &Want, grant: &mut Grant) -> Result<Extent>;
+    /// Take this very place (import, repair). Errors: `NoSpace` if any of it is not free.
+    fn claim(&mut self, run: Extent) -> Result<()>;
+    /// The last owner let go: allocatable once this epoch is durable, or later as the policy has it.
+    fn release(&mut self, run: Extent);
+    /// Hand back what was not spent.
+    fn settle(&mut self, grant: Grant);
+    /// At most how many pages `commit` would allocate or change now.
+    fn pages_bound(&self) -> u64;
+    /// Close the epoch: due frees enter the index, the form encodes. No `allocate` until `committed`.
+    fn commit(&mut self, epoch: Epoch, pages: &mut dyn PageTxn) -> Result<Root>;
+    /// The epoch is durable.
+    fn committed(&mut self, epoch: Epoch);
+    /// Maximal allocatable runs in address order.
+    fn visit_free(&self, each: &mut dyn FnMut(Extent) -> Flow);
+    /// Released runs that are not allocatable yet, each block once, in any order.
+    fn visit_deferred(&self, each: &mut dyn FnMut(Extent));
+    /// Every page of the persistent structure, once.
+    fn visit_pages(&self, pages: &dyn PageRead, each: &mut dyn FnMut(PageNo)) -> Result<()>;
+    /// Rules of the structure that do not hold; also compares what is in memory with what the last commit stored.
+    fn check(&self, pages: &dyn PageRead, found: &mut dyn FnMut(Finding)) -> Result<()>;
+    /// Counts.
+    fn stats(&self) -> SpaceStats;
+}

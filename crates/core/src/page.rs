@@ -1,0 +1,125 @@
+//! Metadata pages: their shape in memory and the seams through which plug-ins read and change them.
+//!
+//! Invariant: a page keeps its number for life; a reader sees whole pages of one epoch. Plug-ins see payloads only: the
+//! header (kind, number, epoch) belongs to the store, and nobody above it knows where a page lives.
+
+use crate::{BLOCK_BYTES, PageNo, Result};
+use alloc::{boxed::Box, sync::Arc};
+use core::{fmt, ops::Deref};
+
+/// Bytes of a page that the store keeps for itself.
+pub const PAGE_HEADER_BYTES: usize = 32;
+/// Bytes of a page that its owner may use.
+pub const PAYLOAD_BYTES: usize = BLOCK_BYTES - PAGE_HEADER_BYTES;
+/// A page's usable bytes.
+pub type Payload = [u8; PAYLOAD_BYTES];
+
+/// A whole page in memory: header, then payload.
+#[derive(Clone)]
+pub struct PageBuf(Box<[u8; BLOCK_BYTES]>);
+
+impl PageBuf {
+    /// A page of zeros.
+    #[must_use]
+    pub fn zeroed() -> PageBuf {
+        PageBuf(Box::new([0; BLOCK_BYTES]))
+    }
+    /// All bytes.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8; BLOCK_BYTES] {
+        &self.0
+    }
+    /// All bytes, to change.
+    pub fn bytes_mut(&mut self) -> &mut [u8; BLOCK_BYTES] {
+        &mut self.0
+    }
+    /// The owner's bytes.
+    #[must_use]
+    pub fn payload(&self) -> &Payload {
+        self.0[PAGE_HEADER_BYTES..].first_chunk().expect("a block is a header and a payload")
+    }
+    /// The owner's bytes, to change.
+    pub fn payload_mut(&mut self) -> &mut Payload {
+        self.0[PAGE_HEADER_BYTES..].first_chunk_mut().expect("a block is a header and a payload")
+    }
+}
+
+/// A page as of some moment; cheap to clone, and unchanged by later writes.
+#[derive(Clone)]
+pub struct PageRef(Arc<PageBuf>);
+
+impl PageRef {
+    /// Wrap a shared page.
+    #[must_use]
+    pub fn new(page: Arc<PageBuf>) -> PageRef {
+        PageRef(page)
+    }
+}
+
+impl Deref for PageRef {
+    type Target = Payload;
+    fn deref(&self) -> &Payload {
+        self.0.payload()
+    }
+}
+
+/// What a page holds and so who pays for it: costs are reported by kind. Stored as one byte in the page header.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PageKind(pub u8);
+
+impl PageKind {
+    /// The page store's own map.
+    pub const MAP: PageKind = PageKind(1);
+    /// A free-space form.
+    pub const SPACE: PageKind = PageKind(2);
+    /// Index nodes that map logical to physical blocks.
+    pub const TREE: PageKind = PageKind(3);
+    /// Sharing information: reference counts, borrowed bits, dead lists.
+    pub const SHARE: PageKind = PageKind(4);
+    /// The list of versions.
+    pub const CATALOGUE: PageKind = PageKind(5);
+    /// Data checksums.
+    pub const CHECKSUM: PageKind = PageKind(6);
+    /// Anything of a user's own (examples, tests).
+    pub const OTHER: PageKind = PageKind(7);
+    /// Every kind, in order.
+    pub const ALL: [PageKind; 7] =
+        [Self::MAP, Self::SPACE, Self::TREE, Self::SHARE, Self::CATALOGUE, Self::CHECKSUM, Self::OTHER];
+    /// Its name in metrics.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self.0 {
+            1 => "map",
+            2 => "space",
+            3 => "tree",
+            4 => "share",
+            5 => "catalogue",
+            6 => "checksum",
+            _ => "other",
+        }
+    }
+}
+
+impl fmt::Debug for PageKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Read pages as of one moment.
+pub trait PageRead {
+    /// The page's payload. Errors: `Corrupt` if it is not there, damaged, or of another kind.
+    fn read(&self, page: PageNo, kind: PageKind) -> Result<PageRef>;
+}
+
+/// Change pages inside the open epoch; a later read through the same object sees the change.
+///
+/// The store makes an epoch's changes atomic, so any page may be rewritten at any time. Coerces to `&dyn PageRead`.
+pub trait PageTxn: PageRead {
+    /// A new page of zeros. Errors: `NoPages` (cannot happen inside what was reserved).
+    fn alloc(&mut self, kind: PageKind) -> Result<PageNo>;
+    /// The page's bytes to change in place; the page is dirty from now on.
+    fn edit(&mut self, page: PageNo, kind: PageKind) -> Result<&mut Payload>;
+    /// Give the page back. Its number may be issued again in the same epoch.
+    fn free(&mut self, page: PageNo, kind: PageKind) -> Result<()>;
+}

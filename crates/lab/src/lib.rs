@@ -1,0 +1,1 @@
+//! The experiment model: configs, sweeps, rows, statistics, claims, figures, report.

@@ -1,0 +1,1 @@
+//! Names to constructors: the one table of every allocator, scheme and device model.

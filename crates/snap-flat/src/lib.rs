@@ -1,0 +1,1 @@
+//! Flat reference counts: a whole map a version; slow, obviously right.

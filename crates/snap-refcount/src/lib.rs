@@ -1,0 +1,1 @@
+//! Hierarchical lazy reference counts (Rodeh 2006).

@@ -1,0 +1,185 @@
+//! The scheme seam, and the words it speaks in.
+//!
+//! Invariant: a snapshot's content never changes; a block is pushed to `Freed` exactly when its last owner lets go.
+
+use crate::{Freed, WritePlan};
+use spinney_core::{
+    DevId, Epoch, Extent, Finding, Lba, LbaRange, PageNo, PageRead, PageTxn, Pba, Result, Root,
+};
+
+/// Whether a version may be written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Access {
+    /// A snapshot.
+    ReadOnly,
+    /// A volume or a clone.
+    Writable,
+}
+
+/// What a scheme offers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// Whether writable clones can be made.
+    pub clones: bool,
+    /// Whether a clone (or its snapshot) can be cloned again.
+    pub clones_of_clones: bool,
+    /// Whether a version that others were taken from can be deleted.
+    pub delete_any_order: bool,
+    /// Whether nothing is held beyond what live versions own, at every moment.
+    pub exact: bool,
+    /// The most versions, if there is a limit.
+    pub versions_max: Option<u64>,
+}
+
+/// A stretch of a version's map: `blocks` logical blocks from `at`, on consecutive physical blocks from `on`, or a hole.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Run {
+    /// Logical start.
+    pub at: Lba,
+    /// How many.
+    pub blocks: u64,
+    /// Physical start; `None` is a hole, which reads as zeros.
+    pub on: Option<Pba>,
+}
+
+/// A difference of two versions: `blocks` logical blocks from `at` that lie elsewhere, appeared or went.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Delta {
+    /// Logical start.
+    pub at: Lba,
+    /// How many.
+    pub blocks: u64,
+    /// Where they are in the old version.
+    pub old: Option<Pba>,
+    /// Where they are in the new one.
+    pub new: Option<Pba>,
+}
+
+/// Blocks of a version; `referenced = exclusive + shared`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Usage {
+    /// Data blocks that the version maps.
+    pub referenced_blocks: u64,
+    /// Of these, those that deleting it alone would free.
+    pub exclusive_blocks: u64,
+    /// The others.
+    pub shared_blocks: u64,
+}
+
+/// A live version.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Version {
+    /// Its id.
+    pub dev: DevId,
+    /// The version that it was taken from, if that is still alive or known.
+    pub parent: Option<DevId>,
+    /// Whether it may be written.
+    pub access: Access,
+    /// Its size.
+    pub blocks: u64,
+}
+
+/// How background work stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Progress {
+    /// Units of work (slots visited) done in this call.
+    pub done: u64,
+    /// Units left, as far as is known; 0 is idle.
+    pub left: u64,
+}
+
+/// Work that is about to be done, to ask for its page bound.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Work {
+    /// `create` of a volume of so many blocks.
+    Create(u64),
+    /// `snapshot` of a version.
+    Snapshot(DevId),
+    /// `delete` of a version.
+    Delete(DevId),
+    /// `map` of this range, in at most as many pieces as it has blocks.
+    Map(DevId, LbaRange),
+    /// `unmap` of this range.
+    Unmap(DevId, LbaRange),
+    /// `tend` with a budget.
+    Tend(u64),
+    /// `commit`.
+    Commit,
+}
+
+/// A snapshot scheme. State lives on pages: what a scheme keeps in memory is constant after `format` or `open`, or a
+/// cache that is right for any view of the pages, so that readers with an older view are served by the same object.
+pub trait SnapshotScheme: Send + Sync {
+    /// What it offers.
+    fn limits(&self) -> Limits;
+    /// Begin anew: no versions.
+    fn format(&mut self, pages: &mut dyn PageTxn) -> Result<()>;
+    /// Find everything again. What is read is untrusted.
+    fn open(&mut self, root: &Root, pages: &dyn PageRead) -> Result<()>;
+    /// A new, empty volume (all holes).
+    fn create(&mut self, blocks: u64, pages: &mut dyn PageTxn) -> Result<DevId>;
+    /// A new version with the content of `of`. Errors: `NotFound`, `Unsupported` beyond [`Limits`].
+    fn snapshot(&mut self, of: DevId, access: Access, pages: &mut dyn PageTxn) -> Result<DevId>;
+    /// Detach the version; it is gone for every later call. Blocks may follow in `tend`. Errors: `NotFound`, `Unsupported`.
+    fn delete(&mut self, dev: DevId, pages: &mut dyn PageTxn, freed: &mut Freed) -> Result<()>;
+    /// Decide how `range` is to be written. Changes nothing. Errors: `NotFound`, `ReadOnly`, `OutOfRange`.
+    fn plan_write(
+        &self,
+        dev: DevId,
+        range: LbaRange,
+        pages: &dyn PageRead,
+        plan: &mut WritePlan,
+    ) -> Result<()>;
+    /// Logical blocks from `at` now lie on `on` (freshly allocated, owned by nobody else). What lay there before is let go.
+    fn map(
+        &mut self,
+        dev: DevId,
+        at: Lba,
+        on: Extent,
+        pages: &mut dyn PageTxn,
+        freed: &mut Freed,
+    ) -> Result<()>;
+    /// The range becomes a hole.
+    fn unmap(
+        &mut self,
+        dev: DevId,
+        range: LbaRange,
+        pages: &mut dyn PageTxn,
+        freed: &mut Freed,
+    ) -> Result<()>;
+    /// The range's runs in order, holes included, maximal except where that would cost a search.
+    fn lookup(
+        &self,
+        dev: DevId,
+        range: LbaRange,
+        pages: &dyn PageRead,
+        each: &mut dyn FnMut(Run),
+    ) -> Result<()>;
+    /// Where the two versions differ within the range, in order. Every block whose content differs is covered.
+    fn diff(
+        &self,
+        old: DevId,
+        new: DevId,
+        range: LbaRange,
+        pages: &dyn PageRead,
+        each: &mut dyn FnMut(Delta),
+    ) -> Result<()>;
+    /// Exact space of one version.
+    fn usage(&self, dev: DevId, pages: &dyn PageRead) -> Result<Usage>;
+    /// One live version. Errors: `NotFound`.
+    fn version(&self, dev: DevId, pages: &dyn PageRead) -> Result<Version>;
+    /// Every live version, by rising id.
+    fn versions(&self, pages: &dyn PageRead, each: &mut dyn FnMut(Version)) -> Result<()>;
+    /// Background work: at most about `budget` slots.
+    fn tend(&mut self, budget: u64, pages: &mut dyn PageTxn, freed: &mut Freed) -> Result<Progress>;
+    /// At most how many pages the work would allocate or change.
+    fn pages_bound(&self, work: Work, pages: &dyn PageRead) -> Result<u64>;
+    /// Close the epoch.
+    fn commit(&mut self, epoch: Epoch, pages: &mut dyn PageTxn) -> Result<Root>;
+    /// Every data block that is owned (by a live version, or by what `tend` has still to delete), exactly once.
+    fn visit_blocks(&self, pages: &dyn PageRead, each: &mut dyn FnMut(Extent)) -> Result<()>;
+    /// Every page of the scheme, exactly once.
+    fn visit_pages(&self, pages: &dyn PageRead, each: &mut dyn FnMut(PageNo)) -> Result<()>;
+    /// Rules of its own that do not hold: counts recomputed from the roots, and so on.
+    fn check(&self, pages: &dyn PageRead, found: &mut dyn FnMut(Finding)) -> Result<()>;
+}

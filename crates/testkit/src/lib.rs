@@ -1,0 +1,8 @@
+//! Models and law suites for everything below the volume, and a page store in memory.
+//!
+//! Invariant: nothing here is used by shipped code; a model is the slowest thing that is obviously right. Knows no
+//! registry and no volume (whole-volume lives are in `spinney-sim`).
+
+pub mod memory_pages;
+
+pub use memory_pages::MemoryPages;

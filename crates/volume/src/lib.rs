@@ -1,0 +1,1 @@
+//! The pool: superblock, epochs, reads and writes, data checksums, checker.

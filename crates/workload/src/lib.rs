@@ -1,0 +1,1 @@
+//! Streams of operations: generators, traces and snapshot events.
