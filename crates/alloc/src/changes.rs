@@ -63,6 +63,12 @@ impl Changes {
     /// Start a new epoch.
     pub fn clear(&mut self) {
         self.list.clear();
+        self.blocks = 0;
+    }
+    /// Blocks changed, counted once for each change.
+    #[must_use]
+    pub fn blocks(&self) -> u64 {
+        self.blocks
     }
     /// Disjoint runs in address order, opposite changes of a block cancelled (a block changes state at most once net,
     /// because takes and frees of one block alternate).

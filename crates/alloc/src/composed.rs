@@ -121,7 +121,10 @@ impl Allocator for Composed {
     }
 
     fn pages_bound(&self) -> u64 {
-        self.form.pages_bound(&self.changes_bound(), self.runs_bound())
+        let changes = self.changes.len() as u64 + self.reclaim.queued_runs();
+        let blocks = self.changes.blocks() + self.reclaim.queued_blocks();
+        // A change makes at most one more free run.
+        self.form.pages_bound(changes, blocks, self.index.free_runs() + changes)
     }
 
     fn commit(&mut self, epoch: Epoch, pages: &mut dyn PageTxn) -> Result<Root> {

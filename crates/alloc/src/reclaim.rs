@@ -39,6 +39,9 @@ impl Reclaim for AtCommit {
     fn queued_blocks(&self) -> u64 {
         self.blocks
     }
+    fn queued_runs(&self) -> u64 {
+        self.queue.len() as u64
+    }
     fn visit(&self, each: &mut dyn FnMut(Epoch, Extent)) {
         self.queue.iter().for_each(|(epoch, run)| each(*epoch, *run));
     }
