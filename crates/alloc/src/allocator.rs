@@ -62,8 +62,9 @@ pub trait Allocator: Send {
     fn release(&mut self, run: Extent);
     /// Hand back what was not spent.
     fn settle(&mut self, grant: Grant);
-    /// At most how many pages `commit` would allocate or change now.
-    fn pages_bound(&self) -> u64;
+    /// At most how many pages `commit` would allocate or change if `more` further blocks were taken or released before
+    /// it, each perhaps a run of its own. Asked before every write.
+    fn pages_bound(&self, more: u64) -> u64;
     /// Close the epoch: due frees enter the index, the form encodes. No `allocate` until `committed`.
     fn commit(&mut self, epoch: Epoch, pages: &mut dyn PageTxn) -> Result<Root>;
     /// The epoch is durable.

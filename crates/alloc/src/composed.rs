@@ -120,9 +120,9 @@ impl Allocator for Composed {
         self.reserved_blocks -= grant.blocks();
     }
 
-    fn pages_bound(&self) -> u64 {
-        let changes = self.changes.len() as u64 + self.reclaim.queued_runs();
-        let blocks = self.changes.blocks() + self.reclaim.queued_blocks();
+    fn pages_bound(&self, more: u64) -> u64 {
+        let changes = self.changes.len() as u64 + self.reclaim.queued_runs() + more;
+        let blocks = self.changes.blocks() + self.reclaim.queued_blocks() + more;
         // A change makes at most one more free run.
         self.form.pages_bound(changes, blocks, self.index.free_runs() + changes)
     }
