@@ -174,6 +174,16 @@ pub trait SnapshotScheme: Send + Sync {
     fn tend(&mut self, budget: u64, pages: &mut dyn PageTxn, freed: &mut Freed) -> Result<Progress>;
     /// At most how many pages the work would allocate or change.
     fn pages_bound(&self, work: Work, pages: &dyn PageRead) -> Result<u64>;
+    /// At most how many data blocks the work would push to `Freed`. The default is right for schemes whose deletes do
+    /// all at once; those that leave it to `tend` say less.
+    fn frees_bound(&self, work: Work, pages: &dyn PageRead) -> Result<u64> {
+        Ok(match work {
+            Work::Create(_) | Work::Snapshot(_) | Work::Commit => 0,
+            Work::Delete(dev) => self.version(dev, pages)?.blocks,
+            Work::Map(_, range) | Work::Unmap(_, range) => range.blocks,
+            Work::Tend(budget) => budget,
+        })
+    }
     /// Close the epoch.
     fn commit(&mut self, epoch: Epoch, pages: &mut dyn PageTxn) -> Result<Root>;
     /// Every data block that is owned (by a live version, or by what `tend` has still to delete), exactly once.

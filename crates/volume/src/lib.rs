@@ -1,1 +1,32 @@
-//! The pool: superblock, epochs, reads and writes, data checksums, checker.
+//! The pool: volumes, snapshots and clones on one device, kept by any allocator and any snapshot scheme.
+//!
+//! Invariant: what the superblock reaches is never overwritten, so a power cut at any moment leaves the last durable
+//! epoch whole. The order of a commit stands in `commit.rs` and nowhere else. Depends on the contracts of allocators
+//! and schemes only; it names none of them, and knows no workload, no export and no clock.
+#![doc = include_str!("../README.md")]
+
+mod check;
+mod checksum;
+mod commit;
+mod discard;
+mod layout;
+mod open;
+mod options;
+mod pool;
+mod read;
+mod room;
+mod stats;
+mod superblock;
+mod versions;
+mod write;
+
+pub use check::Report;
+pub use layout::Layout;
+pub use options::{ChecksumKind, PoolOptions};
+pub use pool::{Parts, Pool};
+pub use stats::PoolStats;
+pub use superblock::{SUPERBLOCK_SLOTS, Superblock};
+
+#[cfg(doc)]
+#[doc = include_str!("../FORMAT.md")]
+pub mod format {}
