@@ -1,1 +1,12 @@
-//! Names to constructors: the one table of every allocator, scheme and device model.
+//! Names to constructors: every allocator, scheme and workload that this build knows, in one visible table.
+//!
+//! Invariant: a name means one thing; a pool made from a [`PoolSpec`] can be opened again from the text of that spec
+//! alone. Registers nothing by itself: no linker tricks, an entry is a row in [`table`]. Knows no config format.
+
+mod error;
+mod spec;
+mod table;
+
+pub use error::{RegistryError, nearest};
+pub use spec::{AllocatorSpec, Choice, PoolSpec};
+pub use table::{AllocatorPreset, Entry, Registry, check_kind, resolved};

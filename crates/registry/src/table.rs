@@ -1,0 +1,235 @@
+//! The table. To add an allocator part, a scheme or a workload: one row here.
+//!
+//! Invariant: names within a column are unique (a test checks it); settings reach a constructor only after their names
+//! and kinds were checked against its parameters.
+
+use crate::{AllocatorSpec, Choice, PoolSpec, RegistryError};
+use spinney_alloc::{AllocatorEntry, Composed, FormEntry, IndexEntry, ReclaimEntry};
+use spinney_core::{Fallback, Parameter, Setting, Settings};
+use spinney_snap::SchemeEntry;
+use spinney_volume::Parts;
+
+/// A named combination of index, form and reclaim policy.
+#[derive(Clone, Copy, Debug)]
+pub struct AllocatorPreset {
+    /// As a config names it.
+    pub name: &'static str,
+    /// One line.
+    pub summary: &'static str,
+    /// Where the combination comes from.
+    pub paper: &'static str,
+    /// Its index.
+    pub index: &'static str,
+    /// Its form.
+    pub form: &'static str,
+    /// Its reclaim policy.
+    pub reclaim: &'static str,
+}
+
+/// Anything that can be registered.
+#[derive(Clone, Copy, Debug)]
+pub enum Entry {
+    /// An in-memory index.
+    Index(IndexEntry),
+    /// A form on pages.
+    Form(FormEntry),
+    /// A reclaim policy.
+    Reclaim(ReclaimEntry),
+    /// A combination by name.
+    Preset(AllocatorPreset),
+    /// An allocator that is whole.
+    Allocator(AllocatorEntry),
+    /// A snapshot scheme.
+    Scheme(SchemeEntry),
+}
+
+/// Every entry that this build knows.
+#[derive(Clone, Debug, Default)]
+pub struct Registry {
+    /// Indexes.
+    pub indexes: Vec<IndexEntry>,
+    /// Forms.
+    pub forms: Vec<FormEntry>,
+    /// Reclaim policies.
+    pub reclaims: Vec<ReclaimEntry>,
+    /// Combinations.
+    pub presets: Vec<AllocatorPreset>,
+    /// Whole allocators.
+    pub allocators: Vec<AllocatorEntry>,
+    /// Schemes.
+    pub schemes: Vec<SchemeEntry>,
+}
+
+const fn preset(
+    name: &'static str,
+    [index, form, reclaim]: [&'static str; 3],
+    paper: &'static str,
+    summary: &'static str,
+) -> Entry {
+    Entry::Preset(AllocatorPreset { name, summary, paper, index, form, reclaim })
+}
+
+/// The rows.
+const STANDARD: &[Entry] = &[
+    Entry::Index(spinney_alloc_bitmap::INDEX),
+    Entry::Form(spinney_alloc_bitmap::FORM),
+    Entry::Index(spinney_alloc_spacemap::INDEX),
+    Entry::Form(spinney_alloc_spacemap::FORM),
+    Entry::Index(spinney_alloc_extent::INDEX),
+    Entry::Form(spinney_alloc_extent::FORM),
+    Entry::Reclaim(spinney_alloc::entry::AT_COMMIT),
+    preset(
+        "bitmap",
+        ["bitmap", "activemap", "at-commit"],
+        "WAFL (2008, 2017)",
+        "bitmap with summary levels, kept as activemap pages",
+    ),
+    preset(
+        "spacemap",
+        ["range", "spacemap", "at-commit"],
+        "ZFS (2003)",
+        "extents by address and size with dynamic fit, kept as a condensed log",
+    ),
+    preset(
+        "extent",
+        ["twin", "extent-tree", "at-commit"],
+        "XFS; key-value article (2024)",
+        "twin ordered maps with best fit, kept as a tree by offset",
+    ),
+    Entry::Scheme(spinney_snap_flat::ENTRY),
+    Entry::Scheme(spinney_snap_refcount::ENTRY),
+];
+
+impl Registry {
+    /// What spinney ships.
+    #[must_use]
+    pub fn standard() -> Registry {
+        STANDARD.iter().fold(Registry::default(), |registry, entry| registry.with(*entry))
+    }
+
+    /// The same with one more entry.
+    #[must_use]
+    pub fn with(mut self, entry: Entry) -> Registry {
+        match entry {
+            Entry::Index(entry) => self.indexes.push(entry),
+            Entry::Form(entry) => self.forms.push(entry),
+            Entry::Reclaim(entry) => self.reclaims.push(entry),
+            Entry::Preset(entry) => self.presets.push(entry),
+            Entry::Allocator(entry) => self.allocators.push(entry),
+            Entry::Scheme(entry) => self.schemes.push(entry),
+        }
+        self
+    }
+
+    /// Names that a config can give as `allocator`.
+    #[must_use]
+    pub fn allocator_names(&self) -> Vec<&'static str> {
+        let presets = self.presets.iter().map(|entry| entry.name);
+        presets.chain(self.allocators.iter().map(|entry| entry.name)).collect()
+    }
+
+    /// The parts behind an allocator's name.
+    pub fn allocator(&self, name: &str) -> Result<AllocatorSpec, RegistryError> {
+        if let Some(preset) = self.presets.iter().find(|entry| entry.name == name) {
+            let [index, form, reclaim] = [preset.index, preset.form, preset.reclaim].map(Choice::named);
+            return Ok(AllocatorSpec::Composed { index, form, reclaim });
+        }
+        if self.allocators.iter().any(|entry| entry.name == name) {
+            return Ok(AllocatorSpec::Whole(Choice::named(name)));
+        }
+        Err(unknown("allocator", name, self.allocator_names()))
+    }
+
+    /// The allocator and scheme by name, with defaults.
+    pub fn spec(&self, allocator: &str, scheme: &str) -> Result<PoolSpec, RegistryError> {
+        Ok(PoolSpec { allocator: self.allocator(allocator)?, scheme: Choice::named(scheme) })
+    }
+
+    /// Build a pool's plug-ins.
+    pub fn parts(&self, spec: &PoolSpec) -> Result<Parts, RegistryError> {
+        let allocator = match &spec.allocator {
+            AllocatorSpec::Composed { index, form, reclaim } => {
+                let one = find("index", index, self.indexes.iter().map(|e| (e.name, e.parameters, e.build)))?;
+                let two = find("form", form, self.forms.iter().map(|e| (e.name, e.parameters, e.build)))?;
+                let three =
+                    find("reclaim", reclaim, self.reclaims.iter().map(|e| (e.name, e.parameters, e.build)))?;
+                let (index, form) = (one(&index.settings)?, two(&form.settings)?);
+                Box::new(Composed::new(index, form, three(&reclaim.settings)?))
+            }
+            AllocatorSpec::Whole(choice) => {
+                let entries = self.allocators.iter().map(|e| (e.name, e.parameters, e.build));
+                find("allocator", choice, entries)?(&choice.settings)?
+            }
+        };
+        let schemes = self.schemes.iter().map(|e| (e.name, e.parameters, e.build));
+        let scheme = find("scheme", &spec.scheme, schemes)?(&spec.scheme.settings)?;
+        Ok(Parts { allocator, scheme, description: spec.text() })
+    }
+
+    /// Build the plug-ins that a superblock's description names: what `Pool::open` asks for.
+    pub fn parts_of(&self, description: &str) -> Result<Parts, RegistryError> {
+        self.parts(&PoolSpec::parse(description)?)
+    }
+}
+
+fn unknown(what: &str, name: &str, known: Vec<&'static str>) -> RegistryError {
+    let known = known.into_iter().map(String::from).collect();
+    RegistryError::Unknown { what: what.into(), name: name.into(), known }
+}
+
+/// The entry that a choice names, its settings checked.
+fn find<B>(
+    what: &str,
+    choice: &Choice,
+    entries: impl Iterator<Item = (&'static str, &'static [Parameter], B)>,
+) -> Result<B, RegistryError> {
+    let mut known = Vec::new();
+    for (name, parameters, build) in entries {
+        if name == choice.name {
+            return check(what, choice, parameters).map(|()| build);
+        }
+        known.push(name);
+    }
+    Err(unknown(what, &choice.name, known))
+}
+
+/// Names and kinds of settings against the declaration.
+fn check(what: &str, choice: &Choice, parameters: &'static [Parameter]) -> Result<(), RegistryError> {
+    for (name, value) in &choice.settings.0 {
+        let what = format!("parameter of {what} {}", choice.name);
+        let names = || parameters.iter().map(|parameter| parameter.name).collect();
+        let parameter = parameters.iter().find(|parameter| parameter.name == name);
+        check_kind(parameter.ok_or_else(|| unknown(&what, name, names()))?, value)?;
+    }
+    Ok(())
+}
+
+/// One value against its parameter. A whole number passes for a real one.
+pub fn check_kind(parameter: &Parameter, value: &Setting) -> Result<(), RegistryError> {
+    let wanted = match (&parameter.default, value) {
+        (Fallback::Integer(_), Setting::Integer(_))
+        | (Fallback::Real(_), Setting::Real(_) | Setting::Integer(_))
+        | (Fallback::Switch(_), Setting::Switch(_))
+        | (Fallback::Word(_), Setting::Word(_)) => return Ok(()),
+        (Fallback::Integer(_), _) => "a whole number, not negative",
+        (Fallback::Real(_), _) => "a number",
+        (Fallback::Switch(_), _) => "true or false",
+        (Fallback::Word(_), _) => "a word in quotes",
+    };
+    let given = format!("`{value}`");
+    Err(RegistryError::WrongKind { parameter: parameter.name.into(), given, wanted })
+}
+
+/// Settings with every parameter's default written out, for provenance.
+#[must_use]
+pub fn resolved(parameters: &[Parameter], settings: &Settings) -> Settings {
+    let value = |parameter: &Parameter| match parameter.default {
+        Fallback::Integer(value) => Setting::Integer(value),
+        Fallback::Real(value) => Setting::Real(value),
+        Fallback::Switch(value) => Setting::Switch(value),
+        Fallback::Word(value) => Setting::Word(value.into()),
+    };
+    let mut all = Settings(parameters.iter().map(|p| (p.name.to_owned(), value(p))).collect());
+    all.0.extend(settings.0.clone());
+    all
+}

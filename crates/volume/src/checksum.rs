@@ -1,0 +1,123 @@
+//! Checksums of data blocks, by physical address, on pages of their own.
+//!
+//! Invariant: a committed block is never overwritten while a durable superblock reaches it, so block and checksum cannot
+//! disagree. Kept by place, not by owner: sharing and moving blocks needs no scheme's help. Knows no scheme.
+
+use crate::options::ChecksumKind;
+use spinney_core::{
+    BLOCK_BYTES, Error, Extent, Finding, PAYLOAD_BYTES, PageKind, PageNo, PageRead, PageTxn, Pba, Place,
+    Result,
+};
+use spinney_pages::RadixArray;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+/// Checksums on a page: 8 bytes each.
+const PER_PAGE: u64 = (PAYLOAD_BYTES / 8) as u64;
+
+/// The checksum table of a pool.
+#[derive(Clone, Copy)]
+pub(crate) struct Checksums {
+    kind: ChecksumKind,
+    data: Extent,
+    table: RadixArray,
+}
+
+impl Checksums {
+    fn leaves(data: Extent) -> u64 {
+        data.blocks.div_ceil(PER_PAGE)
+    }
+
+    pub(crate) fn create(kind: ChecksumKind, data: Extent, pages: &mut dyn PageTxn) -> Result<Checksums> {
+        let table = RadixArray::create(PageKind::CHECKSUM, Self::leaves(data), pages)?;
+        Ok(Checksums { kind, data, table })
+    }
+
+    pub(crate) fn open(
+        kind: ChecksumKind,
+        data: Extent,
+        root: PageNo,
+        pages: &dyn PageRead,
+    ) -> Result<Checksums> {
+        let table = RadixArray::open(root, PageKind::CHECKSUM, Self::leaves(data), pages)?;
+        Ok(Checksums { kind, data, table })
+    }
+
+    pub(crate) fn root(&self) -> PageNo {
+        self.table.root()
+    }
+
+    /// At most how many pages `set` for `blocks` blocks changes, however they are scattered.
+    pub(crate) fn pages_bound(&self, blocks: u64) -> u64 {
+        match self.kind {
+            ChecksumKind::None => 0,
+            ChecksumKind::Xxh3 => self.table.pages_bound(blocks.min(Self::leaves(self.data))),
+        }
+    }
+
+    fn sum(at: Pba, block: &[u8]) -> u64 {
+        xxh3_64_with_seed(block, at.0)
+    }
+
+    /// Remember the checksums of `data`, which is about to be written at `at`.
+    pub(crate) fn set(&self, at: Pba, data: &[u8], pages: &mut dyn PageTxn) -> Result<()> {
+        if self.kind == ChecksumKind::None {
+            return Ok(());
+        }
+        let mut blocks = (at.0..).map(Pba).zip(data.chunks_exact(BLOCK_BYTES)).peekable();
+        while let Some((first, _)) = blocks.peek() {
+            let leaf = (first.0 - self.data.start.0) / PER_PAGE;
+            let page = self.table.edit(leaf, pages)?;
+            while let Some((at, block)) =
+                blocks.next_if(|(at, _)| (at.0 - self.data.start.0) / PER_PAGE == leaf)
+            {
+                let slot = ((at.0 - self.data.start.0) % PER_PAGE) as usize * 8;
+                page[slot..slot + 8].copy_from_slice(&Self::sum(at, block).to_le_bytes());
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether `data`, read from `at`, is what was written there. Errors: `Corrupt` at the first block that is not.
+    pub(crate) fn verify(&self, at: Pba, data: &[u8], pages: &dyn PageRead) -> Result<()> {
+        if self.kind == ChecksumKind::None {
+            return Ok(());
+        }
+        let mut blocks = (at.0..).map(Pba).zip(data.chunks_exact(BLOCK_BYTES)).peekable();
+        while let Some((first, _)) = blocks.peek() {
+            let corrupt =
+                |at| Error::Corrupt { what: "data block (checksum differs)", place: Place::Block(at) };
+            let leaf = (first.0.wrapping_sub(self.data.start.0)) / PER_PAGE;
+            let page = self.table.read(leaf, pages)?.ok_or(corrupt(*first))?;
+            while let Some((at, block)) =
+                blocks.next_if(|(at, _)| (at.0 - self.data.start.0) / PER_PAGE == leaf)
+            {
+                let slot = ((at.0 - self.data.start.0) % PER_PAGE) as usize * 8;
+                if page[slot..slot + 8] != Self::sum(at, block).to_le_bytes() {
+                    return Err(corrupt(at));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn visit_pages(&self, pages: &dyn PageRead, each: &mut dyn FnMut(PageNo)) -> Result<()> {
+        self.table.visit_pages(pages, each)
+    }
+
+    /// Read `run` and report each block that is not what was written.
+    pub(crate) fn scrub(
+        &self,
+        run: Extent,
+        block: &mut [u8],
+        device: &dyn spinney_core::BlockDevice,
+        pages: &dyn PageRead,
+        found: &mut dyn FnMut(Finding),
+    ) {
+        for at in run.iter() {
+            let sound = device.read(at, block).and_then(|()| self.verify(at, block, pages));
+            if sound.is_err() {
+                found(Finding { rule: "a data block reads back as it was written", place: Place::Block(at) });
+            }
+        }
+    }
+}

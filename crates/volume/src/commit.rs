@@ -1,0 +1,75 @@
+//! One commit: the order on which every promise rests.
+//!
+//! Invariant: data and pages are on the device and flushed before the superblock that reaches them is written, and that
+//! is flushed before any block that it let go of is reused. An error after encoding began closes the pool.
+
+use crate::Pool;
+use crate::superblock::Superblock;
+use spinney_core::{Epoch, Result, Root};
+
+/// The roots of one epoch.
+struct Roots {
+    pages: Root,
+    allocator: Root,
+    scheme: Root,
+}
+
+impl Pool {
+    /// All writes that returned before are durable when this returns.
+    pub fn flush(&mut self) -> Result<()> {
+        self.alive()?;
+        if self.dirty.any { self.commit() } else { Ok(()) }
+    }
+
+    /// Commit when enough data waits.
+    pub(crate) fn commit_if_due(&mut self) -> Result<()> {
+        if self.dirty.blocks >= self.options.commit_blocks { self.commit() } else { Ok(()) }
+    }
+
+    /// Close the epoch and make it durable.
+    pub(crate) fn commit(&mut self) -> Result<()> {
+        self.alive()?;
+        if self.tend_left > 0 {
+            self.tend(self.options.tend_budget)?;
+        }
+        let epoch = self.epoch;
+        self.whole(|pool| {
+            let roots = pool.encode(epoch)?;
+            pool.make_durable(epoch, roots)
+        })?;
+        self.allocator.committed(epoch);
+        self.pages.committed(epoch);
+        self.epoch = epoch.next();
+        self.count_commit();
+        Ok(())
+    }
+
+    /// Scheme first (it may still let blocks go), then the allocator, then the pages that both changed.
+    fn encode(&mut self, epoch: Epoch) -> Result<Roots> {
+        let scheme = self.scheme.commit(epoch, &mut self.pages)?;
+        let allocator = self.allocator.commit(epoch, &mut self.pages)?;
+        let pages = self.pages.seal(epoch)?;
+        Ok(Roots { pages, allocator, scheme })
+    }
+
+    fn make_durable(&mut self, epoch: Epoch, roots: Roots) -> Result<()> {
+        let superblock = Superblock {
+            epoch,
+            layout: self.layout,
+            checksums: self.options.checksums,
+            pages: roots.pages,
+            allocator: roots.allocator,
+            scheme: roots.scheme,
+            checksum_page: self.checksums.root(),
+            description: self.description.clone(),
+        };
+        self.device.flush()?;
+        superblock.store(&*self.device)?;
+        self.device.flush()
+    }
+
+    fn count_commit(&mut self) {
+        let dirty = std::mem::take(&mut self.dirty);
+        self.stats.count_commit(dirty.fresh);
+    }
+}

@@ -1,0 +1,44 @@
+//! Where things lie on a pool's device.
+//!
+//! Invariant: superblock slots, metadata area and data are disjoint and inside the device. Knows no content.
+
+use spinney_core::{Error, Extent, Pba, Place, Result};
+
+/// Blocks at the start that belong to the superblock slots and to what may yet come beside them.
+pub(crate) const RESERVED_BLOCKS: u64 = 16;
+
+/// The three parts of a device, in blocks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Layout {
+    /// Blocks of the whole device.
+    pub device_blocks: u64,
+    /// The metadata area of the page store.
+    pub area: Extent,
+    /// What the allocator manages.
+    pub data: Extent,
+}
+
+impl Layout {
+    /// The layout of a device with a metadata area of `metadata_blocks`. Errors: `NoSpace` if nothing is left for data.
+    pub fn new(device_blocks: u64, metadata_blocks: u64) -> Result<Layout> {
+        let refused = Error::NoSpace { needed: RESERVED_BLOCKS + metadata_blocks + 1, free: device_blocks };
+        let data_start = RESERVED_BLOCKS.checked_add(metadata_blocks).ok_or(refused)?;
+        let data_blocks = device_blocks.checked_sub(data_start).ok_or(refused)?;
+        let area = Extent::checked(RESERVED_BLOCKS, metadata_blocks).ok_or(refused)?;
+        let data = Extent::checked(data_start, data_blocks).ok_or(refused)?;
+        Ok(Layout { device_blocks, area, data })
+    }
+
+    /// A layout as read from a superblock: it must fit the device and itself.
+    pub(crate) fn verify(self, device_blocks: u64) -> Result<Layout> {
+        let whole =
+            Extent { start: Pba(RESERVED_BLOCKS), blocks: device_blocks.saturating_sub(RESERVED_BLOCKS) };
+        let sound = self.device_blocks <= device_blocks
+            && whole.contains(self.area)
+            && whole.contains(self.data)
+            && !self.area.overlaps(self.data);
+        sound
+            .then_some(self)
+            .ok_or(Error::Corrupt { what: "layout (or the device has shrunk)", place: Place::Pool })
+    }
+}

@@ -1,0 +1,88 @@
+//! Making a pool and opening one.
+//!
+//! Invariant: `format` leaves no older superblock that could win over the new pool; `open` writes nothing.
+
+use crate::checksum::Checksums;
+use crate::pool::Dirty;
+use crate::superblock::{SUPERBLOCK_SLOTS, Superblock};
+use crate::{Layout, Parts, Pool, PoolOptions, PoolStats};
+use spinney_core::{BLOCK_BYTES, BlockDevice, Epoch, Result};
+use spinney_pages::{PageStore, StoreOptions};
+use spinney_snap::Freed;
+use std::sync::Arc;
+
+impl Pool {
+    /// Make a new, empty pool on the whole device; whatever was there is gone. Durable on return.
+    /// Errors: `NoSpace` if the device is too small, `Io`.
+    pub fn format(device: Arc<dyn BlockDevice>, parts: Parts, options: PoolOptions) -> Result<Pool> {
+        let layout = Layout::new(device.blocks(), options.metadata_blocks(device.blocks()))?;
+        for slot in SUPERBLOCK_SLOTS {
+            device.write(slot, &[0; BLOCK_BYTES])?;
+        }
+        device.flush()?;
+        let Parts { mut allocator, mut scheme, description } = parts;
+        let mut pages = PageStore::format(device.clone(), layout.area, store_options(&options))?;
+        allocator.format(layout.data, &mut pages)?;
+        scheme.format(&mut pages)?;
+        let checksums = Checksums::create(options.checksums, layout.data, &mut pages)?;
+        let dirty = Dirty { any: true, ..Dirty::default() };
+        let stats = PoolStats::default();
+        let (freed, epoch) = (Freed::default(), Epoch(1));
+        let mut pool = Pool {
+            device,
+            options,
+            layout,
+            description,
+            pages,
+            allocator,
+            scheme,
+            checksums,
+            epoch,
+            dirty,
+            freed,
+            tend_left: 0,
+            closed: false,
+            stats,
+        };
+        pool.commit()?;
+        Ok(pool)
+    }
+
+    /// Open the pool on `device` at its last durable epoch. `build` makes the plug-ins that the description names.
+    /// No repair is ever needed. Errors: `Corrupt`, `Io`, and whatever `build` returns.
+    pub fn open(
+        device: Arc<dyn BlockDevice>,
+        options: PoolOptions,
+        build: &dyn Fn(&str) -> Result<Parts>,
+    ) -> Result<Pool> {
+        let superblock = Superblock::load(&*device)?;
+        let Superblock { epoch, layout, checksums, description, .. } = superblock;
+        let options = PoolOptions { checksums, metadata_blocks: Some(layout.area.blocks), ..options };
+        let Parts { mut allocator, mut scheme, .. } = build(&description)?;
+        let pages = PageStore::open(device.clone(), layout.area, &superblock.pages, store_options(&options))?;
+        allocator.open(layout.data, &superblock.allocator, &pages)?;
+        scheme.open(&superblock.scheme, &pages)?;
+        let checksums = Checksums::open(checksums, layout.data, superblock.checksum_page, &pages)?;
+        allocator.committed(epoch);
+        Ok(Pool {
+            device,
+            options,
+            layout,
+            description,
+            pages,
+            allocator,
+            scheme,
+            checksums,
+            epoch: epoch.next(),
+            dirty: Dirty::default(),
+            freed: Freed::default(),
+            tend_left: u64::MAX,
+            closed: false,
+            stats: PoolStats::default(),
+        })
+    }
+}
+
+fn store_options(options: &PoolOptions) -> StoreOptions {
+    StoreOptions { cache_pages: options.cache_pages, ..StoreOptions::default() }
+}

@@ -1,0 +1,60 @@
+//! What can be chosen when a pool is formatted or opened.
+//!
+//! Invariant: only `metadata_blocks` and `checksums` change what is on disk, and they are read back from the superblock.
+
+/// How a data block is checksummed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum ChecksumKind {
+    /// None: wrong bytes from the device go unseen. For measuring what checksums cost.
+    None,
+    /// xxh3-64, seeded with the block's address.
+    #[default]
+    Xxh3,
+}
+
+/// Tunables of a pool.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PoolOptions {
+    /// Size of the metadata area, in blocks; `None` is 1/32 of the device, at least 192. Every page that a commit
+    /// changes needs a second place until the commit is durable, so the area bounds how much one commit may change;
+    /// larger costs data space. 1/32 holds the maps and checksums of a full pool (0.4 %) with some ten full copies.
+    pub metadata_blocks: Option<u64>,
+    /// Pages of metadata kept in memory: more saves reads, each costs 4 KiB. The default (16,384, 64 MiB) holds the
+    /// maps of 32 GiB of data.
+    pub cache_pages: usize,
+    /// A commit is made after so many data blocks were written: rarer commits write each changed page once for more
+    /// data, but lose more in a power cut if nobody flushes. The default (16,384, 64 MiB) is ZFS's and WAFL's order.
+    pub commit_blocks: u64,
+    /// Units of background work (slots visited) done in each commit: more gives space back sooner, and makes the
+    /// commit longer. The default (4,096) is eight full index nodes.
+    pub tend_budget: u64,
+    /// Checksum of data blocks.
+    pub checksums: ChecksumKind,
+    /// Overwrite in place what a version owns alone, if the scheme offers it. Gives up data checksums (a torn block
+    /// could not be told from a damaged one), so it is taken only with `ChecksumKind::None`.
+    pub in_place: bool,
+}
+
+impl Default for PoolOptions {
+    fn default() -> PoolOptions {
+        PoolOptions {
+            metadata_blocks: None,
+            cache_pages: 16_384,
+            commit_blocks: 16_384,
+            tend_budget: 4_096,
+            checksums: ChecksumKind::Xxh3,
+            in_place: false,
+        }
+    }
+}
+
+impl PoolOptions {
+    /// The size of the metadata area on a device of `device_blocks`.
+    pub(crate) fn metadata_blocks(&self, device_blocks: u64) -> u64 {
+        self.metadata_blocks.unwrap_or((device_blocks / 32).max(192))
+    }
+    /// Whether an `Overwrite` step may be carried out as such.
+    pub(crate) fn overwrites(&self) -> bool {
+        self.in_place && self.checksums == ChecksumKind::None
+    }
+}

@@ -1,0 +1,148 @@
+//! The way of a write: plan, admit, allocate, checksum, store, map.
+//!
+//! Invariant: blocks are mapped only after the device took them; a write that is refused changed nothing. Two visits to
+//! the scheme, one to the allocator, no call between the two.
+
+use crate::Pool;
+use spinney_alloc::{Grant, Want};
+use spinney_core::{BLOCK_BYTES, DevId, Error, Extent, Lba, LbaRange, Pba, Result};
+use spinney_snap::Step;
+
+/// Blocks written as one piece: a piece is admitted whole, and its page bound grows with it.
+const PIECE_BLOCKS: u64 = 256;
+const BLOCK: u64 = BLOCK_BYTES as u64;
+
+impl Pool {
+    /// Write `data` at byte `offset` of a volume. Durable at the next `flush`. Ragged ends read, change and write
+    /// their block. Errors: `NoSpace`, `NoPages` (the pieces of 1 MiB before the refused one are written), `ReadOnly`,
+    /// `NotFound`, `OutOfRange`, `Corrupt` or `Io`.
+    pub fn write(&mut self, dev: DevId, offset: u64, data: &[u8]) -> Result<()> {
+        self.alive()?;
+        self.in_range(dev, offset, data.len() as u64)?;
+        let mut at = offset;
+        let mut rest = data;
+        while !rest.is_empty() {
+            let skew = (at % BLOCK) as usize;
+            let taken = if skew != 0 || rest.len() < BLOCK_BYTES {
+                let taken = rest.len().min(BLOCK_BYTES - skew);
+                let mut block = [0; BLOCK_BYTES];
+                self.read(dev, at - skew as u64, &mut block)?;
+                block[skew..skew + taken].copy_from_slice(&rest[..taken]);
+                self.write_blocks(dev, Lba(at / BLOCK), &block)?;
+                taken
+            } else {
+                let taken = rest.len() - rest.len() % BLOCK_BYTES;
+                self.write_blocks(dev, Lba(at / BLOCK), &rest[..taken])?;
+                taken
+            };
+            at += taken as u64;
+            rest = &rest[taken..];
+        }
+        self.stats.user_bytes_written += data.len() as u64;
+        self.commit_if_due()
+    }
+
+    /// Whole blocks, piece by piece; a piece that finds no pages is tried in halves.
+    fn write_blocks(&mut self, dev: DevId, at: Lba, data: &[u8]) -> Result<()> {
+        let mut at = at;
+        let mut rest = data;
+        let mut piece = PIECE_BLOCKS;
+        while !rest.is_empty() {
+            let blocks = piece.min(rest.len() as u64 / BLOCK);
+            match self.write_piece(dev, LbaRange::new(at, blocks), &rest[..(blocks * BLOCK) as usize]) {
+                Err(Error::NoPages { .. }) if blocks > 1 && !self.closed => piece = blocks / 2,
+                done => {
+                    done?;
+                    at.0 += blocks;
+                    rest = &rest[(blocks * BLOCK) as usize..];
+                    self.commit_if_due()?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn write_piece(&mut self, dev: DevId, range: LbaRange, data: &[u8]) -> Result<()> {
+        let (plan, mut grant) = self.admit_write(dev, range)?;
+        let done = plan.0.into_iter().try_for_each(|step| self.carry_out(dev, step, range, data, &mut grant));
+        self.allocator.settle(grant);
+        self.release_freed();
+        done
+    }
+
+    fn carry_out(
+        &mut self,
+        dev: DevId,
+        step: Step,
+        range: LbaRange,
+        data: &[u8],
+        grant: &mut Grant,
+    ) -> Result<()> {
+        let slice = |at: Lba, blocks: u64| {
+            let from = ((at.0 - range.start.0) * BLOCK) as usize;
+            &data[from..from + (blocks * BLOCK) as usize]
+        };
+        match step {
+            Step::Overwrite { at, on } if self.options.overwrites() => {
+                self.dirty.any = true;
+                self.note_fresh(on);
+                self.device.write(on.start, slice(at, on.blocks))
+            }
+            Step::Overwrite { at, on } => self.place(dev, at, slice(at, on.blocks), Some(on.end()), grant),
+            Step::Place { at, blocks, near } => self.place(dev, at, slice(at, blocks), near, grant),
+            Step::Relocate { at, from } => {
+                let mut copy = vec![0; (from.blocks * BLOCK) as usize];
+                self.device.read(from.start, &mut copy)?;
+                self.checksums.verify(from.start, &copy, &self.pages)?;
+                self.stats.relocated_blocks += from.blocks;
+                self.place(dev, at, &copy, None, grant)
+            }
+        }
+    }
+
+    /// Give `data` fresh blocks, as few runs as the allocator can.
+    fn place(
+        &mut self,
+        dev: DevId,
+        at: Lba,
+        data: &[u8],
+        near: Option<Pba>,
+        grant: &mut Grant,
+    ) -> Result<()> {
+        let (mut at, mut rest, mut near) = (at, data, near);
+        while !rest.is_empty() {
+            let want = Want { near, ..Want::up_to(rest.len() as u64 / BLOCK) };
+            let on = self.allocator.allocate(&want, grant)?;
+            let (now, later) = rest.split_at((on.blocks * BLOCK) as usize);
+            if let Err(error) = self.device.write(on.start, now) {
+                self.allocator.release(on);
+                self.dirty.any = true;
+                return Err(error);
+            }
+            self.note_fresh(on);
+            self.whole(|pool| {
+                pool.checksums.set(on.start, now, &mut pool.pages)?;
+                pool.scheme.map(dev, at, on, &mut pool.pages, &mut pool.freed)
+            })?;
+            at.0 += on.blocks;
+            near = Some(on.end());
+            rest = later;
+        }
+        Ok(())
+    }
+
+    fn note_fresh(&mut self, on: Extent) {
+        self.dirty.blocks += on.blocks;
+        match self.dirty.fresh.last_mut() {
+            Some(last) if last.end() == on.start => last.blocks += on.blocks,
+            _ => self.dirty.fresh.push(on),
+        }
+    }
+
+    /// Errors: `OutOfRange` if the bytes pass the end of the version.
+    pub(crate) fn in_range(&self, dev: DevId, offset: u64, length: u64) -> Result<()> {
+        let limit = self.scheme.version(dev, &self.pages)?.blocks * BLOCK;
+        let inside = offset.checked_add(length).is_some_and(|end| end <= limit);
+        if inside { Ok(()) } else { Err(Error::OutOfRange { start: offset, length, limit }) }
+    }
+}
