@@ -3,14 +3,20 @@
 //! Invariant: nothing here is used by shipped code; a model is the slowest thing that is obviously right. Knows no
 //! registry and no volume (whole-volume lives are in `spinney-sim`).
 
+pub mod allocator_laws;
+pub mod allocator_life;
 pub mod dice;
+pub mod dump_form;
 pub mod first_fit;
+pub mod form_laws;
+pub mod form_life;
 pub mod free_model;
 pub mod index_laws;
 pub mod laws;
 pub mod memory_pages;
 
 pub use dice::Dice;
+pub use dump_form::DumpForm;
 pub use first_fit::FirstFit;
 pub use free_model::FreeModel;
 pub use memory_pages::MemoryPages;
