@@ -1,0 +1,232 @@
+//! Free runs by address: the universe is cut into regions of equal size, and each keeps a short sorted list of the runs
+//! that *start* in it.
+//!
+//! Invariant: lists are sorted, runs do not touch (a run may reach into later regions, which are then empty so far), and
+//! `occupied` names the regions whose list is not empty. Knows no sizes beyond a run's own, and no policy.
+//!
+//! A run is one `u32`: its start within the region in the high bits, its blocks in the low bits. Blocks that do not fit
+//! there are all ones, and the true count stands in `long`. Runs are so cheap to keep that a list is searched by halving
+//! and moved by `memmove`; a region is small enough (16,384 blocks, at most 8,192 runs) that both stay under a microsecond.
+
+use super::levels::Levels;
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+/// Blocks of a region, as a power of two. Larger regions cost less memory where runs are rare, smaller ones less time
+/// where they are dense; the README of `spinney-alloc-extent` has the measurement.
+const REGION_SHIFT_MIN: u32 = 14;
+/// The most regions that there may be: what a region number is packed into elsewhere.
+const REGIONS_BITS_MAX: u32 = 24;
+/// Lists of a directory page, which is made when the first of them gets a run.
+const PAGE: usize = 64;
+
+type List = Vec<u32>;
+
+/// A run and where its list keeps it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Found {
+    pub(super) region: u32,
+    pub(super) place: usize,
+    /// From the start of the universe.
+    pub(super) start: u64,
+    pub(super) blocks: u64,
+}
+
+impl Found {
+    pub(super) fn end(&self) -> u64 {
+        self.start + self.blocks
+    }
+}
+
+/// All lists.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Regions {
+    pages: Vec<Option<Box<[List; PAGE]>>>,
+    occupied: Box<[u64]>,
+    levels: Levels,
+    shift: u32,
+    long: BTreeMap<u64, u64>,
+    bytes: u64,
+}
+
+/// What a map of `u64` to `u64` holds, reckoned as nodes of 11 at two thirds.
+const LONG_BYTES: u64 = 26;
+
+impl Regions {
+    /// Empty lists for a universe of `blocks` blocks.
+    pub(super) fn new(blocks: u64) -> Regions {
+        let bits = u64::BITS - blocks.saturating_sub(1).leading_zeros();
+        let shift = REGION_SHIFT_MIN.max(bits.saturating_sub(REGIONS_BITS_MAX));
+        let count = (blocks >> shift) + 1;
+        let levels = Levels::new(count.min(1 << REGIONS_BITS_MAX));
+        let pages: Vec<_> = (0..count.div_ceil(PAGE as u64)).map(|_| None).collect();
+        let bytes = pages.len() as u64 * 8 + levels.bytes();
+        Regions { pages, occupied: levels.empty(), levels, shift, long: BTreeMap::new(), bytes }
+    }
+    /// The shape of a set of regions.
+    pub(super) fn levels(&self) -> Levels {
+        self.levels
+    }
+    /// Bytes held.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes + self.long.len() as u64 * LONG_BYTES
+    }
+    /// The region of a block.
+    pub(super) fn region(&self, at: u64) -> u32 {
+        (at >> self.shift) as u32
+    }
+    fn blocks_bits(&self) -> u32 {
+        u32::BITS - self.shift
+    }
+    /// The largest count that is kept in the run itself, plus one: the mark of a long run, and the mask of the count.
+    fn mark(&self) -> u32 {
+        (1 << self.blocks_bits()) - 1
+    }
+    fn low(&self, at: u64) -> u32 {
+        (at & ((1 << self.shift) - 1)) as u32
+    }
+    fn list(&self, region: u32) -> &[u32] {
+        match self.pages.get(region as usize / PAGE) {
+            Some(Some(page)) => &page[region as usize % PAGE],
+            _ => &[],
+        }
+    }
+    /// Runs that start in the region.
+    pub(super) fn count(&self, region: u32) -> usize {
+        self.list(region).len()
+    }
+    /// The run at a place of a region's list.
+    pub(super) fn get(&self, region: u32, place: usize) -> Option<Found> {
+        let run = *self.list(region).get(place)?;
+        let start = (u64::from(region) << self.shift) + u64::from(run >> self.blocks_bits());
+        let blocks = match run & self.mark() {
+            mark if mark == self.mark() => self.long.get(&start).copied().unwrap_or(u64::from(mark)),
+            blocks => u64::from(blocks),
+        };
+        Some(Found { region, place, start, blocks })
+    }
+    /// How many runs of its region start at or before `at`.
+    fn rank(&self, at: u64) -> usize {
+        let (low, bits) = (self.low(at), self.blocks_bits());
+        self.list(self.region(at)).partition_point(|run| run >> bits <= low)
+    }
+    /// The last run that starts at or before `at`.
+    pub(super) fn at_or_before(&self, at: u64) -> Option<Found> {
+        let region = self.region(at);
+        if let Some(place) = self.rank(at).checked_sub(1) {
+            return self.get(region, place);
+        }
+        let region = self.levels.prev(&self.occupied, region.checked_sub(1)?)?;
+        self.get(region, self.count(region) - 1)
+    }
+    /// The first run that starts at or after `at`.
+    pub(super) fn at_or_after(&self, at: u64) -> Option<Found> {
+        let region = self.region(at);
+        let place = self.rank_before(at);
+        self.get(region, place).or_else(|| self.first_from(region + 1))
+    }
+    fn rank_before(&self, at: u64) -> usize {
+        let (low, bits) = (self.low(at), self.blocks_bits());
+        self.list(self.region(at)).partition_point(|run| run >> bits < low)
+    }
+    /// The first run of the first region from `region` on that has one.
+    pub(super) fn first_from(&self, region: u32) -> Option<Found> {
+        self.get(self.levels.next(&self.occupied, region)?, 0)
+    }
+    /// The run after `found`.
+    pub(super) fn after(&self, found: &Found) -> Option<Found> {
+        self.get(found.region, found.place + 1).or_else(|| self.first_from(found.region + 1))
+    }
+    /// The run that follows `at` if it starts no later than `until`; `before` is the run before it in its list, if any.
+    pub(super) fn follower(&self, at: u64, before: Option<&Found>, until: u64) -> Option<Found> {
+        let (region, last) = (self.region(at), self.region(until));
+        let place = before.filter(|run| run.region == region).map_or(0, |run| run.place + 1);
+        let next = self.get(region, place);
+        let next = if next.is_none() && last > region { self.first_from(region + 1) } else { next };
+        next.filter(|run| run.start <= until)
+    }
+    /// The first run of exactly `blocks` blocks at `place` or later in a region's list.
+    pub(super) fn find(&self, region: u32, place: usize, blocks: u64) -> Option<Found> {
+        let (list, mark) = (self.list(region), self.mark());
+        if blocks >= u64::from(mark) {
+            return (place..list.len())
+                .filter_map(|at| self.get(region, at))
+                .find(|run| run.blocks == blocks);
+        }
+        let at = place + position(list.get(place..)?, mark, blocks as u32)?;
+        self.get(region, at)
+    }
+    /// Add a run where none is.
+    pub(super) fn insert(&mut self, start: u64, blocks: u64) {
+        let (region, place) = (self.region(start), self.rank(start));
+        let run = self.pack(start, blocks);
+        let page = self.pages[region as usize / PAGE].get_or_insert_with(|| {
+            self.bytes += size_of::<[List; PAGE]>() as u64;
+            Box::new([const { Vec::new() }; PAGE])
+        });
+        let list = &mut page[region as usize % PAGE];
+        let held = list.capacity();
+        if list.len() == held {
+            list.reserve_exact((held / 4).max(4));
+        }
+        list.insert(place, run);
+        self.bytes += (list.capacity() - held) as u64 * 4;
+        if list.len() == 1 {
+            self.levels.insert(&mut self.occupied, region);
+        }
+    }
+    /// Take a run out of its list.
+    pub(super) fn remove(&mut self, found: &Found) {
+        self.forget_long(found);
+        let list = self.list_mut(found.region);
+        list.remove(found.place);
+        let held = list.capacity();
+        if list.len() + 8 < held / 2 {
+            list.shrink_to(list.len() + list.len() / 4 + 4);
+        }
+        let (freed, empty) = (held - list.capacity(), list.is_empty());
+        self.bytes -= freed as u64 * 4;
+        if empty {
+            self.levels.remove(&mut self.occupied, found.region);
+        }
+    }
+    /// Give a run another start and count; it stays between its neighbors, but may move to a later region.
+    pub(super) fn replace(&mut self, found: &Found, start: u64, blocks: u64) {
+        if self.region(start) != found.region {
+            self.remove(found);
+            return self.insert(start, blocks);
+        }
+        self.forget_long(found);
+        let run = self.pack(start, blocks);
+        self.list_mut(found.region)[found.place] = run;
+    }
+    fn list_mut(&mut self, region: u32) -> &mut List {
+        let page = self.pages[region as usize / PAGE].as_mut();
+        &mut page.expect("a found run's page is there")[region as usize % PAGE]
+    }
+    fn forget_long(&mut self, found: &Found) {
+        if found.blocks >= u64::from(self.mark()) {
+            self.long.remove(&found.start);
+        }
+    }
+    fn pack(&mut self, start: u64, blocks: u64) -> u32 {
+        let mark = self.mark();
+        if blocks >= u64::from(mark) {
+            self.long.insert(start, blocks);
+        }
+        (self.low(start) << self.blocks_bits()) | u64::from(mark).min(blocks) as u32
+    }
+}
+
+/// Where the first element is whose bits under `mask` are `blocks`. Eight at a time, so that the compiler compares them at once.
+fn position(list: &[u32], mask: u32, blocks: u32) -> Option<usize> {
+    let (eights, rest) = list.as_chunks::<8>();
+    for (at, eight) in eights.iter().enumerate() {
+        if eight.iter().fold(false, |any, run| any | (run & mask == blocks)) {
+            return eight.iter().position(|run| run & mask == blocks).map(|place| at * 8 + place);
+        }
+    }
+    let place = rest.iter().position(|run| run & mask == blocks)?;
+    Some(eights.len() * 8 + place)
+}

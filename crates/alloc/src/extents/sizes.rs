@@ -1,0 +1,188 @@
+//! Free runs by size: for each size, the set of regions in which a run of that size starts.
+//!
+//! Invariant: (size, region) is a member exactly if the region's list has a run of that size. So the smallest run that
+//! fits, at the lowest address, is: the first size that has regions, its first region, the first such run of its list.
+//! Knows sizes and region numbers only.
+//!
+//! Sizes up to [`SMALL`] have a set each (a sorted list while they are few, a bit set afterwards); larger ones, rare in
+//! an aged space, share one ordered set of packed pairs.
+
+use super::levels::Levels;
+use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
+
+/// Sizes with a set of their own. A request above this costs a descent of an ordered set instead (about 40 ns more);
+/// each size costs 24 bytes. 256 covers requests of up to 1 MiB.
+pub(super) const SMALL: u64 = 256;
+/// Bits of a region number in a packed pair.
+const REGION_BITS: u32 = 24;
+/// What an ordered set of `u64` holds for each, reckoned as nodes of 11 at two thirds.
+const LARGE_BYTES: u64 = 14;
+
+/// Regions that have a run of one size.
+#[derive(Clone, Debug)]
+enum Regions {
+    /// Few: sorted.
+    Few(Vec<u32>),
+    /// Many: words of a [`Levels`] set.
+    Many(Box<[u64]>),
+}
+
+/// All sizes.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Sizes {
+    small: Vec<Regions>,
+    /// Bit `s - 1`: size `s` has regions.
+    used: [u64; (SMALL / 64) as usize],
+    large: BTreeSet<u64>,
+    levels: Levels,
+    /// A list longer than this becomes a bit set: from here on it is not larger than four times the list.
+    few_max: usize,
+    bytes: u64,
+}
+
+impl Sizes {
+    /// No sizes, for regions of the given shape.
+    pub(super) fn new(levels: Levels) -> Sizes {
+        let small: Vec<_> = (0..SMALL).map(|_| Regions::Few(Vec::new())).collect();
+        let bytes = (small.len() * size_of::<Regions>()) as u64;
+        let few_max = (levels.bytes() / 16).clamp(2, 4096) as usize;
+        Sizes { small, levels, few_max, bytes, ..Sizes::default() }
+    }
+    /// Bytes held.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes + self.large.len() as u64 * LARGE_BYTES
+    }
+    /// `region` has a run of `blocks` blocks (perhaps it had one already).
+    pub(super) fn insert(&mut self, blocks: u64, region: u32) {
+        if blocks > SMALL {
+            self.large.insert(pack(blocks, region));
+            return;
+        }
+        let bit = blocks - 1;
+        self.used[(bit / 64) as usize] |= 1 << (bit % 64);
+        let set = &mut self.small[bit as usize];
+        let (held, levels) = (set.bytes(), self.levels);
+        set.insert(region, &levels, self.few_max);
+        self.bytes = self.bytes + set.bytes() - held;
+    }
+    /// `region` has no run of `blocks` blocks any more.
+    pub(super) fn remove(&mut self, blocks: u64, region: u32) {
+        if blocks > SMALL {
+            self.large.remove(&pack(blocks, region));
+            return;
+        }
+        let bit = blocks - 1;
+        if self.small[bit as usize].remove(region, &self.levels) {
+            self.used[(bit / 64) as usize] &= !(1 << (bit % 64));
+        }
+    }
+    /// The smallest size of at least `blocks`.
+    pub(super) fn at_least(&self, blocks: u64) -> Option<u64> {
+        if blocks <= SMALL {
+            let bit = blocks.saturating_sub(1);
+            let mut mask = u64::MAX << (bit % 64);
+            for word in (bit / 64) as usize..self.used.len() {
+                let rest = self.used[word] & mask;
+                if rest != 0 {
+                    return Some(word as u64 * 64 + u64::from(rest.trailing_zeros()) + 1);
+                }
+                mask = u64::MAX;
+            }
+        }
+        self.large.range(pack_from(blocks)..).next().map(|pair| pair >> REGION_BITS)
+    }
+    /// The largest size.
+    pub(super) fn largest(&self) -> Option<u64> {
+        let large = self.large.last().map(|pair| pair >> REGION_BITS);
+        large.or_else(|| self.largest_small(SMALL))
+    }
+    fn largest_small(&self, up_to: u64) -> Option<u64> {
+        (1..=up_to).rev().find(|size| self.used[((size - 1) / 64) as usize] >> ((size - 1) % 64) & 1 == 1)
+    }
+    /// The largest size below `blocks`.
+    pub(super) fn below(&self, blocks: u64) -> Option<u64> {
+        let large = self.large.range(..pack_from(blocks)).next_back().map(|pair| pair >> REGION_BITS);
+        large.or_else(|| self.largest_small(SMALL.min(blocks.saturating_sub(1))))
+    }
+    /// The first region at or after `from` that has a run of `blocks` blocks.
+    pub(super) fn region_from(&self, blocks: u64, from: u32) -> Option<u32> {
+        if blocks > SMALL {
+            let pair = *self.large.range(pack(blocks, from)..).next()?;
+            return (pair >> REGION_BITS == blocks).then_some((pair & ((1 << REGION_BITS) - 1)) as u32);
+        }
+        self.small[(blocks - 1) as usize].next(from, &self.levels)
+    }
+    /// Every pair, in order.
+    #[cfg(test)]
+    pub(super) fn visit(&self, mut each: impl FnMut(u64, u32)) {
+        let mut size = self.at_least(1);
+        while let Some(blocks) = size {
+            let mut region = self.region_from(blocks, 0);
+            while let Some(found) = region {
+                each(blocks, found);
+                region = self.region_from(blocks, found + 1);
+            }
+            size = self.at_least(blocks + 1);
+        }
+    }
+}
+
+fn pack(blocks: u64, region: u32) -> u64 {
+    (blocks << REGION_BITS) | u64::from(region)
+}
+
+/// The least pair of `blocks` or more; a count that cannot be packed is larger than any run.
+fn pack_from(blocks: u64) -> u64 {
+    if blocks >> (u64::BITS - REGION_BITS) == 0 { pack(blocks, 0) } else { u64::MAX }
+}
+
+impl Regions {
+    fn bytes(&self) -> u64 {
+        match self {
+            Regions::Few(list) => list.capacity() as u64 * 4,
+            Regions::Many(words) => words.len() as u64 * 8,
+        }
+    }
+    fn insert(&mut self, region: u32, levels: &Levels, few_max: usize) {
+        match self {
+            Regions::Many(words) => levels.insert(words, region),
+            Regions::Few(list) => {
+                let Err(place) = list.binary_search(&region) else { return };
+                if list.len() < few_max {
+                    if list.len() == list.capacity() {
+                        list.reserve_exact((list.len() / 4).max(2));
+                    }
+                    return list.insert(place, region);
+                }
+                let mut words = levels.empty();
+                list.iter().for_each(|region| levels.insert(&mut words, *region));
+                levels.insert(&mut words, region);
+                *self = Regions::Many(words);
+            }
+        }
+    }
+    /// Returns whether none is left.
+    fn remove(&mut self, region: u32, levels: &Levels) -> bool {
+        match self {
+            Regions::Many(words) => {
+                levels.remove(words, region);
+                words.last() == Some(&0)
+            }
+            Regions::Few(list) => {
+                if let Ok(place) = list.binary_search(&region) {
+                    list.remove(place);
+                }
+                list.is_empty()
+            }
+        }
+    }
+    fn next(&self, from: u32, levels: &Levels) -> Option<u32> {
+        match self {
+            Regions::Many(words) => levels.next(words, from),
+            Regions::Few(list) if from == 0 => list.first().copied(),
+            Regions::Few(list) => list.get(list.partition_point(|region| *region < from)).copied(),
+        }
+    }
+}
