@@ -1,2 +1,49 @@
-//! The project's chores.
-fn main() {}
+//! The project's chores: `cargo xtask test|tidy|sim|bench`.
+//!
+//! Invariant: every chore is one plain cargo command or a check of the tree; none needs more than Rust.
+
+#![expect(clippy::print_stdout, reason = "a chore talks to its terminal")]
+
+mod arrows;
+mod source;
+mod tidy;
+
+use std::process::{Command, ExitCode};
+
+const HELP: &str = "\
+cargo xtask CHORE
+
+  test [ARGS]   every test of the workspace (ARGS go to `cargo test`)
+  tidy          arrows between crates, sizes, headers, registry, forbidden words
+  sim [ARGS]    long crash lives in a release build; `cargo xtask sim --help` has its options
+  bench [ARGS]  the criterion benches (ARGS go to `cargo bench`, for example `-p spinney-alloc-bitmap`)
+";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let rest: Vec<&str> = args.iter().skip(1).map(String::as_str).collect();
+    match args.first().map(String::as_str) {
+        Some("test") => cargo(&["test", "--workspace"], &rest),
+        Some("tidy") => tidy::run(),
+        Some("sim") => {
+            cargo(&["run", "--release", "--package", "spinney-sim", "--bin", "spinney-sim", "--"], &rest)
+        }
+        Some("bench") => cargo(&["bench"], if rest.is_empty() { &["--workspace"] } else { &rest }),
+        _ => {
+            eprint!("{HELP}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn cargo(command: &[&str], rest: &[&str]) -> ExitCode {
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
+    match Command::new(cargo).args(command).args(rest).status() {
+        Ok(status) if status.success() => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("cannot start cargo: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
