@@ -1,1 +1,34 @@
-//! Things that are block devices: memory, file, modelled disks in virtual time, crash, meter, recorder.
+#![doc = include_str!("../README.md")]
+//!
+//! Invariant: a wrapper changes when, whether or as what a request happens, never what a completed request means. Knows
+//! nothing of pages, allocators or volumes.
+
+mod bounds;
+mod sync;
+
+pub mod crash;
+pub mod fate;
+pub mod fault;
+pub mod file;
+pub mod holding;
+pub mod memory;
+pub mod meter;
+// pub mod model;
+pub mod recorder;
+
+#[cfg(test)]
+mod testing;
+
+mod aligned;
+#[cfg(feature = "io-uring")]
+mod ring;
+
+pub use crash::{CrashDevice, PendingWrite};
+pub use fate::{Fate, choices};
+pub use fault::{Fault, FaultDevice, FaultKind, Repeat};
+pub use file::{Engine, FileDevice};
+pub use holding::HoldingDevice;
+pub use memory::MemoryDevice;
+pub use meter::{IoCounts, MeterDevice};
+// pub use model::{DeviceParameters, TimedDevice, VirtualClock, build};
+pub use recorder::{CsvSink, RecorderDevice, RequestKind, RequestRecord};
