@@ -1,1 +1,8 @@
 //! Twin ordered maps with best fit, and their tree form.
+//!
+//! Invariant: whichever half is used alone keeps its contract: [`TwinIndex`] needs no pages, the form takes any index.
+//! Knows no volume and no snapshot scheme.
+
+pub mod index;
+
+pub use index::{INDEX, Tie, TwinIndex};

@@ -1,1 +1,10 @@
 //! Space maps: extents by address and by size with dynamic fit, and an append-only condensed log.
+//!
+//! Invariant: whichever half is used alone keeps its contract: [`RangeIndex`] needs no pages, the form takes any index.
+//! Knows no volume and no snapshot scheme.
+
+pub mod index;
+pub mod policy;
+
+pub use index::RangeIndex;
+pub use policy::{INDEX, Policy, Tuning};

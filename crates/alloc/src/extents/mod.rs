@@ -95,15 +95,41 @@ impl ExtentSet {
         self.sizes.largest().unwrap_or(0)
     }
 
+    /// The longest run, the first if several are as long.
+    #[must_use]
+    pub fn longest_run(&mut self) -> Option<Extent> {
+        let found = self.longest()?;
+        Some(self.extent(&found))
+    }
+    /// The smallest run of at least `blocks` blocks, the first if several are as small.
+    #[must_use]
+    pub fn smallest_run(&mut self, blocks: u64) -> Option<Extent> {
+        let found = self.smallest(blocks, None)?;
+        Some(self.extent(&found))
+    }
+
     /// Add a run; none of it may be in the set (asserted, in release builds too: it is a double free).
     pub fn insert(&mut self, run: Extent) {
-        assert!(self.universe.contains(run), "{run:?} is outside {:?}", self.universe);
+        assert!(
+            self.try_insert(run),
+            "{run:?} is free already, or part of it, or outside {:?}",
+            self.universe
+        );
+    }
+
+    /// Add a run that may be anything; `false`, and nothing changed, if part of it is in the set or outside the universe.
+    pub fn try_insert(&mut self, run: Extent) -> bool {
+        if !self.universe.contains(run) {
+            return false;
+        }
         let (start, end) = (run.start.0 - self.universe.start.0, run.end().0 - self.universe.start.0);
         let before = self.regions.at_or_before(start);
         let after = self.regions.follower(start, before.as_ref(), end);
         self.steps += 1;
         let clear = before.is_none_or(|run| run.end() <= start) && after.is_none_or(|run| run.start >= end);
-        assert!(clear, "{run:?} is free already, or part of it");
+        if !clear {
+            return false;
+        }
         self.blocks += run.blocks;
         match (before.filter(|run| run.end() == start), after) {
             (None, None) => self.add(start, run.blocks),
@@ -114,14 +140,22 @@ impl ExtentSet {
                 self.resize(&before, before.start, before.blocks + run.blocks + after.blocks);
             }
         }
+        true
     }
 
     /// Take blocks out; all of them must be in the set (asserted).
     pub fn remove(&mut self, run: Extent) {
-        let found = self.holder(run);
+        assert!(self.try_remove(run), "{run:?} is not all free");
+    }
+
+    /// Take out blocks that may be anything; `false`, and nothing changed, if not all of them are in the set.
+    pub fn try_remove(&mut self, run: Extent) -> bool {
         self.steps += 1;
-        let found = found.expect("all of a removed run is free");
-        self.carve(&found, run);
+        let found = self.holder(run);
+        if let Some(found) = found {
+            self.carve(&found, run);
+        }
+        found.is_some()
     }
 
     /// Whether every block of `run` is in the set.
@@ -256,17 +290,24 @@ impl ExtentSet {
         let before = self.regions.at_or_before(from).filter(|run| run.end() > from);
         let first = before.or_else(|| self.regions.at_or_after(from))?;
         let whole = Want { blocks_min: want.blocks_max, ..*want };
-        let (mut next, mut runs) = (Some(first), 0);
-        while let Some(found) =
-            next.filter(|run| run.start - first.start <= reach.blocks || runs < reach.runs)
-        {
-            runs += 1;
+        let (mut at, mut seen) = (Some((first.region, first.place)), 0);
+        while let Some((region, place)) = at {
             self.steps += 1;
-            if let Some(piece) = whole.fit(self.extent(&found)) {
+            let hit = self.regions.find_at_least(region, place, whole.blocks_max);
+            let last = hit.or_else(|| self.regions.last(region))?;
+            seen += (last.place + 1 - place) as u64;
+            if last.start - first.start > reach.blocks && seen > reach.runs {
+                return None;
+            }
+            if let Some((found, piece)) = hit.and_then(|found| Some((found, whole.fit(self.extent(&found))?)))
+            {
                 self.carve(&found, piece);
                 return Some(piece);
             }
-            next = self.regions.after(&found);
+            at = match hit {
+                Some(found) => Some((region, found.place + 1)),
+                None => self.regions.occupied_from(region + 1).map(|region| (region, 0)),
+            };
         }
         None
     }

@@ -117,8 +117,7 @@ impl Regions {
         if let Some(place) = self.rank(at).checked_sub(1) {
             return self.get(region, place);
         }
-        let region = self.levels.prev(&self.occupied, region.checked_sub(1)?)?;
-        self.get(region, self.count(region) - 1)
+        self.last(self.levels.prev(&self.occupied, region.checked_sub(1)?)?)
     }
     /// The first run that starts at or after `at`.
     pub(super) fn at_or_after(&self, at: u64) -> Option<Found> {
@@ -130,9 +129,17 @@ impl Regions {
         let (low, bits) = (self.low(at), self.blocks_bits());
         self.list(self.region(at)).partition_point(|run| run >> bits < low)
     }
+    /// The first region from `region` on that has runs.
+    pub(super) fn occupied_from(&self, region: u32) -> Option<u32> {
+        self.levels.next(&self.occupied, region)
+    }
+    /// The last run of a region.
+    pub(super) fn last(&self, region: u32) -> Option<Found> {
+        self.get(region, self.count(region).checked_sub(1)?)
+    }
     /// The first run of the first region from `region` on that has one.
     pub(super) fn first_from(&self, region: u32) -> Option<Found> {
-        self.get(self.levels.next(&self.occupied, region)?, 0)
+        self.get(self.occupied_from(region)?, 0)
     }
     /// The run after `found`.
     pub(super) fn after(&self, found: &Found) -> Option<Found> {
@@ -154,8 +161,19 @@ impl Regions {
                 .filter_map(|at| self.get(region, at))
                 .find(|run| run.blocks == blocks);
         }
-        let at = place + position(list.get(place..)?, mark, blocks as u32)?;
-        self.get(region, at)
+        let at = position(list.get(place..)?, |run| run & mark == blocks as u32)?;
+        self.get(region, place + at)
+    }
+    /// The first run of at least `blocks` blocks at `place` or later in a region's list.
+    pub(super) fn find_at_least(&self, region: u32, place: usize, blocks: u64) -> Option<Found> {
+        let (list, mark) = (self.list(region), self.mark());
+        if blocks > u64::from(mark) {
+            return (place..list.len())
+                .filter_map(|at| self.get(region, at))
+                .find(|run| run.blocks >= blocks);
+        }
+        let at = position(list.get(place..)?, |run| run & mark >= blocks as u32)?;
+        self.get(region, place + at)
     }
     /// Add a run where none is.
     pub(super) fn insert(&mut self, start: u64, blocks: u64) {
@@ -219,14 +237,14 @@ impl Regions {
     }
 }
 
-/// Where the first element is whose bits under `mask` are `blocks`. Eight at a time, so that the compiler compares them at once.
-fn position(list: &[u32], mask: u32, blocks: u32) -> Option<usize> {
+/// Where the first run is that will do. Eight at a time, so that the compiler compares them at once.
+fn position(list: &[u32], will_do: impl Fn(u32) -> bool) -> Option<usize> {
     let (eights, rest) = list.as_chunks::<8>();
     for (at, eight) in eights.iter().enumerate() {
-        if eight.iter().fold(false, |any, run| any | (run & mask == blocks)) {
-            return eight.iter().position(|run| run & mask == blocks).map(|place| at * 8 + place);
+        if eight.iter().fold(false, |any, run| any | will_do(*run)) {
+            return eight.iter().position(|run| will_do(*run)).map(|place| at * 8 + place);
         }
     }
-    let place = rest.iter().position(|run| run & mask == blocks)?;
+    let place = rest.iter().position(|run| will_do(*run))?;
     Some(eights.len() * 8 + place)
 }
