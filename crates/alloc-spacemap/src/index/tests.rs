@@ -82,7 +82,7 @@ fn cursor_fit_carves_the_longest_run() {
 
 #[test]
 fn new_dynamic_fit_leaves_room_for_the_next_of_a_size() {
-    let mut index = with(policy("ndf"), &[(0, 3), (50, 40), (100, 64), (200, 65)]);
+    let mut index = with(policy("ndf"), &[(5, 3), (50, 40), (100, 64), (200, 65)]);
     assert_eq!(starts(&mut *index, &[4, 4, 2]), [100, 104, 50]);
 }
 
