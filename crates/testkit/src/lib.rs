@@ -3,6 +3,7 @@
 //! Invariant: nothing here is used by shipped code; a model is the slowest thing that is obviously right. Knows no
 //! registry and no volume (whole-volume lives are in `spinney-sim`).
 
+pub mod aging;
 pub mod allocator_laws;
 pub mod allocator_life;
 pub mod dice;
@@ -14,6 +15,10 @@ pub mod free_model;
 pub mod index_laws;
 pub mod laws;
 pub mod memory_pages;
+pub mod scheme_damage;
+pub mod scheme_laws;
+pub mod scheme_life;
+pub mod scheme_model;
 
 pub use dice::Dice;
 pub use dump_form::DumpForm;

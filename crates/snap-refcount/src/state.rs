@@ -1,0 +1,87 @@
+//! Where everything of a pool stands, and a scheme's constants.
+//!
+//! Invariant: constant after `format` or `open`: all that changes stands on pages.
+
+use spinney_core::{DevId, LbaRange, PageRead, PageTxn, Result};
+use spinney_snap_tree::catalogue::OWN_WORDS;
+use spinney_snap_tree::{Anchor, Catalogue, Counts, Record, SPARSE_WORDS, Shape, Tree};
+
+/// Word of the anchor: the next id.
+const NEXT_DEV: usize = 0;
+/// Word of the anchor: slots that dropped trees still have, as far as is known.
+const LEFT: usize = 1;
+const CATALOGUE: usize = 2;
+const ZOMBIES: usize = CATALOGUE + SPARSE_WORDS;
+const NODES: usize = ZOMBIES + SPARSE_WORDS;
+const BLOCKS: usize = NODES + SPARSE_WORDS;
+/// Word of a zombie's record: slots that its tree still has, as far as is known.
+pub(crate) const ZOMBIE_LEFT: usize = 0;
+
+/// The places of all structures.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct State {
+    pub(crate) shape: Shape,
+    pub(crate) anchor: Anchor,
+    /// Live versions.
+    pub(crate) catalogue: Catalogue,
+    /// Deleted versions whose trees `tend` still drops.
+    pub(crate) zombies: Catalogue,
+    /// Owners beyond the first of index nodes, by page number.
+    pub(crate) nodes: Counts,
+    /// Owners beyond the first of data blocks.
+    pub(crate) blocks: Counts,
+}
+
+impl State {
+    pub(crate) fn at(anchor: Anchor, shape: Shape) -> State {
+        State {
+            shape,
+            anchor,
+            catalogue: Catalogue::at(anchor, CATALOGUE),
+            zombies: Catalogue::at(anchor, ZOMBIES),
+            nodes: Counts::at(anchor, NODES),
+            blocks: Counts::at(anchor, BLOCKS),
+        }
+    }
+    pub(crate) fn format(shape: Shape, pages: &mut dyn PageTxn) -> Result<State> {
+        let anchor = Anchor::create(pages)?;
+        anchor.set(NEXT_DEV, 1, pages)?;
+        Ok(State::at(anchor, shape))
+    }
+    pub(crate) fn next_dev(&self, pages: &dyn PageRead) -> Result<DevId> {
+        self.anchor.get(NEXT_DEV, pages).map(DevId)
+    }
+    /// Store the record of a new version under the next id.
+    pub(crate) fn issue(&self, record: &Record, pages: &mut dyn PageTxn) -> Result<DevId> {
+        let dev = self.next_dev(pages)?;
+        let Some(next) = dev.0.checked_add(1) else { return self.anchor.corrupt("next version id") };
+        self.catalogue.put(dev, record, pages)?;
+        self.anchor.set(NEXT_DEV, next, pages)?;
+        Ok(dev)
+    }
+    pub(crate) fn tree(&self, record: &Record) -> Tree {
+        Tree { shape: self.shape, root: record.root, blocks: record.blocks }
+    }
+    /// A writable version's record, if `range` is inside it.
+    pub(crate) fn writable(&self, dev: DevId, range: LbaRange, pages: &dyn PageRead) -> Result<Record> {
+        let record = self.catalogue.writable(dev, pages)?;
+        self.tree(&record).contains(range)?;
+        Ok(record)
+    }
+    pub(crate) fn left(&self, pages: &dyn PageRead) -> Result<u64> {
+        self.anchor.get(LEFT, pages)
+    }
+    pub(crate) fn set_left(&self, left: u64, pages: &mut dyn PageTxn) -> Result<()> {
+        self.anchor.set(LEFT, left, pages)
+    }
+    /// Whether nothing has a second owner.
+    pub(crate) fn shares_nothing(&self, pages: &dyn PageRead) -> Result<bool> {
+        Ok(self.nodes.0.is_empty(pages)? && self.blocks.0.is_empty(pages)?)
+    }
+}
+
+/// The record of a version that begins.
+pub(crate) fn new_record(blocks: u64) -> Record {
+    let access = spinney_snap::Access::Writable;
+    Record { access, blocks, root: None, parent: None, referenced_blocks: 0, own: [0; OWN_WORDS] }
+}

@@ -1,0 +1,169 @@
+//! Owners of blocks or pages by number, beyond the first.
+//!
+//! Invariant: only what has two owners or more has an entry, and a page of counts exists only while an entry of it is not
+//! 0. So a pool without snapshots keeps no counts at all, and the price of sharing is paid when sharing begins. The
+//! number of first owners is not kept anywhere: whoever holds a pointer is one.
+
+use crate::{Anchor, Sparse};
+use spinney_core::{Error, PAYLOAD_BYTES, PageKind, PageNo, PageRead, PageRef, PageTxn, Payload, Result};
+use std::collections::BTreeSet;
+
+/// Entries on a page: the first word counts those that are not 0.
+pub const COUNTS_PER_PAGE: u64 = (PAYLOAD_BYTES / 4) as u64 - 1;
+
+/// Additional owners by number. A handle.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Counts(pub Sparse);
+
+fn entry(bytes: &Payload, index: u64) -> u32 {
+    let at = index as usize * 4;
+    u32::from_le_bytes(*bytes[at..].first_chunk().expect("an entry lies inside its page"))
+}
+
+fn set_entry(bytes: &mut Payload, index: u64, value: u32) {
+    let at = index as usize * 4;
+    bytes[at..at + 4].copy_from_slice(&value.to_le_bytes());
+}
+
+/// The parts of a run of numbers that lie on one page each: (leaf, first entry, entries, numbers before).
+fn parts(start: u64, length: u64) -> impl Iterator<Item = (u64, u64, u64, u64)> {
+    let mut done = 0;
+    std::iter::from_fn(move || {
+        let at = start + done;
+        let (leaf, slot) = (at / COUNTS_PER_PAGE, at % COUNTS_PER_PAGE);
+        let part = (COUNTS_PER_PAGE - slot).min(length - done);
+        let found = (part > 0).then_some((leaf, slot + 1, part, done));
+        done += part;
+        found
+    })
+}
+
+impl Counts {
+    /// Counts whose roots stand in the anchor from `word` on, paid for as sharing information.
+    #[must_use]
+    pub fn at(anchor: Anchor, word: usize) -> Counts {
+        Counts(Sparse { anchor, word, kind: PageKind::SHARE })
+    }
+    /// The page that has the entry of `number`.
+    #[must_use]
+    pub fn leaf_of(number: u64) -> u64 {
+        number / COUNTS_PER_PAGE
+    }
+    /// Owners beyond the first.
+    pub fn extra(&self, number: u64, pages: &dyn PageRead) -> Result<u32> {
+        let leaf = self.0.read(Self::leaf_of(number), pages)?;
+        Ok(leaf.map_or(0, |leaf| entry(&leaf, number % COUNTS_PER_PAGE + 1)))
+    }
+    /// A reader that keeps the last page of counts, for numbers that lie close together.
+    #[must_use]
+    pub fn reader<'a>(&self, pages: &'a dyn PageRead) -> CountReader<'a> {
+        CountReader { counts: *self, pages, last: None }
+    }
+    /// One more owner for each number of the run. Errors: `Unsupported` for the 2^32th.
+    pub fn raise(&self, start: u64, length: u64, pages: &mut dyn PageTxn) -> Result<()> {
+        for (leaf, first, part, _) in parts(start, length) {
+            let bytes = self.0.edit(leaf, pages)?;
+            for index in first..first + part {
+                let count = entry(bytes, index);
+                let raised = count.checked_add(1).ok_or(Error::Unsupported("2^32 owners of one block"))?;
+                set_entry(bytes, index, raised);
+                if count == 0 {
+                    let used = entry(bytes, 0).saturating_add(1);
+                    set_entry(bytes, 0, used);
+                }
+            }
+        }
+        Ok(())
+    }
+    /// One owner less for each number of the run; `last` gets the runs that now have none.
+    pub fn release(
+        &self,
+        start: u64,
+        length: u64,
+        pages: &mut dyn PageTxn,
+        last: &mut dyn FnMut(u64, u64),
+    ) -> Result<()> {
+        for (leaf, first, part, done) in parts(start, length) {
+            let counted = match self.0.read(leaf, pages)? {
+                Some(bytes) => (first..first + part).any(|index| entry(&bytes, index) > 0),
+                None => false,
+            };
+            if !counted {
+                last(start + done, part);
+                continue;
+            }
+            let bytes = self.0.edit(leaf, pages)?;
+            lower(bytes, first, part, &mut |index| last(start + done + index - first, 1));
+            if entry(bytes, 0) == 0 {
+                self.0.remove(leaf, pages)?;
+            }
+        }
+        Ok(())
+    }
+    /// Every entry that is not 0, by rising number, and each page whose sum is wrong as `bad`.
+    pub fn visit(
+        &self,
+        pages: &dyn PageRead,
+        each: &mut dyn FnMut(u64, u32),
+        bad: &mut dyn FnMut(&'static str),
+    ) -> Result<()> {
+        self.0.visit(pages, &mut |leaf, bytes| {
+            let mut used = 0;
+            for index in 1..=COUNTS_PER_PAGE {
+                let count = entry(bytes, index);
+                if count > 0 {
+                    used += 1;
+                    each(leaf * COUNTS_PER_PAGE + index - 1, count);
+                }
+            }
+            if used != entry(bytes, 0) || used == 0 {
+                bad("a page of counts says how many of its entries are in use");
+            }
+            Ok(spinney_core::Flow::Continue)
+        })
+    }
+    /// Every page, once.
+    pub fn visit_pages(&self, pages: &dyn PageRead, each: &mut dyn FnMut(PageNo)) -> Result<()> {
+        self.0.visit_pages(pages, each)
+    }
+    /// At most how many pages change if entries on just these leaves do.
+    #[must_use]
+    pub fn pages_bound(leaves: &BTreeSet<u64>) -> u64 {
+        Sparse::pages_bound(leaves)
+    }
+}
+
+/// Reads counts of numbers that lie close together.
+pub struct CountReader<'a> {
+    counts: Counts,
+    pages: &'a dyn PageRead,
+    last: Option<(u64, Option<PageRef>)>,
+}
+
+impl CountReader<'_> {
+    /// Owners beyond the first.
+    pub fn extra(&mut self, number: u64) -> Result<u32> {
+        let leaf = Counts::leaf_of(number);
+        if self.last.as_ref().is_none_or(|(last, _)| *last != leaf) {
+            self.last = Some((leaf, self.counts.0.read(leaf, self.pages)?));
+        }
+        let page = self.last.as_ref().and_then(|(_, page)| page.as_ref());
+        Ok(page.map_or(0, |page| entry(page, number % COUNTS_PER_PAGE + 1)))
+    }
+}
+
+/// Take one from each entry; those that were 0 already had their last owner.
+fn lower(bytes: &mut Payload, first: u64, part: u64, last: &mut dyn FnMut(u64)) {
+    for index in first..first + part {
+        match entry(bytes, index) {
+            0 => last(index),
+            count => {
+                set_entry(bytes, index, count - 1);
+                if count == 1 {
+                    let used = entry(bytes, 0).saturating_sub(1);
+                    set_entry(bytes, 0, used);
+                }
+            }
+        }
+    }
+}

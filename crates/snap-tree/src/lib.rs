@@ -1,0 +1,25 @@
+//! What snapshot schemes that keep a tree for each version share: radix index nodes on pages with lookup and diff, the
+//! catalogue of versions, and counts of owners.
+//!
+//! Invariant: nothing here decides who owns a block; that is the scheme. Everything stands on pages, and handles hold
+//! page numbers that never change, so an older view is read through the same handles.
+
+pub mod anchor;
+pub mod catalogue;
+pub mod counts;
+pub mod diff;
+pub mod node;
+pub mod shape;
+pub mod slot;
+pub mod sparse;
+pub mod tree;
+
+pub use anchor::Anchor;
+pub use catalogue::{Catalogue, Record};
+pub use counts::Counts;
+pub use diff::diff;
+pub use node::{Node, Position};
+pub use shape::Shape;
+pub use slot::Slot;
+pub use sparse::{SPARSE_WORDS, Sparse};
+pub use tree::{NumberRuns, Stretch, Tree};

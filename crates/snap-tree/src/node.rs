@@ -1,0 +1,95 @@
+//! Index nodes as pages: sixteen bytes of header, then the slots.
+//!
+//! Invariant: a node says which position it is for (level, fanout, first logical block), and is never used at another:
+//! so a damaged pointer is `Corrupt`, and no walk can meet a cycle. Knows no version and no sharing.
+
+use crate::{Shape, Slot};
+use spinney_core::{Error, PAYLOAD_BYTES, PageKind, PageNo, PageRead, PageRef, PageTxn, Payload, Result};
+
+/// Bytes before the slots.
+const HEADER_BYTES: usize = 16;
+/// Slots that a page holds.
+pub const FANOUT_MAX: u64 = ((PAYLOAD_BYTES - HEADER_BYTES) / 8) as u64;
+
+/// Where a node stands: its level (0 is a leaf) and the first logical block under it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Position {
+    /// 0 for leaves.
+    pub level: u32,
+    /// First logical block.
+    pub first: u64,
+}
+
+/// A node as read: its position was checked.
+#[derive(Clone)]
+pub struct Node(PageRef);
+
+fn header(shape: Shape, at: Position) -> [u8; HEADER_BYTES] {
+    let mut bytes = [0; HEADER_BYTES];
+    bytes[0] = at.level as u8;
+    bytes[2..4].copy_from_slice(&(shape.fanout() as u16).to_le_bytes());
+    bytes[8..].copy_from_slice(&at.first.to_le_bytes());
+    bytes
+}
+
+fn place(index: u64) -> usize {
+    HEADER_BYTES + index as usize * 8
+}
+
+impl Node {
+    /// The node on `page`, which must be for `at`. Errors: `Corrupt`.
+    pub fn read(pages: &dyn PageRead, page: PageNo, shape: Shape, at: Position) -> Result<Node> {
+        let found = pages.read(page, PageKind::TREE)?;
+        if found[..HEADER_BYTES] == header(shape, at) {
+            Ok(Node(found))
+        } else {
+            Err(Error::corrupt_page("index node's position", page))
+        }
+    }
+    /// A slot (below the fanout).
+    #[must_use]
+    pub fn slot(&self, index: u64) -> Slot {
+        slot(&self.0, index)
+    }
+    /// The slots of an index range, in order.
+    pub fn slots(&self, low: u64, high: u64) -> impl Iterator<Item = Slot> + '_ {
+        let bytes = &self.0[place(low)..place(high + 1)];
+        bytes.chunks_exact(8).map(|word| Slot(u64::from_le_bytes(word.try_into().expect("chunks of eight"))))
+    }
+    /// Whether no slot of the index range points anywhere.
+    #[must_use]
+    pub fn is_empty(&self, low: u64, high: u64) -> bool {
+        self.slots(low, high).all(Slot::is_empty)
+    }
+    /// All bytes, to copy.
+    #[must_use]
+    pub fn payload(&self) -> &Payload {
+        &self.0
+    }
+}
+
+/// A new, empty node.
+pub fn create(pages: &mut dyn PageTxn, shape: Shape, at: Position) -> Result<PageNo> {
+    let page = pages.alloc(PageKind::TREE)?;
+    pages.edit(page, PageKind::TREE)?[..HEADER_BYTES].copy_from_slice(&header(shape, at));
+    Ok(page)
+}
+
+/// A new page with the bytes of `node`.
+pub fn copy(pages: &mut dyn PageTxn, node: &Node) -> Result<PageNo> {
+    let page = pages.alloc(PageKind::TREE)?;
+    *pages.edit(page, PageKind::TREE)? = *node.payload();
+    Ok(page)
+}
+
+/// A slot of a node's bytes.
+#[must_use]
+pub fn slot(bytes: &Payload, index: u64) -> Slot {
+    let word = bytes[place(index)..].first_chunk().expect("a slot lies inside its page");
+    Slot(u64::from_le_bytes(*word))
+}
+
+/// Change a slot of a node's bytes.
+pub fn set_slot(bytes: &mut Payload, index: u64, slot: Slot) {
+    bytes[place(index)..place(index + 1)].copy_from_slice(&slot.0.to_le_bytes());
+}

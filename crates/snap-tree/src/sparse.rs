@@ -1,0 +1,124 @@
+//! Pages by a number that may be small or large: a few radix arrays, each for larger numbers than the one before.
+//!
+//! Invariant: an array exists only while it holds a leaf, so an unused `Sparse` costs no page; small numbers are found in
+//! two reads, whatever the largest. Knows not what a leaf holds.
+
+use crate::Anchor;
+use spinney_core::{Error, Flow, PageKind, PageNo, PageRead, PageRef, PageTxn, Payload, Place, Result};
+use spinney_pages::RadixArray;
+use spinney_pages::array::FAN_OUT;
+use std::collections::BTreeSet;
+
+/// Arrays of one, two, three and four levels.
+const TIERS: usize = 4;
+/// Words of the anchor that a `Sparse` uses.
+pub const SPARSE_WORDS: usize = TIERS;
+
+/// A sparse sequence of pages. A handle: the arrays' roots stand in the anchor, from word `word`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Sparse {
+    /// Where the roots stand.
+    pub anchor: Anchor,
+    /// The first of [`SPARSE_WORDS`] words.
+    pub word: usize,
+    /// Who pays for the pages.
+    pub kind: PageKind,
+}
+
+fn leaves(tier: usize) -> u64 {
+    FAN_OUT.saturating_pow(tier as u32 + 1)
+}
+
+/// The tier of a leaf. Errors: `Corrupt` for a number that no tier holds: only damage makes one.
+fn tier_of(index: u64) -> Result<usize> {
+    let what = "number beyond any table";
+    (0..TIERS).find(|tier| index < leaves(*tier)).ok_or(Error::Corrupt { what, place: Place::Pool })
+}
+
+impl Sparse {
+    fn array(&self, tier: usize, pages: &dyn PageRead) -> Result<Option<RadixArray>> {
+        match self.anchor.get(self.word + tier, pages)? {
+            0 => Ok(None),
+            root => RadixArray::open(PageNo(root), self.kind, leaves(tier), pages).map(Some),
+        }
+    }
+    /// Whether it has no leaf.
+    pub fn is_empty(&self, pages: &dyn PageRead) -> Result<bool> {
+        let anchor = self.anchor.read(pages)?;
+        Ok((0..TIERS).all(|tier| crate::anchor::word(&anchor, self.word + tier) == 0))
+    }
+    /// A leaf's bytes, if it is there.
+    pub fn read(&self, index: u64, pages: &dyn PageRead) -> Result<Option<PageRef>> {
+        let Ok(tier) = tier_of(index) else { return Ok(None) };
+        match self.array(tier, pages)? {
+            None => Ok(None),
+            Some(array) => array.read(index, pages),
+        }
+    }
+    /// A leaf's bytes to change; made of zeros if absent.
+    pub fn edit<'a>(&self, index: u64, pages: &'a mut dyn PageTxn) -> Result<&'a mut Payload> {
+        let tier = tier_of(index)?;
+        let array = match self.array(tier, pages)? {
+            Some(array) => array,
+            None => {
+                let array = RadixArray::create(self.kind, leaves(tier), pages)?;
+                self.anchor.set(self.word + tier, array.root().0, pages)?;
+                array
+            }
+        };
+        array.edit(index, pages)
+    }
+    /// Give a leaf back, and what it leaves empty.
+    pub fn remove(&self, index: u64, pages: &mut dyn PageTxn) -> Result<()> {
+        let tier = tier_of(index)?;
+        let Some(array) = self.array(tier, pages)? else { return Ok(()) };
+        array.remove(index, pages)?;
+        if pages.read(array.root(), self.kind)?.iter().all(|byte| *byte == 0) {
+            array.destroy(pages)?;
+            self.anchor.set(self.word + tier, 0, pages)?;
+        }
+        Ok(())
+    }
+    /// Every leaf, by rising number.
+    pub fn visit(
+        &self,
+        pages: &dyn PageRead,
+        each: &mut dyn FnMut(u64, &Payload) -> Result<Flow>,
+    ) -> Result<()> {
+        for tier in 0..TIERS {
+            let Some(array) = self.array(tier, pages)? else { continue };
+            let mut done = Ok(Flow::Continue);
+            array.visit(0..leaves(tier), pages, &mut |index, page| {
+                done = pages.read(page, self.kind).and_then(|bytes| each(index, &bytes));
+                if done == Ok(Flow::Continue) { Flow::Continue } else { Flow::Stop }
+            })?;
+            if done? == Flow::Stop {
+                break;
+            }
+        }
+        Ok(())
+    }
+    /// Every page, once.
+    pub fn visit_pages(&self, pages: &dyn PageRead, each: &mut dyn FnMut(PageNo)) -> Result<()> {
+        for tier in 0..TIERS {
+            if let Some(array) = self.array(tier, pages)? {
+                array.visit_pages(pages, each)?;
+            }
+        }
+        Ok(())
+    }
+    /// At most how many pages are allocated, changed or freed if just these leaves are (the anchor not counted).
+    #[must_use]
+    pub fn pages_bound(touched: &BTreeSet<u64>) -> u64 {
+        let distinct = |tier: usize, level: u32| {
+            let span = FAN_OUT.saturating_pow(level);
+            let mut last = None;
+            let of_tier = touched.iter().filter(|index| tier_of(**index) == Ok(tier));
+            of_tier.filter(|index| last.replace(**index / span) != Some(**index / span)).count() as u64
+        };
+        (0..TIERS)
+            .flat_map(|tier| (0..=tier as u32 + 1).map(move |level| (tier, level)))
+            .map(|(tier, level)| distinct(tier, level))
+            .sum()
+    }
+}
