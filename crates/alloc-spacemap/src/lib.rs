@@ -3,8 +3,11 @@
 //! Invariant: whichever half is used alone keeps its contract: [`RangeIndex`] needs no pages, the form takes any index.
 //! Knows no volume and no snapshot scheme.
 
+pub mod form;
 pub mod index;
 pub mod policy;
+mod record;
 
+pub use form::{Condense, FORM, SpaceMapForm};
 pub use index::RangeIndex;
 pub use policy::{INDEX, Policy, Tuning};

@@ -1,0 +1,163 @@
+//! The laws of the form, its condensing rule, and damage that only this form can have.
+
+use super::*;
+use crate::RangeIndex;
+use spinney_alloc::reclaim::AtCommit;
+use spinney_alloc::{Composed, Want};
+use spinney_core::Setting;
+use spinney_testkit::{Dice, MemoryPages};
+
+fn index() -> Box<dyn FreeIndex> {
+    Box::new(RangeIndex::default())
+}
+
+fn eager() -> Box<dyn SpaceForm> {
+    let settings = Settings::new()
+        .with("condense_percent", Setting::Integer(101))
+        .with("condense_pages", Setting::Integer(1));
+    (FORM.build)(&settings).unwrap()
+}
+
+spinney_testkit::form_laws!(as_delivered, || Box::new(SpaceMapForm::default()) as Box<dyn SpaceForm>, index);
+spinney_testkit::form_laws!(always_condensing, eager, index);
+spinney_testkit::allocator_laws!(|| {
+    Box::new(Composed::new(index(), Box::new(SpaceMapForm::default()), Box::new(AtCommit::default())))
+});
+
+/// A form, its index and its pages, all blocks free.
+struct Life {
+    form: SpaceMapForm,
+    index: Box<dyn FreeIndex>,
+    pages: MemoryPages,
+    universe: Extent,
+}
+
+fn life(blocks: u64) -> Life {
+    let (universe, mut pages) = (Extent::new(Pba(9), blocks), MemoryPages::new());
+    let (mut form, mut index) = (SpaceMapForm::default(), index());
+    index.reset(universe);
+    index.insert(universe);
+    form.format(universe, &*index, &mut pages).unwrap();
+    Life { form, index, pages, universe }
+}
+
+impl Life {
+    /// One commit of so many single blocks taken, then as many random ones freed.
+    fn turn(&mut self, dice: &mut Dice, held: &mut Vec<Extent>, blocks: u64) {
+        let mut changes = Changes::default();
+        for _ in 0..blocks {
+            let run = self.index.pick(&Want::up_to(1)).unwrap();
+            changes.push(Change::Take(run));
+            held.push(run);
+        }
+        for _ in 0..blocks {
+            let run = held.swap_remove(dice.below(held.len() as u64) as usize);
+            self.index.insert(run);
+            changes.push(Change::Free(run));
+        }
+        self.form.commit(&changes, &*self.index, &mut self.pages).unwrap();
+    }
+    /// Words of the log if it were rewritten now.
+    fn condensed_words(&self) -> u64 {
+        words_bound(self.index.free_runs(), self.index.free_blocks())
+    }
+}
+
+/// Z9: under the rule the log is never longer than twice its condensed size and one commit's appends.
+#[test]
+fn the_log_stays_within_twice_its_condensed_size() {
+    let mut dice = Dice::new("the_log_stays_within_twice_its_condensed_size", 1);
+    let (mut life, mut held) = (life(100_000), Vec::new());
+    let (mut rewrites, mut appended, mut written) = (0u64, 0u64, 0u64);
+    for _ in 0..3_000 {
+        held.push(life.index.pick(&Want::up_to(1)).unwrap());
+    }
+    life.form.format(life.universe, &*life.index, &mut life.pages).unwrap();
+    for turn in 0..200 {
+        let before = life.form.log_words();
+        life.turn(&mut dice, &mut held, 100);
+        let after = life.form.log_words();
+        let floor = 4 * (spinney_core::PAYLOAD_BYTES / WORD_BYTES) as u64;
+        assert!(after <= (2 * life.condensed_words()).max(floor) + 200, "{after} words after turn {turn}");
+        appended += 200;
+        written += after.saturating_sub(before);
+        if after < before {
+            (rewrites, written) = (rewrites + 1, written + after);
+        }
+    }
+    assert!(rewrites >= 3, "{rewrites} rewrites");
+    assert!(written <= 2 * appended + life.condensed_words(), "{written} words written for {appended}");
+}
+
+#[test]
+fn a_commit_without_changes_touches_no_page() {
+    let mut life = life(1000);
+    life.pages.seal();
+    life.form.commit(&Changes::default(), &*life.index, &mut life.pages).unwrap();
+    assert_eq!(life.pages.seal(), 0);
+}
+
+/// Replace the log of `life` by these changes and load it.
+fn load_of(life: &mut Life, changes: &[Change]) -> Result<Vec<Extent>> {
+    let map = life.form.map.as_mut().unwrap();
+    map.log.clear(&mut life.pages)?;
+    map.records = 0;
+    let mut words = Vec::new();
+    changes.iter().for_each(|change| encode(*change, Pba(9), &mut words));
+    map.append(&words, &mut life.pages)?;
+    let mut runs = Vec::new();
+    life.form.load(life.universe, &life.pages, &mut |run| runs.push(run))?;
+    Ok(runs)
+}
+
+#[test]
+fn a_block_taken_or_freed_twice_is_corrupt() {
+    let mut life = life(1000);
+    let run = |start, blocks| Extent::new(Pba(start), blocks);
+    let (take, free) = (|s, b| Change::Take(run(s, b)), |s, b| Change::Free(run(s, b)));
+    assert_eq!(load_of(&mut life, &[free(9, 100), take(20, 10)]), Ok(vec![run(9, 11), run(30, 79)]));
+    for log in [
+        vec![free(9, 100), free(108, 1)],
+        vec![free(9, 100), take(100, 20)],
+        vec![free(9, 100), take(20, 10), take(29, 1)],
+        vec![take(9, 1)],
+        vec![free(9, 1001)],
+        vec![free(1 << 50, 1)],
+    ] {
+        let loaded = load_of(&mut life, &log);
+        assert!(matches!(loaded, Err(Error::Corrupt { .. })), "{log:?} gave {loaded:?}");
+    }
+}
+
+/// I5: what stands in the log past the root's count is not read.
+#[test]
+fn words_past_the_root_are_ignored() {
+    let mut life = life(1000);
+    let root = life.form.map().root();
+    let mut words = Vec::new();
+    encode(Change::Take(Extent::new(Pba(9), 5)), Pba(9), &mut words);
+    life.form.map().log.append(&words, &mut life.pages).unwrap();
+    let mut again = SpaceMapForm::default();
+    again.open(life.universe, &root, &life.pages).unwrap();
+    let mut runs = Vec::new();
+    again.load(life.universe, &life.pages, &mut |run| runs.push(run)).unwrap();
+    assert_eq!(runs, [life.universe]);
+    let mut rules = Vec::new();
+    again.check(&life.pages, &mut |found| rules.push(found.rule)).unwrap();
+    assert_eq!(rules, ["a space map's log ends where its root says"]);
+}
+
+#[test]
+fn a_rule_that_would_never_rest_is_refused() {
+    for (name, value) in [("condense_percent", 100), ("condense_pages", 0)] {
+        let built = (FORM.build)(&Settings::new().with(name, Setting::Integer(value)));
+        assert!(matches!(built.err(), Some(Error::BadSetting(_))), "{name} = {value}");
+    }
+}
+
+#[test]
+fn a_universe_beyond_the_limit_is_refused() {
+    let universe = Extent::new(Pba(0), UNIVERSE_BLOCKS_MAX + 1);
+    let refused = SpaceMapForm::default().format(universe, &*index(), &mut MemoryPages::new());
+    assert!(matches!(refused, Err(Error::OutOfRange { .. })));
+}
