@@ -1,0 +1,90 @@
+//! Put a fill before, snapshots into, and a scan behind any workload.
+//!
+//! Invariant: what is put round a workload never changes its operations or their order; handles are renamed so that no
+//! two makers of versions collide. Knows no particular workload.
+
+mod begin;
+mod rotation;
+mod scan;
+
+pub use begin::Begin;
+pub use rotation::{Counted, Rotation};
+pub use scan::Scan;
+
+use crate::error::{Result, WorkloadError};
+use crate::generate::{self, choice, share_of};
+use crate::workload::{Stream, Workload, WorkloadContext};
+use spinney_core::{BLOCK_BYTES, Parameter, Settings};
+
+pub(crate) const SNAPSHOT_EVERY: Parameter = Parameter::integer(
+    "snapshot_every",
+    0,
+    "A snapshot after every so many of snapshot_unit (0: no snapshots). Few between two snapshots make each overwrite \
+     share its neighbors with a snapshot, so nothing is freed when it is overwritten. Off by default, so that snapshots \
+     are something a config asks for.",
+);
+pub(crate) const SNAPSHOT_UNIT: Parameter = Parameter::word(
+    "snapshot_unit",
+    "op",
+    "What snapshot_every counts: `op` (one write, discard or zero), `flush` or `round`. Operations compare across \
+     workloads; flushes are what papers on commits count; rounds keep rows and snapshots in step.",
+);
+pub(crate) const KEEP: Parameter = Parameter::integer(
+    "keep",
+    16,
+    "How many of these snapshots stay; when one more was taken the oldest is deleted. 16 is near the usual schedule of \
+     hourly and daily snapshots, and more than the depth at which schemes begin to differ.",
+);
+pub(crate) const SCAN: Parameter = Parameter::switch(
+    "scan",
+    false,
+    "Read the newest version from front to back at the end, 1 MiB a request, as a phase of its own: what the layout \
+     costs a reader. Off because it takes time that a study of allocation alone need not spend.",
+);
+
+/// All of it, as the settings ask.
+pub(crate) fn around(
+    base: Box<dyn Workload>,
+    context: &WorkloadContext,
+    settings: &Settings,
+    fill: f64,
+) -> Result<Box<dyn Workload>> {
+    begin_and_scan(rotate(base, settings)?, context, settings, fill)
+}
+
+/// Without snapshots.
+pub(crate) fn begin_and_scan(
+    base: Box<dyn Workload>,
+    context: &WorkloadContext,
+    settings: &Settings,
+    fill: f64,
+) -> Result<Box<dyn Workload>> {
+    let first: Option<Box<dyn Workload>> = match share_of(context.volume_blocks, fill) {
+        0 => None,
+        _ => Some(Box::new(Stream::new(generate::fill::before(context, fill)?))),
+    };
+    let begun = Box::new(Begin::new(first, base));
+    if !settings.switch(&SCAN) {
+        return Ok(begun);
+    }
+    let blocks = if fill > 0.0 { share_of(context.volume_blocks, fill) } else { context.volume_blocks };
+    Ok(Box::new(Scan::new(begun, blocks * BLOCK_BYTES as u64)))
+}
+
+fn rotate(base: Box<dyn Workload>, settings: &Settings) -> Result<Box<dyn Workload>> {
+    let words = ["op", "flush", "round"];
+    let counted = match choice(settings, &SNAPSHOT_UNIT, &words, "op, flush or round")? {
+        0 => Counted::Op,
+        1 => Counted::Flush,
+        _ => Counted::Round,
+    };
+    let (every, keep) = (settings.integer(&SNAPSHOT_EVERY), settings.integer(&KEEP));
+    if keep == 0 {
+        return Err(WorkloadError::bad_setting(
+            KEEP.name,
+            keep,
+            "at least 1; snapshot_every = 0 turns snapshots off",
+        ));
+    }
+    Ok(if every == 0 { base } else { Box::new(Rotation::new(base, counted, every, keep)) })
+}
