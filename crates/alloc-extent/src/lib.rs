@@ -3,6 +3,8 @@
 //! Invariant: whichever half is used alone keeps its contract: [`TwinIndex`] needs no pages, the form takes any index.
 //! Knows no volume and no snapshot scheme.
 
+pub mod form;
 pub mod index;
 
+pub use form::{ExtentTreeForm, FORM};
 pub use index::{INDEX, Tie, TwinIndex};
