@@ -1,7 +1,8 @@
-#![doc = include_str!("../README.md")]
+//! Things that are block devices: memory, file, modelled disks in virtual time, crash, fault, meter, recorder.
 //!
 //! Invariant: a wrapper changes when, whether or as what a request happens, never what a completed request means. Knows
 //! nothing of pages, allocators or volumes.
+#![doc = include_str!("../README.md")]
 
 mod bounds;
 mod sync;
@@ -13,7 +14,7 @@ pub mod file;
 pub mod holding;
 pub mod memory;
 pub mod meter;
-// pub mod model;
+pub mod model;
 pub mod recorder;
 
 #[cfg(test)]
@@ -30,5 +31,5 @@ pub use file::{Engine, FileDevice};
 pub use holding::HoldingDevice;
 pub use memory::MemoryDevice;
 pub use meter::{IoCounts, MeterDevice};
-// pub use model::{DeviceParameters, TimedDevice, VirtualClock, build};
+pub use model::{DeviceParameters, TimedDevice, VirtualClock, build};
 pub use recorder::{CsvSink, RecorderDevice, RequestKind, RequestRecord};
