@@ -1,0 +1,83 @@
+//! The area: a list of device runs that read as one space of blocks, and the plan of that space.
+//!
+//! Invariant: a block of area space never moves on the device; growing only appends. Knows no page and no content.
+
+use super::layout::{AREA_BLOCKS_MAX, Layout};
+use spinney_core::{BLOCK_BYTES, BlockDevice, Error, Extent, PageBuf, Pba, Result};
+
+/// Runs of the device, in the order of area space, and the layout over all of them.
+#[derive(Clone, Debug)]
+pub(super) struct Area {
+    /// Each run with its first block in area space.
+    segments: Vec<(u64, Extent)>,
+    blocks: u64,
+    pub(super) layout: Layout,
+}
+
+impl Area {
+    /// An area of one or more runs. Errors: `BadSetting` if they overlap or leave no place for a page,
+    /// `OutOfRange` if one passes the device's end.
+    pub(super) fn new(runs: &[Extent], device_blocks: u64) -> Result<Area> {
+        let mut area = Area { segments: Vec::new(), blocks: 0, layout: Layout::new(0) };
+        for run in runs {
+            area.append(*run, device_blocks)?;
+        }
+        area.layout = Layout::new(area.blocks);
+        if area.layout.places() == 0 {
+            return Err(Error::BadSetting("page area: at least 13 blocks are needed"));
+        }
+        Ok(area)
+    }
+    /// The same with one more run at the end.
+    pub(super) fn grown(&self, run: Extent, device_blocks: u64) -> Result<Area> {
+        let mut area = self.clone();
+        area.append(run, device_blocks)?;
+        area.layout = Layout::new(area.blocks);
+        Ok(area)
+    }
+    fn append(&mut self, run: Extent, device_blocks: u64) -> Result<()> {
+        if run.end().0 > device_blocks {
+            return Err(Error::OutOfRange { start: run.start.0, length: run.blocks, limit: device_blocks });
+        }
+        if self.segments.iter().any(|(_, other)| other.overlaps(run)) {
+            return Err(Error::BadSetting("page area: its runs must not overlap"));
+        }
+        if self.blocks + run.blocks > AREA_BLOCKS_MAX {
+            return Err(Error::BadSetting("page area: at most 2^44 blocks"));
+        }
+        self.segments.push((self.blocks, run));
+        self.blocks += run.blocks;
+        Ok(())
+    }
+    /// The device block of a block of area space. The caller has checked it against the layout.
+    pub(super) fn locate(&self, block: u64) -> Pba {
+        let after = self.segments.partition_point(|(first, _)| *first <= block);
+        let (first, run) = self.segments[after - 1];
+        assert!(block - first < run.blocks, "block {block} is outside the area");
+        Pba(run.start.0 + (block - first))
+    }
+    /// Read the page at `block`, unverified.
+    pub(super) fn read(&self, device: &dyn BlockDevice, block: u64) -> Result<PageBuf> {
+        let mut page = PageBuf::zeroed();
+        device.read(self.locate(block), page.bytes_mut())?;
+        Ok(page)
+    }
+    /// Read the pages at `blocks`, unverified, in one request of the device.
+    pub(super) fn read_many(&self, device: &dyn BlockDevice, blocks: &[u64]) -> Result<Vec<PageBuf>> {
+        let mut pages: Vec<PageBuf> = blocks.iter().map(|_| PageBuf::zeroed()).collect();
+        let mut reads: Vec<(Pba, &mut [u8])> = Vec::with_capacity(blocks.len());
+        for (block, page) in blocks.iter().zip(&mut pages) {
+            reads.push((self.locate(*block), &mut page.bytes_mut()[..]));
+        }
+        device.read_many(&mut reads)?;
+        Ok(pages)
+    }
+    /// Write pages, sorted by address, in one request of the device.
+    pub(super) fn write_many(&self, device: &dyn BlockDevice, pages: &[(u64, &PageBuf)]) -> Result<()> {
+        let mut writes: Vec<(Pba, &[u8])> =
+            pages.iter().map(|(block, page)| (self.locate(*block), &page.bytes()[..])).collect();
+        writes.sort_unstable_by_key(|(at, _)| *at);
+        debug_assert!(writes.iter().all(|(_, data)| data.len() == BLOCK_BYTES));
+        device.write_many(&writes)
+    }
+}

@@ -1,0 +1,128 @@
+//! A bitmap with one summary level: which numbers or places are in use.
+//!
+//! Invariant: summary bit `w` is set exactly when word `w` has no zero bit; bits past the end are set. Knows no meaning.
+
+/// Bits by index; a set bit is in use.
+#[derive(Clone)]
+pub(super) struct Bits {
+    words: Vec<u64>,
+    full: Vec<u64>,
+    length: u64,
+    clear: u64,
+}
+
+impl Bits {
+    /// `length` bits, all set.
+    pub(super) fn all_set(length: u64) -> Bits {
+        let words = vec![u64::MAX; length.div_ceil(64) as usize];
+        let full = vec![u64::MAX; words.len().div_ceil(64)];
+        Bits { words, full, length, clear: 0 }
+    }
+    /// More bits, set.
+    pub(super) fn grow(&mut self, length: u64) {
+        assert!(length >= self.length, "bits only grow");
+        self.words.resize(length.div_ceil(64) as usize, u64::MAX);
+        self.full.resize(self.words.len().div_ceil(64), u64::MAX);
+        self.length = length;
+    }
+    /// How many bits are clear.
+    pub(super) fn clear_count(&self) -> u64 {
+        self.clear
+    }
+    /// Whether bit `at` is set.
+    pub(super) fn get(&self, at: u64) -> bool {
+        self.words[(at / 64) as usize] >> (at % 64) & 1 == 1
+    }
+    /// Set a bit; false if it was set.
+    #[must_use]
+    pub(super) fn set(&mut self, at: u64) -> bool {
+        assert!(at < self.length, "bit {at} of {}", self.length);
+        let word = &mut self.words[(at / 64) as usize];
+        if *word >> (at % 64) & 1 == 1 {
+            return false;
+        }
+        *word |= 1 << (at % 64);
+        self.clear -= 1;
+        if *word == u64::MAX {
+            self.full[(at / 4096) as usize] |= 1 << (at / 64 % 64);
+        }
+        true
+    }
+    /// Clear a bit, which must be set.
+    pub(super) fn unset(&mut self, at: u64) {
+        assert!(at < self.length && self.get(at), "bit {at} of {} is not in use", self.length);
+        self.words[(at / 64) as usize] &= !(1 << (at % 64));
+        self.full[(at / 4096) as usize] &= !(1 << (at / 64 % 64));
+        self.clear += 1;
+    }
+    /// The first clear bit at or after `from`.
+    pub(super) fn next_clear(&self, from: u64) -> Option<u64> {
+        if from >= self.length {
+            return None;
+        }
+        let word = (from / 64) as usize;
+        let rest = !self.words[word] & (u64::MAX << (from % 64));
+        if rest != 0 {
+            return Some(word as u64 * 64 + u64::from(rest.trailing_zeros()));
+        }
+        let next = self.next_open_word(word + 1)?;
+        Some(next as u64 * 64 + u64::from((!self.words[next]).trailing_zeros()))
+    }
+    /// How many bits from `from` on are clear, at most `limit`.
+    pub(super) fn clear_run(&self, from: u64, limit: u64) -> u64 {
+        let end = self.length.min(from.saturating_add(limit));
+        let mut at = from;
+        while at < end {
+            let ones = (self.words[(at / 64) as usize] >> (at % 64)).trailing_zeros();
+            let step = u64::from(ones).min(64 - at % 64);
+            at += step;
+            if step == 0 || !at.is_multiple_of(64) {
+                break;
+            }
+        }
+        at.min(end) - from
+    }
+    fn next_open_word(&self, from: usize) -> Option<usize> {
+        let mut mask = u64::MAX << (from % 64);
+        for (group, full) in self.full.iter().enumerate().skip(from / 64) {
+            let open = !full & mask;
+            if open != 0 {
+                return Some(group * 64 + open.trailing_zeros() as usize);
+            }
+            mask = u64::MAX;
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::{RngExt, SeedableRng};
+
+    #[test]
+    fn agrees_with_a_vector_of_booleans() {
+        for seed in 0..8 {
+            let mut chance = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
+            let length: u64 = chance.random_range(1..20_000);
+            let mut bits = Bits::all_set(length);
+            let mut model = vec![true; length as usize];
+            for step in 0..20_000 {
+                let at = chance.random_range(0..length);
+                if model[at as usize] {
+                    bits.unset(at);
+                } else {
+                    assert!(bits.set(at));
+                }
+                model[at as usize] ^= true;
+                let from = chance.random_range(0..length);
+                let next = (from..length).find(|&bit| !model[bit as usize]);
+                assert_eq!(bits.next_clear(from), next, "seed {seed} step {step}");
+                let run = (from..length).take(300).take_while(|&bit| !model[bit as usize]).count() as u64;
+                assert_eq!(bits.clear_run(from, 300), run, "seed {seed} step {step}");
+            }
+            let clear = model.iter().filter(|set| !**set).count() as u64;
+            assert_eq!(bits.clear_count(), clear, "seed {seed}");
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! Pages in memory, a bounded number of them, shared by the writer and all views.
+//!
+//! Invariant: under a page's or map page's own key there is only ever the newest sealed version; older versions and
+//! spilled pages go under their place. Replacement is second chance. Knows no device and decides no validity.
+
+use spinney_core::PageBuf;
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// A hash map from well-spread integers; never iterated, so its order is nobody's business.
+pub(super) type FastMap<V> = HashMap<u64, V, BuildHasherDefault<FastHash>>;
+
+/// Page numbers are below this; the bits above tell the kinds of key apart.
+pub(super) const NUMBER_LIMIT: u64 = 1 << 56;
+
+/// Key of the newest version of a page.
+pub(super) fn key_of_page(number: u64) -> u64 {
+    number
+}
+/// Key of the newest version of a map page.
+pub(super) fn key_of_map(level: u8, index: u64) -> u64 {
+    (0x80 | u64::from(level)) << 56 | index
+}
+/// Key of whatever lies at a place.
+pub(super) fn key_of_place(place: u64) -> u64 {
+    0x40 << 56 | place
+}
+
+/// A verified page and what it was verified against.
+#[derive(Clone)]
+pub(super) struct Cached {
+    pub(super) page: Arc<PageBuf>,
+    pub(super) checksum: u64,
+    pub(super) epoch: u64,
+}
+
+/// The cache: shards, so that readers of different pages seldom meet.
+pub(super) struct Cache {
+    shards: Vec<Mutex<Shard>>,
+}
+
+#[derive(Default)]
+struct Shard {
+    index: FastMap<u32>,
+    slots: Vec<Slot>,
+    hand: usize,
+    capacity: usize,
+    hits: u64,
+}
+
+struct Slot {
+    key: u64,
+    cached: Cached,
+    used: bool,
+}
+
+impl Cache {
+    /// At most `pages` pages (at least one). Few pages are one shard, so that none of them is wasted on an idle shard.
+    pub(super) fn new(pages: usize) -> Cache {
+        let shards = if pages < 1024 { 1 } else { 16 };
+        let shard = || Mutex::new(Shard { capacity: (pages / shards).max(1), ..Shard::default() });
+        Cache { shards: (0..shards).map(|_| shard()).collect() }
+    }
+    /// What is under `key`, if `fits`. Counts a hit.
+    #[inline]
+    pub(super) fn get(&self, key: u64, fits: impl Fn(&Cached) -> bool) -> Option<Cached> {
+        let mut shard = self.shard(key);
+        let at = *shard.index.get(&key)? as usize;
+        let slot = &mut shard.slots[at];
+        if !fits(&slot.cached) {
+            return None;
+        }
+        slot.used = true;
+        let found = slot.cached.clone();
+        shard.hits += 1;
+        Some(found)
+    }
+    /// Put a page under `key` if `still` holds, which is asked under the shard's lock. Returns whether it did.
+    pub(super) fn insert_if(&self, key: u64, cached: Cached, still: impl Fn() -> bool) -> bool {
+        let mut shard = self.shard(key);
+        let holds = still();
+        if holds {
+            shard.insert(key, cached);
+        }
+        holds
+    }
+    /// Put a page under `key`.
+    pub(super) fn insert(&self, key: u64, cached: Cached) {
+        self.insert_if(key, cached, || true);
+    }
+    /// Forget what is under `key`.
+    pub(super) fn remove(&self, key: u64) {
+        self.shard(key).remove(key);
+    }
+    /// Forget all.
+    pub(super) fn clear(&self) {
+        for shard in &self.shards {
+            let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            shard.index.clear();
+            shard.slots.clear();
+            shard.hand = 0;
+        }
+    }
+    /// How often `get` found something.
+    pub(super) fn hits(&self) -> u64 {
+        self.shards.iter().map(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner).hits).sum()
+    }
+    /// How many pages are held.
+    pub(super) fn pages(&self) -> u64 {
+        let held = |shard: &Mutex<Shard>| shard.lock().unwrap_or_else(PoisonError::into_inner).slots.len();
+        self.shards.iter().map(|shard| held(shard) as u64).sum()
+    }
+    fn shard(&self, key: u64) -> MutexGuard<'_, Shard> {
+        let at = (spread(key) >> 20) as usize % self.shards.len();
+        self.shards[at].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shard {
+    fn insert(&mut self, key: u64, cached: Cached) {
+        if let Some(&at) = self.index.get(&key) {
+            self.slots[at as usize].cached = cached;
+            return;
+        }
+        let slot = Slot { key, cached, used: false };
+        if self.slots.len() < self.capacity {
+            self.index.insert(key, self.slots.len() as u32);
+            self.slots.push(slot);
+            return;
+        }
+        let victim = self.victim();
+        self.index.remove(&self.slots[victim].key);
+        self.index.insert(key, victim as u32);
+        self.slots[victim] = slot;
+    }
+    /// Second chance: pass over what was used since the hand last came by. Ends within two rounds.
+    fn victim(&mut self) -> usize {
+        loop {
+            let at = self.hand % self.slots.len();
+            self.hand = at + 1;
+            if !std::mem::take(&mut self.slots[at].used) {
+                return at;
+            }
+        }
+    }
+    fn remove(&mut self, key: u64) {
+        let Some(at) = self.index.remove(&key) else { return };
+        self.slots.swap_remove(at as usize);
+        if let Some(moved) = self.slots.get(at as usize) {
+            self.index.insert(moved.key, at);
+        }
+    }
+}
+
+/// One multiplication, and the high half folded onto the low: enough for numbers that are dense or strided.
+fn spread(key: u64) -> u64 {
+    let mixed = key.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    mixed ^ mixed >> 32
+}
+
+/// The hasher of [`FastMap`].
+#[derive(Default)]
+pub(super) struct FastHash(u64);
+
+impl Hasher for FastHash {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = spread(self.0 ^ u64::from(*byte));
+        }
+    }
+    fn write_u64(&mut self, key: u64) {
+        self.0 = spread(key);
+    }
+}

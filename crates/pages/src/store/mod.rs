@@ -1,0 +1,151 @@
+//! The transactional page store: pages by stable number on a block device, changed atomically by epoch.
+//!
+//! Invariant: until an epoch's root is durable, everything that the root before it reaches stays as it was; whatever
+//! is read is confirmed by its parent's checksum. It flushes nothing and keeps no superblock: it hands out a [`Root`]
+//! and is told when that is durable. It knows nothing of what pages hold, and issues no number 0.
+//!
+//! [`Root`]: spinney_core::Root
+
+mod area;
+mod bits;
+mod cache;
+mod changes;
+mod check;
+mod format;
+mod layout;
+mod open;
+mod places;
+mod seal;
+mod shared;
+mod stats;
+mod txn;
+mod views;
+mod walk;
+
+pub use stats::{KindCounts, StoreStats};
+pub use views::{PageView, Viewer};
+
+use bits::Bits;
+use changes::Changes;
+use format::MapRoot;
+use places::Places;
+use shared::{Shared, Snapshot};
+use spinney_core::Epoch;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use views::Replaced;
+
+/// What a store may use of memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct StoreOptions {
+    /// Clean pages (map pages among them) kept in memory. More saves reads of the device, at 4 KiB each. The default,
+    /// 16384 (64 MiB), holds the map of 2.7 million pages (11 GB of metadata), so that a read misses once and not
+    /// once a level.
+    pub cache_pages: usize,
+    /// Changed pages kept in memory until the seal. Beyond it the coldest quarter is written early, to places that
+    /// nothing points to yet; a page that is then changed again is read back and written twice. The default, 16384
+    /// (64 MiB), is more than a commit every few seconds changes.
+    pub dirty_pages: usize,
+}
+
+impl Default for StoreOptions {
+    fn default() -> StoreOptions {
+        StoreOptions { cache_pages: 16384, dirty_pages: 16384 }
+    }
+}
+
+/// A page store: the one writer. Reads through it see uncommitted changes; readers that must not wait take a
+/// [`PageView`]. `Sync`, so many threads may read through `&PageStore`.
+pub struct PageStore {
+    shared: Arc<Shared>,
+    /// The last sealed epoch: what `changes` stand on.
+    sealed: MapRoot,
+    /// Sealed, and not yet committed.
+    pending: bool,
+    /// A seal failed.
+    closed: bool,
+    changes: Changes,
+    numbers: Bits,
+    /// No free number is below this.
+    number_hint: u64,
+    places: Places,
+    /// What the sealed epoch replaced, until it is committed.
+    replaced: Vec<Replaced>,
+    live: KindCounts,
+    written: KindCounts,
+    spilled: u64,
+    dirty_pages_max: usize,
+}
+
+impl PageStore {
+    /// The pages as of the last commit.
+    #[must_use]
+    pub fn view(&self) -> PageView {
+        self.viewer().view()
+    }
+    /// Opens views without this store: for reader threads.
+    #[must_use]
+    pub fn viewer(&self) -> Viewer {
+        Viewer(self.shared.clone())
+    }
+    /// The last sealed epoch (0 before the first).
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        Epoch(self.sealed.epoch)
+    }
+    /// How many pages the area has places for. Each live page takes one, and so does each old version until its
+    /// successor is committed: keep a part of them free.
+    #[must_use]
+    pub fn pages_total(&self) -> u64 {
+        self.shared.area().layout.places()
+    }
+    /// Live pages, uncommitted changes included.
+    #[must_use]
+    pub fn pages_live(&self) -> u64 {
+        self.live.total()
+    }
+    /// The counters.
+    #[must_use]
+    pub fn stats(&self) -> StoreStats {
+        let read = KindCounts::from_fn(|kind| self.shared.reads[kind].load(Ordering::Relaxed));
+        let (open_views, retained_map_pages) = self.shared.views().counts();
+        StoreStats {
+            live: self.live,
+            read,
+            written: self.written,
+            cache_hits: self.shared.cache.hits(),
+            cache_misses: read.total(),
+            spilled: self.spilled,
+            cached_pages: self.shared.cache.pages(),
+            dirty_pages: self.changes.resident() as u64,
+            retired_places: self.retired(),
+            retained_map_pages,
+            open_views,
+        }
+    }
+    fn retired(&self) -> u64 {
+        let mut views = self.shared.views();
+        (self.replaced.len() + views.held().count() + views.released().len()) as u64
+    }
+    fn snapshot(&self) -> Snapshot<'_> {
+        Snapshot { shared: &self.shared, root: &self.sealed }
+    }
+}
+
+/// How many blocks an area needs for `pages` live pages, with room to rewrite a quarter of them (and never fewer than
+/// 64) in one epoch. Errors: `None` if no area can be so large.
+#[must_use]
+pub fn area_blocks_for(pages: u64) -> Option<u64> {
+    let slack = (pages / 4).max(64);
+    layout::Layout::blocks_for(pages.checked_add(slack)?)
+}
+
+/// A sensible area for a pool of `pool_blocks` blocks: one block in 32, at least 256.
+///
+/// A mapped data block costs about 24 bytes of tree, 8 of checksum and 4 of counts, in nodes that are two thirds full:
+/// 1.3 % of it. Twice that leaves room for snapshots' own nodes and for the copies of an epoch. A smaller area gives
+/// blocks to data and refuses writes earlier in pools of many small, scattered snapshots.
+#[must_use]
+pub fn area_blocks_default(pool_blocks: u64) -> u64 {
+    (pool_blocks / 32).max(256)
+}

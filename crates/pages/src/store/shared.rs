@@ -1,0 +1,183 @@
+//! What the writer and all views share: device, area, cache, and the verified way from a page's number to its bytes.
+//!
+//! Invariant: nothing leaves here that its parent's checksum, number, kind and epoch do not confirm. Changes nothing
+//! on the device.
+
+use super::area::Area;
+use super::cache::{Cache, Cached, NUMBER_LIMIT, key_of_map, key_of_page, key_of_place};
+use super::format::{self, Entry, Identity, MapRoot};
+use super::layout::FANOUT;
+use super::stats::KINDS;
+use super::views::Views;
+use spinney_core::{BlockDevice, Error, PageBuf, PageKind, PageNo, Result};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+/// The shared half of a page store.
+pub(super) struct Shared {
+    pub(super) device: Arc<dyn BlockDevice>,
+    /// Replaced whole when the area grows; read on cache misses only.
+    area: RwLock<Arc<Area>>,
+    pub(super) cache: Cache,
+    /// The newest sealed epoch: a view of it may put pages under their own keys, older views may not.
+    pub(super) sealed: AtomicU64,
+    pub(super) views: Mutex<Views>,
+    /// Pages read from the device, by kind.
+    pub(super) reads: [AtomicU64; KINDS],
+}
+
+/// One sealed epoch, and so one consistent set of pages, to read through.
+#[derive(Clone, Copy)]
+pub(super) struct Snapshot<'a> {
+    pub(super) shared: &'a Shared,
+    pub(super) root: &'a MapRoot,
+}
+
+impl Shared {
+    pub(super) fn new(device: Arc<dyn BlockDevice>, area: Area, cache_pages: usize) -> Shared {
+        Shared {
+            device,
+            area: RwLock::new(Arc::new(area)),
+            cache: Cache::new(cache_pages),
+            sealed: AtomicU64::new(0),
+            views: Mutex::default(),
+            reads: Default::default(),
+        }
+    }
+    pub(super) fn area(&self) -> Arc<Area> {
+        self.area.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+    pub(super) fn set_area(&self, area: Area) {
+        *self.area.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(area);
+    }
+    pub(super) fn views(&self) -> MutexGuard<'_, Views> {
+        self.views.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+    pub(super) fn count_reads(&self, kind: PageKind, pages: u64) {
+        self.reads[usize::from(kind.0) % KINDS].fetch_add(pages, Ordering::Relaxed);
+    }
+    /// What is at `entry.place`, if it is page `number` as the entry says. From memory if it can be.
+    pub(super) fn fetch_at(&self, number: PageNo, entry: &Entry) -> Result<Arc<PageBuf>> {
+        let key = key_of_place(entry.place);
+        if let Some(hit) = self.cache.get(key, |cached| cached.checksum == entry.checksum) {
+            return Ok(hit.page);
+        }
+        let page = self.load_page(number, entry)?;
+        self.cache.insert(key, cached(&page, entry));
+        Ok(page)
+    }
+    fn load_page(&self, number: PageNo, entry: &Entry) -> Result<Arc<PageBuf>> {
+        let page = self.area().read(&*self.device, entry.place)?;
+        self.count_reads(entry.kind, 1);
+        format::verify(&page, identity_of_page(number.0, entry), entry.checksum)
+            .map_err(|what| Error::corrupt_page(what, number))?;
+        Ok(Arc::new(page))
+    }
+}
+
+impl Snapshot<'_> {
+    /// The page, from the cache, or by way of the map.
+    #[inline]
+    pub(super) fn read(self, number: PageNo, kind: PageKind) -> Result<Arc<PageBuf>> {
+        let newest = |cached: &Cached| cached.epoch <= self.root.epoch;
+        if number.0 < NUMBER_LIMIT
+            && let Some(hit) = self.shared.cache.get(key_of_page(number.0), newest)
+        {
+            return of_kind(hit.page, number, kind);
+        }
+        self.read_by_map(number, kind)
+    }
+    fn read_by_map(self, number: PageNo, kind: PageKind) -> Result<Arc<PageBuf>> {
+        let entry = self.entry(number)?.ok_or(Error::corrupt_page("page number", number))?;
+        if entry.kind != kind {
+            return Err(Error::corrupt_page("page kind", number));
+        }
+        let by_place = key_of_place(entry.place);
+        if let Some(hit) = self.shared.cache.get(by_place, |cached| cached.checksum == entry.checksum) {
+            return Ok(hit.page);
+        }
+        let page = self.shared.load_page(number, &entry)?;
+        self.keep(key_of_page(number.0), by_place, cached(&page, &entry));
+        Ok(page)
+    }
+    /// Where page `number` lives, if it does.
+    pub(super) fn entry(self, number: PageNo) -> Result<Option<Entry>> {
+        let Some((entry, page)) = self.map_page(0, number.0 / FANOUT)? else { return Ok(None) };
+        debug_assert_eq!(entry.kind, PageKind::MAP);
+        let found = format::entry(&page, number.0 % FANOUT);
+        if found.is_some_and(|found| {
+            !format::page_entry_holds(&found, &self.shared.area().layout, self.root.epoch)
+        }) {
+            return Err(format::corrupt_map(0, number.0 / FANOUT));
+        }
+        Ok(found)
+    }
+    /// Map page `index` of `level` and its parent's entry; `None` if there is none.
+    pub(super) fn map_page(self, level: u8, index: u64) -> Result<Option<(Entry, Arc<PageBuf>)>> {
+        let Some(entry) = self.map_entry(level, index)? else { return Ok(None) };
+        Ok(Some((entry, self.fetch_map(level, index, &entry)?)))
+    }
+    fn map_entry(self, level: u8, index: u64) -> Result<Option<Entry>> {
+        if level + 1 >= self.root.levels {
+            return Ok(self.root.top.filter(|_| level + 1 == self.root.levels && index == 0));
+        }
+        let Some((_, parent)) = self.map_page(level + 1, index / FANOUT)? else { return Ok(None) };
+        let Some(entry) = format::entry(&parent, index % FANOUT) else { return Ok(None) };
+        let wrong = format::corrupt_map(level + 1, index / FANOUT);
+        let slots = self.shared.area().layout.slots(level, index).ok_or(wrong)?;
+        format::map_entry_holds(&entry, slots, self.root.epoch).then_some(Some(entry)).ok_or(wrong)
+    }
+    fn fetch_map(self, level: u8, index: u64, entry: &Entry) -> Result<Arc<PageBuf>> {
+        let (key, by_place) = (key_of_map(level, index), key_of_place(entry.place));
+        let fits = |cached: &Cached| cached.checksum == entry.checksum;
+        if let Some(hit) = self.shared.cache.get(key, fits) {
+            return Ok(hit.page);
+        }
+        if let Some(hit) = self.shared.cache.get(by_place, fits) {
+            return Ok(hit.page);
+        }
+        let page = Arc::new(self.load_map(level, index, entry)?);
+        self.keep(key, by_place, cached(&page, entry));
+        Ok(page)
+    }
+    /// From the device; or, if a later commit took the slot, from what it left in memory for us.
+    fn load_map(self, level: u8, index: u64, entry: &Entry) -> Result<PageBuf> {
+        let is = identity_of_map(level, index, entry);
+        let page = self.shared.area().read(&*self.shared.device, entry.place)?;
+        self.shared.count_reads(PageKind::MAP, 1);
+        if format::verify(&page, is, entry.checksum).is_ok() {
+            return Ok(page);
+        }
+        let retained = self.shared.views().retained(level, index, entry.epoch);
+        retained
+            .filter(|page| format::verify(page, is, entry.checksum).is_ok())
+            .map(|page| (*page).clone())
+            .ok_or(format::corrupt_map(level, index))
+    }
+    fn keep(self, key: u64, by_place: u64, cached: Cached) {
+        let sealed = &self.shared.sealed;
+        let newest = || sealed.load(Ordering::Acquire) == self.root.epoch;
+        if !self.shared.cache.insert_if(key, cached.clone(), newest) {
+            self.shared.cache.insert(by_place, cached);
+        }
+    }
+}
+
+/// The page if it is of `kind`.
+pub(super) fn of_kind(page: Arc<PageBuf>, number: PageNo, kind: PageKind) -> Result<Arc<PageBuf>> {
+    if format::kind_of(&page) == kind { Ok(page) } else { Err(Error::corrupt_page("page kind", number)) }
+}
+
+/// Who the page under a leaf's entry must be.
+pub(super) fn identity_of_page(number: u64, entry: &Entry) -> Identity {
+    Identity { kind: entry.kind, level: 0, number, epoch: entry.epoch }
+}
+
+/// Who the map page under a parent's entry must be.
+pub(super) fn identity_of_map(level: u8, index: u64, entry: &Entry) -> Identity {
+    Identity { kind: PageKind::MAP, level, number: index, epoch: entry.epoch }
+}
+
+fn cached(page: &Arc<PageBuf>, entry: &Entry) -> Cached {
+    Cached { page: page.clone(), checksum: entry.checksum, epoch: entry.epoch }
+}
