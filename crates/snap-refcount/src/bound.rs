@@ -4,7 +4,7 @@
 //! snapshot the nodes on the path are read, because a bound from the sizes alone (each slot on a count page of its own)
 //! would refuse writes on pools that have room for them.
 
-use crate::state::State;
+use crate::state::{Emptied, State};
 use spinney_core::{DevId, LbaRange, PageNo, PageRead, Result};
 use spinney_snap_tree::tree::{child, clip};
 use spinney_snap_tree::{Catalogue, Counts, Node, Position, Slot};
@@ -74,6 +74,12 @@ pub(crate) fn tend(state: &State, budget: u64, pages: &dyn PageRead) -> Result<u
         Ok(spinney_core::Flow::Continue)
     })?;
     Ok(ANCHOR + records + look.touched())
+}
+
+/// `commit`.
+pub(crate) fn commit(emptied: &Emptied) -> u64 {
+    let some = !emptied.nodes.is_empty() || !emptied.blocks.is_empty();
+    u64::from(some) * ANCHOR + Counts::pages_bound(&emptied.nodes) + Counts::pages_bound(&emptied.blocks)
 }
 
 /// Pages met so far.

@@ -4,6 +4,7 @@
 //! more; what lies on the path does not (the old node keeps it, the copy gets something else), so a leaf of F slots costs
 //! F - 1 counts and not F + 1. Works node by node, not block by block.
 
+use crate::state::Emptied;
 use crate::state::State;
 use spinney_core::{Extent, LbaRange, PageKind, PageNo, PageTxn, Pba, Result};
 use spinney_snap::Freed;
@@ -19,6 +20,7 @@ pub(crate) struct Change<'a> {
     pub(crate) on: Option<Pba>,
     pub(crate) pages: &'a mut dyn PageTxn,
     pub(crate) freed: &'a mut Freed,
+    pub(crate) emptied: &'a mut Emptied,
     /// Blocks that were mapped in the range before.
     pub(crate) lost_blocks: u64,
 }
@@ -39,7 +41,7 @@ impl Change<'_> {
         let shared = inherited || self.state.nodes.extra(page.0, self.pages)? > 0;
         let own = if shared { self.copy(at, &node, bounds)? } else { page };
         if shared && !inherited {
-            self.state.nodes.release(page.0, 1, self.pages, &mut |_, _| ())?;
+            self.state.nodes.release(page.0, 1, self.pages, &mut self.emptied.nodes, &mut |_, _| ())?;
         }
         let before: Vec<Slot> = node.slots(bounds.0, bounds.1).collect();
         drop(node);
@@ -100,7 +102,11 @@ impl Change<'_> {
         }
         let mut runs = NumberRuns::new(|first, length| {
             self.lost_blocks += length;
-            if copied { Ok(()) } else { release(&self.state, first, length, self.pages, self.freed) }
+            if copied {
+                Ok(())
+            } else {
+                release(&self.state, first, length, self.pages, self.emptied, self.freed)
+            }
         });
         before.iter().filter_map(|slot| slot.pointer()).try_for_each(|pointer| runs.push(pointer))?;
         runs.finish()
@@ -123,9 +129,9 @@ pub(crate) fn release(
     first: u64,
     length: u64,
     pages: &mut dyn PageTxn,
+    emptied: &mut Emptied,
     freed: &mut Freed,
 ) -> Result<()> {
-    state
-        .blocks
-        .release(first, length, pages, &mut |start, blocks| freed.push(Extent { start: Pba(start), blocks }))
+    let last = &mut |start, blocks| freed.push(Extent { start: Pba(start), blocks });
+    state.blocks.release(first, length, pages, &mut emptied.blocks, last)
 }

@@ -21,7 +21,7 @@ use spinney_snap::{
     Access, Delta, Freed, Limits, Progress, Run, SnapshotScheme, Usage, Version, Work, WritePlan,
 };
 use spinney_snap_tree::{Anchor, Record, Shape};
-use state::State;
+use state::{Emptied, State};
 
 /// Marks a root of this format, version 1.
 const MARK: u64 = u64::from_le_bytes(*b"refcnt\x01\0");
@@ -32,19 +32,20 @@ pub struct RefCount {
     shape: Shape,
     in_place: bool,
     state: Option<State>,
+    emptied: Emptied,
 }
 
 impl RefCount {
     /// A scheme whose index nodes have `fanout` slots. `in_place`: whether plans offer blocks to overwrite.
     /// Errors: `BadSetting` for a fanout that no page holds.
     pub fn new(fanout: u64, in_place: bool) -> Result<RefCount> {
-        Ok(RefCount { shape: Shape::new(fanout)?, in_place, state: None })
+        Ok(RefCount { shape: Shape::new(fanout)?, in_place, state: None, emptied: Emptied::default() })
     }
     fn state(&self) -> &State {
         self.state.as_ref().expect("format or open comes first")
     }
     fn change(
-        &self,
+        &mut self,
         dev: DevId,
         range: LbaRange,
         on: Option<Pba>,
@@ -57,7 +58,8 @@ impl RefCount {
             return Ok(());
         }
         let tree = state.tree(&record);
-        let mut change = Change { state, range, on, pages, freed, lost_blocks: 0 };
+        let mut change =
+            Change { state, range, on, pages, freed, emptied: &mut self.emptied, lost_blocks: 0 };
         let root = change.node(tree.root_position(), tree.root_slot(), false)?;
         let gained = if on.is_some() { range.blocks } else { 0 };
         let referenced_blocks =
@@ -82,6 +84,7 @@ impl SnapshotScheme for RefCount {
     }
     fn format(&mut self, pages: &mut dyn PageTxn) -> Result<()> {
         self.state = Some(State::format(self.shape, pages)?);
+        self.emptied = Emptied::default();
         Ok(())
     }
     fn open(&mut self, root: &Root, pages: &dyn PageRead) -> Result<()> {
@@ -91,6 +94,7 @@ impl SnapshotScheme for RefCount {
             |_| spinney_core::Error::Corrupt { what: "fanout in the scheme's root", place: Place::Pool };
         self.shape = Shape::new(fanout).map_err(bad)?;
         self.state = Some(State::at(anchor, self.shape));
+        self.emptied = Emptied::default();
         Ok(())
     }
     fn create(&mut self, blocks: u64, pages: &mut dyn PageTxn) -> Result<DevId> {
@@ -106,10 +110,10 @@ impl SnapshotScheme for RefCount {
         Ok(dev)
     }
     fn delete(&mut self, dev: DevId, pages: &mut dyn PageTxn, _: &mut Freed) -> Result<()> {
-        let state = self.state();
+        let state = *self.state();
         let record = state.catalogue.get(dev, pages)?;
         state.catalogue.remove(dev, pages)?;
-        zombie::bury(state, dev, record, pages)
+        zombie::bury(&state, dev, record, pages, &mut self.emptied)
     }
     fn plan_write(
         &self,
@@ -177,7 +181,8 @@ impl SnapshotScheme for RefCount {
         })
     }
     fn tend(&mut self, budget: u64, pages: &mut dyn PageTxn, freed: &mut Freed) -> Result<Progress> {
-        zombie::tend(self.state(), budget, pages, freed)
+        let state = *self.state();
+        zombie::tend(&state, budget, pages, &mut self.emptied, freed)
     }
     fn pages_bound(&self, work: Work, pages: &dyn PageRead) -> Result<u64> {
         let state = self.state();
@@ -188,7 +193,7 @@ impl SnapshotScheme for RefCount {
             Work::Map(dev, range) => bound::change(state, dev, range, false, pages),
             Work::Unmap(dev, range) => bound::change(state, dev, range, true, pages),
             Work::Tend(budget) => bound::tend(state, budget, pages),
-            Work::Commit => Ok(0),
+            Work::Commit => Ok(bound::commit(&self.emptied)),
         }
     }
     fn frees_bound(&self, work: Work, _: &dyn PageRead) -> Result<u64> {
@@ -198,8 +203,9 @@ impl SnapshotScheme for RefCount {
             Work::Create(_) | Work::Snapshot(_) | Work::Delete(_) | Work::Commit => 0,
         })
     }
-    fn commit(&mut self, _: Epoch, _: &mut dyn PageTxn) -> Result<Root> {
-        let state = self.state();
+    fn commit(&mut self, _: Epoch, pages: &mut dyn PageTxn) -> Result<Root> {
+        let state = *self.state();
+        state.trim(&mut self.emptied, pages)?;
         Ok(state.anchor.root(MARK, state.shape.fanout()))
     }
     fn visit_blocks(&self, pages: &dyn PageRead, each: &mut dyn FnMut(Extent)) -> Result<()> {

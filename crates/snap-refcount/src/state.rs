@@ -1,9 +1,10 @@
 //! Where everything of a pool stands, and a scheme's constants.
 //!
-//! Invariant: constant after `format` or `open`: all that changes stands on pages.
+//! Invariant: constant after `format` or `open`: all that changes stands on pages ([`Emptied`] only says where to look).
 
 use spinney_core::{DevId, LbaRange, PageRead, PageTxn, Result};
 use spinney_snap_tree::catalogue::OWN_WORDS;
+use spinney_snap_tree::counts;
 use spinney_snap_tree::{Anchor, Catalogue, Counts, Record, SPARSE_WORDS, Shape, Tree};
 
 /// Word of the anchor: the next id.
@@ -30,6 +31,13 @@ pub(crate) struct State {
     pub(crate) nodes: Counts,
     /// Owners beyond the first of data blocks.
     pub(crate) blocks: Counts,
+}
+
+/// Count pages to look at when the epoch closes.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Emptied {
+    pub(crate) nodes: counts::Emptied,
+    pub(crate) blocks: counts::Emptied,
 }
 
 impl State {
@@ -73,6 +81,11 @@ impl State {
     }
     pub(crate) fn set_left(&self, left: u64, pages: &mut dyn PageTxn) -> Result<()> {
         self.anchor.set(LEFT, left, pages)
+    }
+    /// Give empty count pages back.
+    pub(crate) fn trim(&self, emptied: &mut Emptied, pages: &mut dyn PageTxn) -> Result<()> {
+        self.nodes.trim(&mut emptied.nodes, pages)?;
+        self.blocks.trim(&mut emptied.blocks, pages)
     }
     /// Whether nothing has a second owner.
     pub(crate) fn shares_nothing(&self, pages: &dyn PageRead) -> Result<bool> {

@@ -5,7 +5,7 @@
 //! A node with a second owner is let go, never entered (Rodeh's "drop").
 
 use crate::change::release;
-use crate::state::{State, ZOMBIE_LEFT};
+use crate::state::{Emptied, State, ZOMBIE_LEFT};
 use spinney_core::{DevId, PageKind, PageNo, PageTxn, Result};
 use spinney_snap::{Freed, Progress};
 use spinney_snap_tree::node::set_slot;
@@ -13,10 +13,16 @@ use spinney_snap_tree::tree::child;
 use spinney_snap_tree::{Node, NumberRuns, Position, Record, Slot};
 
 /// Detach a version that was deleted.
-pub(crate) fn bury(state: &State, dev: DevId, record: Record, pages: &mut dyn PageTxn) -> Result<()> {
+pub(crate) fn bury(
+    state: &State,
+    dev: DevId,
+    record: Record,
+    pages: &mut dyn PageTxn,
+    emptied: &mut Emptied,
+) -> Result<()> {
     let Some(root) = record.root else { return Ok(()) };
     if state.nodes.extra(root.0, pages)? > 0 {
-        return state.nodes.release(root.0, 1, pages, &mut |_, _| ());
+        return state.nodes.release(root.0, 1, pages, &mut emptied.nodes, &mut |_, _| ());
     }
     let mut record = record;
     let left = record.referenced_blocks.saturating_add(1);
@@ -31,12 +37,13 @@ pub(crate) fn tend(
     state: &State,
     budget: u64,
     pages: &mut dyn PageTxn,
+    emptied: &mut Emptied,
     freed: &mut Freed,
 ) -> Result<Progress> {
     let mut budget_left = budget;
     while budget_left > 0 {
         let Some((dev, record)) = state.zombies.first(pages)? else { break };
-        budget_left = step(state, dev, record, budget_left, pages, freed)?;
+        budget_left = step(state, dev, record, budget_left, pages, emptied, freed)?;
     }
     Ok(Progress { done: budget - budget_left, left: state.left(pages)? })
 }
@@ -48,9 +55,10 @@ fn step(
     mut record: Record,
     budget: u64,
     pages: &mut dyn PageTxn,
+    emptied: &mut Emptied,
     freed: &mut Freed,
 ) -> Result<u64> {
-    let mut drop = Drop { state: *state, budget, pages, freed };
+    let mut drop = Drop { state: *state, budget, pages, emptied, freed };
     let at = state.tree(&record).root_position();
     let gone = match record.root {
         Some(root) => drop.node(at, root)?,
@@ -74,6 +82,7 @@ struct Drop<'a> {
     state: State,
     budget: u64,
     pages: &'a mut dyn PageTxn,
+    emptied: &'a mut Emptied,
     freed: &'a mut Freed,
 }
 
@@ -99,8 +108,9 @@ impl Drop<'_> {
 
     /// Slots of a leaf, as many as the budget allows. How many slots are done with.
     fn blocks(&mut self, slots: &[Slot]) -> Result<usize> {
-        let mut runs =
-            NumberRuns::new(|first, length| release(&self.state, first, length, self.pages, self.freed));
+        let mut runs = NumberRuns::new(|first, length| {
+            release(&self.state, first, length, self.pages, self.emptied, self.freed)
+        });
         for (index, slot) in slots.iter().enumerate() {
             let Some(pointer) = slot.pointer() else { continue };
             if self.budget == 0 {
@@ -122,7 +132,7 @@ impl Drop<'_> {
             }
             if self.state.nodes.extra(page, self.pages)? > 0 {
                 self.budget -= 1;
-                self.state.nodes.release(page, 1, self.pages, &mut |_, _| ())?;
+                self.state.nodes.release(page, 1, self.pages, &mut self.emptied.nodes, &mut |_, _| ())?;
             } else if !self.node(child(self.state.shape, at, index as u64), PageNo(page))? {
                 return Ok(index);
             }

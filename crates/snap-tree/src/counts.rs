@@ -1,7 +1,7 @@
 //! Owners of blocks or pages by number, beyond the first.
 //!
 //! Invariant: only what has two owners or more has an entry, and a page of counts exists only while an entry of it is not
-//! 0. So a pool without snapshots keeps no counts at all, and the price of sharing is paid when sharing begins. The
+//! 0 (at a commit: one that was emptied and filled again in between is not given back and made anew). So a pool without snapshots keeps no counts at all, and the price of sharing is paid when sharing begins. The
 //! number of first owners is not kept anywhere: whoever holds a pointer is one.
 
 use crate::{Anchor, Sparse};
@@ -10,6 +10,10 @@ use std::collections::BTreeSet;
 
 /// Entries on a page: the first word counts those that are not 0.
 pub const COUNTS_PER_PAGE: u64 = (PAYLOAD_BYTES / 4) as u64 - 1;
+
+/// Pages of counts that were left empty since the last commit. Only a list of what to look at: losing it loses pages that
+/// an aborted epoch did not have either.
+pub type Emptied = BTreeSet<u64>;
 
 /// Additional owners by number. A handle.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -75,12 +79,14 @@ impl Counts {
         }
         Ok(())
     }
-    /// One owner less for each number of the run; `last` gets the runs that now have none.
+    /// One owner less for each number of the run; `last` gets the runs that now have none. Pages of counts that are
+    /// left empty are noted, for [`Counts::trim`].
     pub fn release(
         &self,
         start: u64,
         length: u64,
         pages: &mut dyn PageTxn,
+        emptied: &mut Emptied,
         last: &mut dyn FnMut(u64, u64),
     ) -> Result<()> {
         for (leaf, first, part, done) in parts(start, length) {
@@ -95,6 +101,16 @@ impl Counts {
             let bytes = self.0.edit(leaf, pages)?;
             lower(bytes, first, part, &mut |index| last(start + done + index - first, 1));
             if entry(bytes, 0) == 0 {
+                emptied.insert(leaf);
+            }
+        }
+        Ok(())
+    }
+    /// Give back those of the noted pages that are still empty.
+    pub fn trim(&self, emptied: &mut Emptied, pages: &mut dyn PageTxn) -> Result<()> {
+        while let Some(leaf) = emptied.pop_first() {
+            let empty = self.0.read(leaf, pages)?.is_some_and(|bytes| entry(&bytes, 0) == 0);
+            if empty {
                 self.0.remove(leaf, pages)?;
             }
         }
@@ -116,7 +132,7 @@ impl Counts {
                     each(leaf * COUNTS_PER_PAGE + index - 1, count);
                 }
             }
-            if used != entry(bytes, 0) || used == 0 {
+            if used != entry(bytes, 0) {
                 bad("a page of counts says how many of its entries are in use");
             }
             Ok(spinney_core::Flow::Continue)

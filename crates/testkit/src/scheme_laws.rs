@@ -89,7 +89,7 @@ fn step(life: &mut SchemeLife) {
     }
 }
 
-/// Delete all and tend: no block is held, and no page more than a formatted scheme has.
+/// Delete all, tend and commit: no block is held, and no page more than a formatted scheme has.
 fn give_all_back(life: &mut SchemeLife, pages_min: usize) {
     while !life.model.versions.is_empty() {
         let left = life.model.versions.len();
@@ -98,6 +98,7 @@ fn give_all_back(life: &mut SchemeLife, pages_min: usize) {
         assert!(life.model.versions.len() < left, "no version can be deleted");
     }
     life.tend_to_idle(7);
+    life.commit();
     life.audit();
     assert!(life.held.is_empty(), "blocks are held by no version: {:?}", life.held);
     assert_eq!(life.pages.live().count(), pages_min, "pages are held by no version");
@@ -368,6 +369,7 @@ pub fn an_empty_volume_of_any_size_is_cheap(make: SchemeFactory) {
         life.scheme.delete(dev, &mut life.pages, &mut freed).expect("delete");
         while life.scheme.tend(64, &mut life.pages, &mut freed).expect("tend").left > 0 {}
         assert_eq!(freed.runs(), [on]);
+        life.commit();
         assert_eq!(life.pages.live().count(), pages_min);
     }
 }
