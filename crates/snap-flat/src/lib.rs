@@ -1,1 +1,351 @@
-//! Flat reference counts: a whole map a version; slow, obviously right.
+//! Flat reference counts: a whole map for each version, a count for each shared block; slow, and obviously right.
+//!
+//! Invariant: no index page is shared. A block's stored count is the number of versions that map it beyond the first, and
+//! it is right after every call: nothing is left for later.
+
+mod check;
+mod entry;
+mod map;
+
+pub use entry::ENTRY;
+
+use map::{Map, parts};
+use spinney_core::{
+    DevId, Epoch, Error, Extent, Finding, Flow, Lba, LbaRange, PageNo, PageRead, PageTxn, Pba, Place, Result,
+    Root,
+};
+use spinney_snap::{
+    Access, Delta, Freed, Limits, Progress, Run, SnapshotScheme, Step, Usage, Version, Work, WritePlan,
+};
+use spinney_snap_tree::counts::Emptied;
+use spinney_snap_tree::{Anchor, Catalogue, Counts, Deltas, NumberRuns, Record, Runs, SPARSE_WORDS};
+use std::collections::BTreeSet;
+
+/// Marks a root of this format, version 1.
+const MARK: u64 = u64::from_le_bytes(*b"flatcnt\x01");
+/// Word of the anchor: the next id.
+const NEXT_DEV: usize = 0;
+const CATALOGUE: usize = 1;
+const COUNTS: usize = CATALOGUE + SPARSE_WORDS;
+
+/// The places of all structures.
+#[derive(Clone, Copy, Debug)]
+struct State {
+    anchor: Anchor,
+    catalogue: Catalogue,
+    counts: Counts,
+}
+
+/// The scheme. `format` or `open` comes first.
+#[derive(Debug, Default)]
+pub struct Flat {
+    state: Option<State>,
+    emptied: Emptied,
+}
+
+impl State {
+    fn at(anchor: Anchor) -> State {
+        State { anchor, catalogue: Catalogue::at(anchor, CATALOGUE), counts: Counts::at(anchor, COUNTS) }
+    }
+    fn next_dev(&self, pages: &dyn PageRead) -> Result<DevId> {
+        self.anchor.get(NEXT_DEV, pages).map(DevId)
+    }
+    fn issue(&self, record: &Record, pages: &mut dyn PageTxn) -> Result<DevId> {
+        let dev = self.next_dev(pages)?;
+        let Some(next) = dev.0.checked_add(1) else { return self.anchor.corrupt("next version id") };
+        self.catalogue.put(dev, record, pages)?;
+        self.anchor.set(NEXT_DEV, next, pages)?;
+        Ok(dev)
+    }
+    fn open(&self, dev: DevId, pages: &dyn PageRead) -> Result<(Record, Map)> {
+        let record = self.catalogue.get(dev, pages)?;
+        Ok((record, Map::open(&record, pages)?))
+    }
+    /// The same, to be written inside `range`.
+    fn writable(&self, dev: DevId, range: LbaRange, pages: &dyn PageRead) -> Result<(Record, Map)> {
+        let record = self.catalogue.writable(dev, pages)?;
+        contains(record.blocks, range)?;
+        Ok((record, Map::open(&record, pages)?))
+    }
+    /// Count pages of every block of a map, and how many pages the map has.
+    fn weigh(&self, map: &Map, pages: &dyn PageRead) -> Result<(BTreeSet<u64>, u64)> {
+        let (mut leaves, mut map_pages) = (BTreeSet::new(), 0);
+        map.visit_mapped(pages, &mut |_, on| {
+            leaves.insert(Counts::leaf_of(on));
+            Ok(())
+        })?;
+        map.array.visit_pages(pages, &mut |_| map_pages += 1)?;
+        Ok((leaves, map_pages))
+    }
+}
+
+fn contains(blocks: u64, range: LbaRange) -> Result<()> {
+    if range.end().0 <= blocks {
+        return Ok(());
+    }
+    Err(Error::OutOfRange { start: range.start.0, length: range.blocks, limit: blocks })
+}
+
+impl Flat {
+    /// A scheme without pages yet.
+    #[must_use]
+    pub fn new() -> Flat {
+        Flat::default()
+    }
+    fn state(&self) -> &State {
+        self.state.as_ref().expect("format or open comes first")
+    }
+    fn release(&mut self, blocks: &[u64], pages: &mut dyn PageTxn, freed: &mut Freed) -> Result<()> {
+        let (counts, emptied) = (self.state().counts, &mut self.emptied);
+        let last = &mut |start, blocks| freed.push(Extent { start: Pba(start), blocks });
+        let mut runs = NumberRuns::new(|first, length| counts.release(first, length, pages, emptied, last));
+        blocks.iter().try_for_each(|on| runs.push(*on))?;
+        runs.finish()
+    }
+    fn change(
+        &mut self,
+        dev: DevId,
+        range: LbaRange,
+        on: Option<Pba>,
+        pages: &mut dyn PageTxn,
+        freed: &mut Freed,
+    ) -> Result<()> {
+        let state = *self.state();
+        let (mut record, map) = state.writable(dev, range, pages)?;
+        for (index, part) in parts(range) {
+            let on = on.map(|on| on.0 + part.start - range.start.0);
+            let before = map.change(index, part.clone(), on, pages)?;
+            let gained = if on.is_some() { part.end - part.start } else { 0 };
+            let referenced = record.referenced_blocks.saturating_add(gained);
+            record.referenced_blocks = referenced.saturating_sub(before.len() as u64);
+            self.release(&before, pages, freed)?;
+        }
+        state.catalogue.put(dev, &record, pages)
+    }
+    fn bound(&self, work: Work, pages: &dyn PageRead) -> Result<u64> {
+        let state = self.state();
+        let next = Catalogue::pages_bound(state.next_dev(pages)?);
+        match work {
+            Work::Create(_) => Ok(next + 1),
+            Work::Snapshot(dev) | Work::Delete(dev) => {
+                let (_, map) = state.open(dev, pages)?;
+                let (leaves, map_pages) = state.weigh(&map, pages)?;
+                Ok(next.max(Catalogue::pages_bound(dev)) + map_pages + Counts::pages_bound(&leaves))
+            }
+            Work::Map(dev, range) | Work::Unmap(dev, range) => {
+                let (_, map) = state.open(dev, pages)?;
+                contains(map.blocks, range)?;
+                let mut leaves = BTreeSet::new();
+                if !state.counts.0.is_empty(pages)? {
+                    map.visit(range, pages, &mut |_, slot| {
+                        leaves.extend(slot.pointer().map(Counts::leaf_of));
+                        Ok(())
+                    })?;
+                }
+                let map_pages = map.array.pages_bound(parts(range).count() as u64);
+                Ok(Catalogue::pages_bound(dev) + map_pages + Counts::pages_bound(&leaves))
+            }
+            Work::Tend(_) => return Ok(0),
+            Work::Commit => Ok(Counts::pages_bound(&self.emptied)),
+        }
+        .map(|pages| pages + 1)
+    }
+}
+
+impl SnapshotScheme for Flat {
+    fn limits(&self) -> Limits {
+        Limits {
+            clones: true,
+            clones_of_clones: true,
+            delete_any_order: true,
+            exact: true,
+            versions_max: None,
+        }
+    }
+    fn format(&mut self, pages: &mut dyn PageTxn) -> Result<()> {
+        let anchor = Anchor::create(pages)?;
+        anchor.set(NEXT_DEV, 1, pages)?;
+        *self = Flat { state: Some(State::at(anchor)), emptied: Emptied::new() };
+        Ok(())
+    }
+    fn open(&mut self, root: &Root, pages: &dyn PageRead) -> Result<()> {
+        let (anchor, parameter) = Anchor::open(root, MARK)?;
+        anchor.read(pages)?;
+        if parameter != 0 {
+            return Err(Error::Corrupt { what: "scheme root", place: Place::Pool });
+        }
+        *self = Flat { state: Some(State::at(anchor)), emptied: Emptied::new() };
+        Ok(())
+    }
+    fn create(&mut self, blocks: u64, pages: &mut dyn PageTxn) -> Result<DevId> {
+        let map = Map::create(blocks, pages)?;
+        let record = Record {
+            access: Access::Writable,
+            blocks,
+            root: Some(map.array.root()),
+            parent: None,
+            referenced_blocks: 0,
+            own: Default::default(),
+        };
+        self.state().issue(&record, pages)
+    }
+    fn snapshot(&mut self, of: DevId, access: Access, pages: &mut dyn PageTxn) -> Result<DevId> {
+        let state = self.state();
+        let (record, map) = state.open(of, pages)?;
+        let root = Some(map.copy(pages)?.array.root());
+        let mut all = Vec::new();
+        map.visit_mapped(pages, &mut |_, on| {
+            all.push(on);
+            Ok(())
+        })?;
+        let mut runs = NumberRuns::new(|first, length| state.counts.raise(first, length, pages));
+        all.into_iter().try_for_each(|on| runs.push(on))?;
+        runs.finish()?;
+        state.issue(&Record { access, root, parent: Some(of), ..record }, pages)
+    }
+    fn delete(&mut self, dev: DevId, pages: &mut dyn PageTxn, freed: &mut Freed) -> Result<()> {
+        let state = *self.state();
+        let (_, map) = state.open(dev, pages)?;
+        let mut all = Vec::new();
+        map.visit_mapped(pages, &mut |_, on| {
+            all.push(on);
+            Ok(())
+        })?;
+        state.catalogue.remove(dev, pages)?;
+        map.array.destroy(pages)?;
+        self.release(&all, pages, freed)
+    }
+    fn plan_write(
+        &self,
+        dev: DevId,
+        range: LbaRange,
+        pages: &dyn PageRead,
+        plan: &mut WritePlan,
+    ) -> Result<()> {
+        let (_, map) = self.state().writable(dev, range, pages)?;
+        let mut near = None;
+        if let Some(before) = range.start.0.checked_sub(1) {
+            map.visit(LbaRange::new(Lba(before), 1), pages, &mut |_, slot| {
+                near = slot.pointer().map(|on| Pba(on + 1));
+                Ok(())
+            })?;
+        }
+        if range.blocks > 0 {
+            plan.0.push(Step::Place { at: range.start, blocks: range.blocks, near });
+        }
+        Ok(())
+    }
+    fn map(
+        &mut self,
+        dev: DevId,
+        at: Lba,
+        on: Extent,
+        pages: &mut dyn PageTxn,
+        freed: &mut Freed,
+    ) -> Result<()> {
+        self.change(dev, LbaRange::new(at, on.blocks), Some(on.start), pages, freed)
+    }
+    fn unmap(
+        &mut self,
+        dev: DevId,
+        range: LbaRange,
+        pages: &mut dyn PageTxn,
+        freed: &mut Freed,
+    ) -> Result<()> {
+        self.change(dev, range, None, pages, freed)
+    }
+    fn lookup(
+        &self,
+        dev: DevId,
+        range: LbaRange,
+        pages: &dyn PageRead,
+        each: &mut dyn FnMut(Run),
+    ) -> Result<()> {
+        let (_, map) = self.state().open(dev, pages)?;
+        contains(map.blocks, range)?;
+        let mut runs = Runs::new(each);
+        map.visit(range, pages, &mut |at, slot| {
+            runs.push(Lba(at), 1, slot.pointer().map(Pba));
+            Ok(())
+        })?;
+        runs.finish();
+        Ok(())
+    }
+    fn diff(
+        &self,
+        old: DevId,
+        new: DevId,
+        range: LbaRange,
+        pages: &dyn PageRead,
+        each: &mut dyn FnMut(Delta),
+    ) -> Result<()> {
+        let (_, old) = self.state().open(old, pages)?;
+        let (_, new) = self.state().open(new, pages)?;
+        contains(old.blocks.max(new.blocks), range)?;
+        let mut deltas = Deltas::new(each);
+        for (index, part) in parts(range) {
+            let leaf = |map: &Map| match index < map.array.leaves() {
+                true => map.array.read(index, pages),
+                false => Ok(None),
+            };
+            let (old, new) = (leaf(&old)?, leaf(&new)?);
+            for at in part {
+                let on =
+                    |leaf: &Option<spinney_core::PageRef>| map::slot(leaf.as_deref(), at).pointer().map(Pba);
+                deltas.push(Lba(at), on(&old), on(&new));
+            }
+        }
+        deltas.finish();
+        Ok(())
+    }
+    fn usage(&self, dev: DevId, pages: &dyn PageRead) -> Result<Usage> {
+        let (_, map) = self.state().open(dev, pages)?;
+        let mut counts = self.state().counts.reader(pages);
+        let mut usage = Usage::default();
+        map.visit_mapped(pages, &mut |_, on| {
+            usage.referenced_blocks += 1;
+            match counts.extra(on)? {
+                0 => usage.exclusive_blocks += 1,
+                _ => usage.shared_blocks += 1,
+            }
+            Ok(())
+        })?;
+        Ok(usage)
+    }
+    fn version(&self, dev: DevId, pages: &dyn PageRead) -> Result<Version> {
+        Ok(self.state().catalogue.get(dev, pages)?.version(dev))
+    }
+    fn versions(&self, pages: &dyn PageRead, each: &mut dyn FnMut(Version)) -> Result<()> {
+        self.state().catalogue.visit(pages, &mut |dev, record| {
+            each(record.version(dev));
+            Ok(Flow::Continue)
+        })
+    }
+    fn tend(&mut self, _: u64, _: &mut dyn PageTxn, _: &mut Freed) -> Result<Progress> {
+        Ok(Progress::default())
+    }
+    fn pages_bound(&self, work: Work, pages: &dyn PageRead) -> Result<u64> {
+        self.bound(work, pages)
+    }
+    fn frees_bound(&self, work: Work, pages: &dyn PageRead) -> Result<u64> {
+        Ok(match work {
+            Work::Delete(dev) => self.state().catalogue.get(dev, pages)?.referenced_blocks,
+            Work::Map(_, range) | Work::Unmap(_, range) => range.blocks,
+            Work::Create(_) | Work::Snapshot(_) | Work::Tend(_) | Work::Commit => 0,
+        })
+    }
+    fn commit(&mut self, _: Epoch, pages: &mut dyn PageTxn) -> Result<Root> {
+        let state = *self.state();
+        state.counts.trim(&mut self.emptied, pages)?;
+        Ok(state.anchor.root(MARK, 0))
+    }
+    fn visit_blocks(&self, pages: &dyn PageRead, each: &mut dyn FnMut(Extent)) -> Result<()> {
+        check::visit_blocks(self.state(), pages, each)
+    }
+    fn visit_pages(&self, pages: &dyn PageRead, each: &mut dyn FnMut(PageNo)) -> Result<()> {
+        check::visit_pages(self.state(), pages, each)
+    }
+    fn check(&self, pages: &dyn PageRead, found: &mut dyn FnMut(Finding)) -> Result<()> {
+        check::check(self.state(), pages, found)
+    }
+}

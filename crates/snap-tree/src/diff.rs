@@ -23,13 +23,45 @@ pub fn diff(
     if range.blocks == 0 {
         return Ok(());
     }
-    let mut walk = Walk { shape: new.shape, range, pages, last: None, each };
+    let mut walk = Walk { shape: new.shape, range, pages, deltas: Deltas::new(each) };
     let sides = [Side::of(old), Side::of(new)];
     walk.node(larger.root_position(), sides)?;
-    if let Some(last) = walk.last {
-        (walk.each)(last);
-    }
+    walk.deltas.finish();
     Ok(())
+}
+
+/// Joins differences that touch, in the map and in both versions.
+pub struct Deltas<'a> {
+    last: Option<Delta>,
+    each: &'a mut dyn FnMut(Delta),
+}
+
+impl<'a> Deltas<'a> {
+    /// Nothing so far; `each` gets the joined differences.
+    pub fn new(each: &'a mut dyn FnMut(Delta)) -> Deltas<'a> {
+        Deltas { last: None, each }
+    }
+    /// The next block, whether it differs or not.
+    pub fn push(&mut self, at: Lba, old: Option<Pba>, new: Option<Pba>) {
+        if old == new {
+            return;
+        }
+        if let Some(last) = &mut self.last {
+            let next = |start: Option<Pba>| start.map(|start| Pba(start.0 + last.blocks));
+            if last.at.0 + last.blocks == at.0 && next(last.old) == old && next(last.new) == new {
+                last.blocks += 1;
+                return;
+            }
+            (self.each)(*last);
+        }
+        self.last = Some(Delta { at, blocks: 1, old, new });
+    }
+    /// No block follows.
+    pub fn finish(self) {
+        if let Some(last) = self.last {
+            (self.each)(last);
+        }
+    }
 }
 
 /// One of the two trees at some position: a slot, and the level of the node that it points at. A tree that is lower
@@ -65,8 +97,7 @@ struct Walk<'a> {
     shape: Shape,
     range: LbaRange,
     pages: &'a dyn PageRead,
-    last: Option<Delta>,
-    each: &'a mut dyn FnMut(Delta),
+    deltas: Deltas<'a>,
 }
 
 impl Walk<'_> {
@@ -81,26 +112,12 @@ impl Walk<'_> {
             let old = old.below(at, nodes[0].as_ref(), index);
             let new = new.below(at, nodes[1].as_ref(), index);
             if at.level == 0 {
-                self.block(Lba(at.first + index), old.slot, new.slot);
+                let (old, new) = (old.slot.pointer().map(Pba), new.slot.pointer().map(Pba));
+                self.deltas.push(Lba(at.first + index), old, new);
             } else {
                 self.node(child(self.shape, at, index), [old, new])?;
             }
         }
         Ok(())
-    }
-    fn block(&mut self, at: Lba, old: Slot, new: Slot) {
-        let (old, new) = (old.pointer().map(Pba), new.pointer().map(Pba));
-        if old == new {
-            return;
-        }
-        if let Some(last) = &mut self.last {
-            let next = |start: Option<Pba>| start.map(|start| Pba(start.0 + last.blocks));
-            if last.at.0 + last.blocks == at.0 && next(last.old) == old && next(last.new) == new {
-                last.blocks += 1;
-                return;
-            }
-            (self.each)(*last);
-        }
-        self.last = Some(Delta { at, blocks: 1, old, new });
     }
 }

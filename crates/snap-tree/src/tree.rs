@@ -63,7 +63,7 @@ impl Tree {
     }
     /// The range's runs in order, holes included, each as long as it can be. Errors: `Corrupt`, `OutOfRange`.
     pub fn lookup(&self, range: LbaRange, pages: &dyn PageRead, each: &mut dyn FnMut(Run)) -> Result<()> {
-        let mut runs = Runs { last: None, each };
+        let mut runs = Runs::new(each);
         self.visit(range, pages, &mut |stretch| match stretch {
             Stretch::Hole(range) => runs.push(range.start, range.blocks, None),
             Stretch::Leaf(range, node, low) => {
@@ -169,14 +169,19 @@ fn visit(
         .try_for_each(|(index, slot)| visit(shape, child(shape, at, index), slot, range, pages, each))
 }
 
-/// Joins what touches.
-struct Runs<'a> {
+/// Joins runs that touch, on both sides of the map.
+pub struct Runs<'a> {
     last: Option<Run>,
     each: &'a mut dyn FnMut(Run),
 }
 
-impl Runs<'_> {
-    fn push(&mut self, at: Lba, blocks: u64, on: Option<Pba>) {
+impl<'a> Runs<'a> {
+    /// Nothing so far; `each` gets the joined runs.
+    pub fn new(each: &'a mut dyn FnMut(Run)) -> Runs<'a> {
+        Runs { last: None, each }
+    }
+    /// The next blocks.
+    pub fn push(&mut self, at: Lba, blocks: u64, on: Option<Pba>) {
         if let Some(last) = &mut self.last {
             if last.on.map(|start| Pba(start.0 + last.blocks)) == on {
                 last.blocks += blocks;
@@ -186,7 +191,8 @@ impl Runs<'_> {
         }
         self.last = Some(Run { at, blocks, on });
     }
-    fn finish(self) {
+    /// No block follows.
+    pub fn finish(self) {
         if let Some(last) = self.last {
             (self.each)(last);
         }
