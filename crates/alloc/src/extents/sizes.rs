@@ -98,8 +98,18 @@ impl Sizes {
         let large = self.large.last().map(|pair| pair >> REGION_BITS);
         large.or_else(|| self.largest_small(SMALL))
     }
+    /// The largest size of at most `up_to`, which is at most [`SMALL`].
     fn largest_small(&self, up_to: u64) -> Option<u64> {
-        (1..=up_to).rev().find(|size| self.used[((size - 1) / 64) as usize] >> ((size - 1) % 64) & 1 == 1)
+        let bit = up_to.checked_sub(1)?;
+        let mut mask = u64::MAX >> (63 - bit % 64);
+        for word in (0..=(bit / 64) as usize).rev() {
+            let rest = self.used[word] & mask;
+            if rest != 0 {
+                return Some(word as u64 * 64 + 64 - u64::from(rest.leading_zeros()));
+            }
+            mask = u64::MAX;
+        }
+        None
     }
     /// The largest size below `blocks`.
     pub(super) fn below(&self, blocks: u64) -> Option<u64> {
