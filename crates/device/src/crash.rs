@@ -24,6 +24,7 @@ pub struct PendingWrite {
     pub data: Option<Arc<[u8]>>,
 }
 
+#[derive(Debug)]
 struct State {
     durable: MemoryDevice,
     current: MemoryDevice,
@@ -35,6 +36,7 @@ struct State {
 }
 
 /// A memory device whose power can be cut.
+#[derive(Debug)]
 pub struct CrashDevice {
     blocks: u64,
     state: Mutex<State>,

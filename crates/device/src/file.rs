@@ -148,6 +148,12 @@ impl FileDevice {
     }
 }
 
+impl fmt::Debug for FileDevice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "FileDevice({} blocks, {})", self.blocks, self.engine())
+    }
+}
+
 /// Open for direct I/O if a first read shows that it works (opening alone may succeed where reading does not), else cached.
 fn open_either(path: &Path) -> io::Result<(File, bool)> {
     let mut options = OpenOptions::new();

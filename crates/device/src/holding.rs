@@ -11,6 +11,7 @@ use std::{collections::BTreeMap, sync::RwLock};
 const RUN_BLOCKS: usize = 256;
 
 /// A device that holds back what is not flushed.
+#[derive(Debug)]
 pub struct HoldingDevice<D> {
     below: D,
     held: RwLock<Held>,
@@ -97,7 +98,7 @@ mod tests {
     use super::*;
     use crate::{
         FileDevice, MemoryDevice,
-        testing::{block, conforms, read_block},
+        tests::{block, conforms, read_block},
     };
 
     #[test]

@@ -18,7 +18,7 @@ pub mod model;
 pub mod recorder;
 
 #[cfg(test)]
-mod testing;
+mod tests;
 
 mod aligned;
 #[cfg(feature = "io-uring")]

@@ -156,7 +156,7 @@ impl fmt::Debug for MemoryDevice {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{block, conforms, read_block};
+    use crate::tests::{block, conforms, read_block};
 
     #[test]
     fn agrees_with_an_array_model() {

@@ -156,7 +156,7 @@ impl<D: BlockDevice> BlockDevice for MeterDevice<D> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{MemoryDevice, testing::block};
+    use crate::{MemoryDevice, tests::block};
 
     #[test]
     fn counts_requests_blocks_and_continuations() {
@@ -198,6 +198,6 @@ mod tests {
 
     #[test]
     fn changes_nothing_that_passes() {
-        crate::testing::conforms(&MeterDevice::new(MemoryDevice::new(64)), 1, 300);
+        crate::tests::conforms(&MeterDevice::new(MemoryDevice::new(64)), 1, 300);
     }
 }

@@ -160,7 +160,7 @@ impl<W: Write + Send> CsvSink<W> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{MemoryDevice, testing::block};
+    use crate::{MemoryDevice, tests::block};
     use std::sync::atomic::{AtomicU64, Ordering};
 
     /// A writer that the test can look into.
@@ -216,6 +216,6 @@ mod tests {
 
     #[test]
     fn changes_nothing_that_passes() {
-        crate::testing::conforms(&RecorderDevice::new(MemoryDevice::new(64), || 0, drop), 1, 300);
+        crate::tests::conforms(&RecorderDevice::new(MemoryDevice::new(64), || 0, drop), 1, 300);
     }
 }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     choices,
-    testing::{block, conforms, read_block},
+    tests::{block, conforms, read_block},
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;

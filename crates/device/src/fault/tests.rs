@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     MemoryDevice,
-    testing::{block, conforms, read_block},
+    tests::{block, conforms, read_block},
 };
 
 /// Blocks 0..8 hold their own number.

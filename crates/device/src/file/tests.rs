@@ -1,7 +1,7 @@
 //! A file device holds what it was given, alone, and says what it runs on.
 
 use super::*;
-use crate::testing::{block, conforms, read_block};
+use crate::tests::{block, conforms, read_block};
 use std::os::unix::fs::MetadataExt;
 
 fn fresh(blocks: u64) -> (tempfile::TempDir, std::path::PathBuf, FileDevice) {

@@ -303,7 +303,7 @@ mod tests {
                     let device =
                         crate::build(&parameters, std::sync::Arc::new(crate::MemoryDevice::new(4096)));
                     let Ok(device) = device else { continue };
-                    crate::testing::conforms(&device, 1, 60);
+                    crate::tests::conforms(&device, 1, 60);
                     assert!(device.time_ns() < 1 << 62, "{name}: {key} = {value}");
                 }
             }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     FileDevice, MemoryDevice,
-    testing::{block, conforms},
+    tests::{block, conforms},
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -204,13 +204,13 @@ fn the_flash_drives_meet_their_data_sheets() {
             &what("random write, full depth"),
         );
         within(
-            sequential_mb_per_s(&*device(name), false, 400, 128),
+            sequential_mb_per_s(&*device(name), false, 200, 128),
             stream_read,
             10,
             &what("sequential read"),
         );
         within(
-            sequential_mb_per_s(&*device(name), true, 400, 128),
+            sequential_mb_per_s(&*device(name), true, 200, 128),
             stream_write,
             10,
             &what("sequential write"),

@@ -2,9 +2,14 @@
 //!
 //! Invariant: a failure names the seed and the step. Test code only.
 
+use crate::{
+    FaultDevice, HoldingDevice, MemoryDevice, MeterDevice, RecorderDevice, build,
+    model::{PRESETS, preset},
+};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use spinney_core::{BLOCK_BYTES, BlockDevice, Error, Extent, Pba};
+use std::sync::Arc;
 
 /// A block that tells which number it was made from.
 pub(crate) fn block(number: u64) -> Vec<u8> {
@@ -78,4 +83,25 @@ fn refuses_what_lies_outside(device: &dyn BlockDevice) {
     assert!(refused(device.discard(Extent { start: Pba(size - 1), blocks: 2 })));
     assert!(refused(device.read_many(&mut [(Pba(size), &mut block(0)[..])])));
     assert!(refused(device.write_many(&[(Pba(size), &block(0)[..])])));
+}
+
+/// A flush that a wrapper swallows would lose data that was called durable.
+#[test]
+fn every_wrapper_passes_flushes_and_discards_on() {
+    let passes = |wrap: &dyn Fn(Arc<MeterDevice<MemoryDevice>>) -> Arc<dyn BlockDevice>, name: &str| {
+        let meter = Arc::new(MeterDevice::new(MemoryDevice::new(16)));
+        let device = wrap(Arc::clone(&meter));
+        device.write(Pba(3), &block(3)).unwrap();
+        device.discard(Extent::new(Pba(0), 2)).unwrap();
+        device.flush().unwrap();
+        let counts = meter.counts();
+        assert_eq!((counts.write_blocks, counts.discard_blocks, counts.flushes), (1, 2, 1), "{name}");
+    };
+    passes(&|below| Arc::new(MeterDevice::new(below)), "meter");
+    passes(&|below| Arc::new(RecorderDevice::new(below, || 0, drop)), "recorder");
+    passes(&|below| Arc::new(FaultDevice::new(below, &[])), "fault");
+    passes(&|below| Arc::new(HoldingDevice::new(below)), "holding");
+    for model in PRESETS {
+        passes(&|below| build(&preset(model.name).unwrap(), below).unwrap(), model.name);
+    }
 }
