@@ -1,0 +1,248 @@
+//! The bits and what is known about each leaf of 512 blocks: its longest run, and so its place in the class sets.
+//!
+//! Invariant: each leaf's level is that of the longest run that starts in the leaf, counted to the end of the next leaf;
+//! the leaf is in the set of that run's class and in no other; a leaf of ones is in the set `FULL`. A run belongs to the
+//! leaf of its first block alone. Knows no policy: it says where runs are, and the caller says which to take.
+
+use crate::bits::{Bits, LEAF_BLOCKS, WINDOW_BLOCKS};
+use crate::class::{CLASSES, LONG_BLOCKS, class_of, level_of, shortest_of};
+use crate::recent::Recent;
+use crate::sets::{SETS, Sets};
+use crate::tops::Tops;
+
+/// The set of leaves that are wholly free.
+const FULL: usize = SETS - 1;
+const _: () = assert!(FULL == CLASSES, "one set for each class, and one for full leaves");
+
+/// A run by positions, not addresses.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Span {
+    pub(crate) start: usize,
+    pub(crate) blocks: usize,
+}
+
+impl Span {
+    pub(crate) fn end(self) -> usize {
+        self.start + self.blocks
+    }
+}
+
+/// The bits with their summary.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Leaves {
+    pub(crate) bits: Bits,
+    pub(crate) sets: Sets,
+    pub(crate) tops: Tops,
+    /// No run is longer, up to [`WINDOW_BLOCKS`]. Raised at once, lowered when a search found out.
+    pub(crate) bound: usize,
+    recent: Option<Recent>,
+    pub(crate) free_blocks: u64,
+    pub(crate) free_runs: u64,
+    pub(crate) steps: u64,
+}
+
+impl Leaves {
+    /// Nothing is free. `recent`: whether exact fits will be asked for.
+    pub(crate) fn new(blocks: usize, recent: bool) -> Leaves {
+        let leaves = blocks.div_ceil(LEAF_BLOCKS);
+        Leaves {
+            bits: Bits::new(leaves),
+            sets: Sets::new(leaves),
+            tops: Tops::new(leaves),
+            recent: recent.then(|| Recent::new(blocks)),
+            ..Leaves::default()
+        }
+    }
+    /// How many leaves there are.
+    pub(crate) fn count(&self) -> usize {
+        self.tops.count()
+    }
+    /// Whether the leaf has a run of `blocks` (at most [`LONG_BLOCKS`]).
+    pub(crate) fn holds(&self, leaf: usize, blocks: usize) -> bool {
+        let (has, needs) = (self.tops.level(leaf), level_of(blocks));
+        has > needs || has == needs && (shortest_of(has) == blocks || self.bits.has_run(leaf, blocks))
+    }
+    fn set_longest(&mut self, leaf: usize, blocks: usize) {
+        let (old, new) = (self.tops.level(leaf), level_of(blocks));
+        self.bound = self.bound.max(blocks);
+        if old == new {
+            return;
+        }
+        self.tops.set(leaf, new);
+        let class = (new > 0).then(|| class_of(blocks));
+        let old_class = (old > 0).then(|| class_of(shortest_of(old)));
+        if class != old_class {
+            old_class.inspect(|old| self.sets.remove(*old, leaf));
+            class.inspect(|class| self.sets.insert(*class, leaf));
+        }
+    }
+    fn note(&mut self, blocks: usize, start: usize) {
+        if let Some(recent) = &mut self.recent {
+            recent.note(blocks, start);
+        }
+    }
+    fn set_full(&mut self, leaf: usize, full: bool) {
+        match (self.sets.has(FULL, leaf), full) {
+            (false, true) => self.sets.insert(FULL, leaf),
+            (true, false) => self.sets.remove(FULL, leaf),
+            _ => {}
+        }
+    }
+    /// Look at a leaf again.
+    fn refresh(&mut self, leaf: usize) {
+        let mut longest = 0;
+        self.bits.runs(leaf, |_, blocks| longest = longest.max(blocks));
+        self.steps += STEPS_A_LEAF;
+        self.set_longest(leaf, longest);
+        let start = leaf * LEAF_BLOCKS;
+        self.set_full(leaf, self.bits.ones_end(start, start + LEAF_BLOCKS) == start + LEAF_BLOCKS);
+    }
+    /// Look at every leaf whose runs a change of `start..end` can touch: its own, the one before (whose runs reach into
+    /// them) and the one after (whose first run may have begun or ceased to be a run of its own).
+    fn refresh_around(&mut self, start: usize, end: usize) {
+        let first = (start / LEAF_BLOCKS).saturating_sub(1);
+        let last = (end / LEAF_BLOCKS).min(self.count() - 1);
+        (first..=last).for_each(|leaf| self.refresh(leaf));
+    }
+    /// Make `start..end` free.
+    pub(crate) fn insert(&mut self, start: usize, end: usize) {
+        assert!(self.bits.set(start, end), "a double free in {start}..{end} of the bitmap");
+        self.steps += ((end - 1) / 64 - start / 64 + 1) as u64;
+        self.free_blocks += (end - start) as u64;
+        let (joins_before, joins_after) = (self.bits.before(start), self.bits.get(end));
+        self.free_runs = self.free_runs + 1 - u64::from(joins_before) - u64::from(joins_after);
+        let inside = start / LEAF_BLOCKS == end / LEAF_BLOCKS;
+        if !inside || !self.grow(start, end, joins_after) {
+            self.refresh_around(start, end);
+        }
+    }
+    /// The run `start..end`, whose end is not the end of its leaf, became free: note the run that it is now part of.
+    /// Returns false if that takes a closer look.
+    fn grow(&mut self, start: usize, end: usize, joins_after: bool) -> bool {
+        let leaf = start / LEAF_BLOCKS;
+        let leaf_start = leaf * LEAF_BLOCKS;
+        let from = self.bits.ones_start(start, leaf_start);
+        if from == leaf_start && self.bits.before(leaf_start) {
+            return false;
+        }
+        let to = if joins_after { self.bits.ones_end(end, leaf_start + WINDOW_BLOCKS) } else { end };
+        if from == leaf_start && to >= leaf_start + LEAF_BLOCKS {
+            self.sets.insert(FULL, leaf);
+        }
+        self.note(to - from, from);
+        self.set_longest(leaf, (to - from).max(shortest_of(self.tops.level(leaf))));
+        true
+    }
+    /// Take `start..end`, all of which is free.
+    pub(crate) fn remove(&mut self, start: usize, end: usize) {
+        self.clear(start, end);
+        self.refresh_around(start, end);
+    }
+    fn clear(&mut self, start: usize, end: usize) {
+        let (left_before, left_after) = (self.bits.before(start), self.bits.get(end));
+        assert!(self.bits.clear(start, end), "part of {start}..{end} of the bitmap is taken already");
+        self.steps += ((end - 1) / 64 - start / 64 + 1) as u64;
+        self.free_blocks -= (end - start) as u64;
+        self.free_runs = self.free_runs + u64::from(left_before) + u64::from(left_after) - 1;
+    }
+    /// The shortest run of the leaf that has `blocks` blocks or more, counted to the end of the next leaf.
+    pub(crate) fn tightest(&mut self, leaf: usize, blocks: usize) -> Option<Span> {
+        self.look(leaf, blocks).0
+    }
+    /// A run of the leaf's highest level.
+    pub(crate) fn longest_span(&mut self, leaf: usize) -> Option<Span> {
+        self.look(leaf, shortest_of(self.tops.level(leaf))).0
+    }
+    /// The tightest run for `blocks`, and the longest of the others.
+    fn look(&mut self, leaf: usize, blocks: usize) -> (Option<Span>, usize) {
+        self.steps += STEPS_A_LEAF;
+        let (mut best, mut best_blocks, mut others) = (0, usize::MAX, 0);
+        self.bits.runs(leaf, |start, length| {
+            if length >= blocks && length < best_blocks {
+                others = others.max(if best_blocks == usize::MAX { 0 } else { best_blocks });
+                (best, best_blocks) = (start, length);
+            } else {
+                others = others.max(length);
+            }
+        });
+        let span = Span { start: leaf * LEAF_BLOCKS + best, blocks: best_blocks };
+        ((best_blocks != usize::MAX).then_some(span), others)
+    }
+    /// Take the first `blocks` blocks (at most [`LONG_BLOCKS`]) of the leaf's tightest run for them. Returns their start.
+    pub(crate) fn take(&mut self, leaf: usize, blocks: usize) -> Option<usize> {
+        let (run, others) = self.look(leaf, blocks);
+        let run = run?;
+        let end = run.start + blocks;
+        let leaf_end = (leaf + 1) * LEAF_BLOCKS;
+        self.clear(run.start, end);
+        if self.tops.level(leaf) >= level_of(LEAF_BLOCKS) {
+            self.set_full(leaf, false);
+        }
+        if run.blocks > blocks {
+            self.note(run.blocks - blocks, end);
+        }
+        if end < leaf_end {
+            self.set_longest(leaf, others.max(run.blocks - blocks));
+        } else {
+            self.set_longest(leaf, others);
+            let last = (end / LEAF_BLOCKS).min(self.count() - 1);
+            (leaf + 1..=last).for_each(|leaf| self.refresh(leaf));
+        }
+        Some(run.start)
+    }
+    /// Take a run of exactly `blocks` that was seen lately. Returns its start.
+    pub(crate) fn take_recent(&mut self, blocks: usize) -> Option<usize> {
+        for _ in 0..RECENT_TRIES {
+            let start = self.recent.as_mut()?.take(blocks)?;
+            let end = start + blocks;
+            self.steps += 1;
+            if self.bits.before(start) || self.bits.get(end) || self.bits.ones_end(start, end) != end {
+                continue;
+            }
+            self.clear(start, end);
+            let leaf = start / LEAF_BLOCKS;
+            if self.tops.level(leaf) <= level_of(blocks) {
+                self.refresh(leaf);
+            }
+            let last = (end / LEAF_BLOCKS).min(self.tops.count() - 1);
+            (leaf + 1..=last).for_each(|leaf| self.refresh(leaf));
+            return Some(start);
+        }
+        None
+    }
+    /// The run that starts in a leaf of the class `LONG` and leaves it, as far as `blocks` blocks, or to its end.
+    pub(crate) fn long_run(&mut self, leaf: usize, blocks: usize) -> Span {
+        let leaf_end = (leaf + 1) * LEAF_BLOCKS;
+        let start = self.bits.ones_start(leaf_end, leaf * LEAF_BLOCKS);
+        Span { start, blocks: self.run_end(leaf_end, start.saturating_add(blocks)) - start }
+    }
+    /// Where the run at `from`, the start of a leaf, ends; stops looking once it is at `enough` or beyond.
+    fn run_end(&mut self, from: usize, enough: usize) -> usize {
+        let mut at = from;
+        while at < enough {
+            let leaves = self.sets.stretch(FULL, at / LEAF_BLOCKS);
+            self.steps += leaves as u64 / 64 + 1;
+            at += leaves * LEAF_BLOCKS;
+            if leaves == 0 {
+                return self.bits.ones_end(at, at + LEAF_BLOCKS);
+            }
+        }
+        at
+    }
+    /// Bytes of memory.
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        self.bits.memory_bytes()
+            + self.sets.memory_bytes()
+            + self.tops.memory_bytes()
+            + self.recent.as_ref().map_or(0, Recent::memory_bytes)
+    }
+}
+
+/// Words of a leaf and of its window.
+pub(crate) const STEPS_A_LEAF: u64 = (WINDOW_BLOCKS / 64) as u64;
+const _: () = assert!(LONG_BLOCKS == LEAF_BLOCKS + 1);
+/// Stale places of one request before it is searched for.
+const RECENT_TRIES: usize = 6;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,229 @@
+//! How [`BitmapIndex`] chooses a run: an exact fit seen lately, else a leaf of the right class, else what the tops prove.
+//!
+//! Invariant: if a run fits, one is found: the tops tell of every leaf whether its longest run reaches a level, and where the
+//! level does not decide, the leaf is looked at. Nothing is taken here but by `quick` and `careful`.
+
+use crate::bits::LEAF_BLOCKS;
+use crate::class::{LONG, LONG_BLOCKS, class_of, level_of, shortest_of, sure_class};
+use crate::index::{BitmapIndex, Fit, STREAMS};
+use crate::leaves::{STEPS_A_LEAF, Span};
+use spinney_alloc::Want;
+use spinney_core::Extent;
+
+/// The sets that are classes.
+const CLASS_BITS: u32 = (1 << (LONG + 1)) - 1;
+/// Long runs that are measured when none gives all that is wanted.
+const LONG_RUNS_MAX: usize = 16;
+
+impl BitmapIndex {
+    /// Where the search begins: the wish, or the stream's last place, or the start.
+    fn hint(&self, want: &Want) -> Option<usize> {
+        let near = want.near.filter(|at| (self.universe.start..self.universe.end()).contains(at));
+        match (near, self.fit) {
+            (Some(at), _) => Some((at.0 - self.base) as usize),
+            (None, Fit::Next) => Some(self.cursors[want.stream as usize % STREAMS]),
+            (None, _) => None,
+        }
+    }
+    /// What `want` would take of the run, if the run gives it at least `blocks`.
+    fn fit(&self, want: &Want, blocks: u64, run: Span) -> Option<Extent> {
+        Want { blocks_min: blocks, ..*want }.fit(self.extent(run))
+    }
+    /// At the hint itself, or in the leaves from there on.
+    fn near(&mut self, want: &Want, blocks: u64, needed: usize, hint: usize) -> Option<Extent> {
+        if hint >= self.end() {
+            return None;
+        }
+        if self.leaves.bits.get(hint) {
+            let end = self.leaves.bits.ones_end(hint, self.end().min(hint.saturating_add(needed)));
+            let run = Span { start: hint, blocks: end - hint };
+            if let Some(run) = self.fit(want, blocks, run) {
+                return Some(run);
+            }
+        }
+        if needed > LONG_BLOCKS {
+            return None;
+        }
+        let first = hint / LEAF_BLOCKS;
+        let last = self.leaves.count().min(first.saturating_add(self.near_leaves));
+        let leaf = (first..last).find(|leaf| self.leaves.holds(*leaf, needed))?;
+        self.leaves.tightest(leaf, needed).and_then(|run| self.fit(want, blocks, run))
+    }
+    /// A leaf with a run of `blocks` (at most [`LONG_BLOCKS`]), or proof that there is none.
+    fn leaf_for(&mut self, blocks: usize, from: usize) -> Option<usize> {
+        if blocks > self.leaves.bound {
+            return None;
+        }
+        let leaf = if self.fit == Fit::Best { self.best_leaf(blocks, from) } else { None };
+        let leaf = leaf.or_else(|| self.first_leaf(blocks, from));
+        if leaf.is_none() {
+            self.leaves.bound = blocks - 1;
+        }
+        leaf
+    }
+    /// A leaf of the class of `blocks`, if one of the first few serves; else one of the smallest class that surely does.
+    fn best_leaf(&mut self, blocks: usize, from: usize) -> Option<usize> {
+        let (class, sure) = (class_of(blocks), sure_class(blocks));
+        self.leaves.steps += self.leaves.sets.steps();
+        let filled = self.leaves.sets.filled & CLASS_BITS & (!0 << sure);
+        let near = if class < sure { self.member(class, blocks, from) } else { None };
+        near.or_else(|| if filled == 0 { None } else { self.after(filled.trailing_zeros() as usize, from) })
+    }
+    /// The first leaf of the class from `from` on, or else the first one.
+    fn after(&self, class: usize, from: usize) -> Option<usize> {
+        let sets = &self.leaves.sets;
+        let next = if from > 0 { sets.next(class, from) } else { None };
+        next.or_else(|| sets.first(class))
+    }
+    /// Of the first few leaves of the class from `from` on, the one whose longest run is the shortest that serves.
+    fn member(&mut self, class: usize, blocks: usize, from: usize) -> Option<usize> {
+        let (mut at, mut best): (usize, Option<(u8, usize)>) = (from, None);
+        let needs = level_of(blocks);
+        for _ in 0..self.tries {
+            let Some(leaf) = self.leaves.sets.next(class, at) else { break };
+            self.leaves.steps += 1;
+            let level = self.leaves.tops.level(leaf);
+            if level >= needs && best.is_none_or(|(best, _)| level < best) && self.leaves.holds(leaf, blocks)
+            {
+                best = Some((level, leaf));
+                if level == needs {
+                    break;
+                }
+            }
+            at = leaf + 1;
+        }
+        best.map(|(_, leaf)| leaf)
+    }
+    /// The first leaf with a run of `blocks` from `from` on, or else the first one. A leaf whose level does not tell is looked
+    /// at, but only a few, and more only if there is no other.
+    fn first_leaf(&mut self, blocks: usize, from: usize) -> Option<usize> {
+        let level = level_of(blocks);
+        if shortest_of(level) == blocks {
+            return self.reaching(level, from);
+        }
+        let mut at = from;
+        for _ in 0..self.tries {
+            let Some(leaf) = self.leaves.tops.next(level, at) else { break };
+            if self.leaves.holds(leaf, blocks) {
+                return Some(leaf);
+            }
+            at = leaf + 1;
+        }
+        self.reaching(level + 1, from).or_else(|| self.any_leaf(level, blocks))
+    }
+    fn reaching(&mut self, level: u8, from: usize) -> Option<usize> {
+        self.leaves.steps += self.leaves.tops.tiers();
+        let tops = &self.leaves.tops;
+        tops.next(level, from).or_else(|| if from > 0 { tops.next(level, 0) } else { None })
+    }
+    /// Every leaf of the level is looked at: no run is of a higher one.
+    fn any_leaf(&mut self, level: u8, blocks: usize) -> Option<usize> {
+        self.fallbacks += 1;
+        let mut at = 0;
+        while let Some(leaf) = self.leaves.tops.next(level, at) {
+            self.leaves.steps += 1;
+            if self.leaves.holds(leaf, blocks) {
+                return Some(leaf);
+            }
+            at = leaf + 1;
+        }
+        None
+    }
+    /// A run that gives at least `blocks` as `want` wishes, or proof that there is none.
+    fn search(&mut self, want: &Want, blocks: u64, from: usize) -> Option<Extent> {
+        let needed = blocks.checked_add(want.align - 1).and_then(|needed| usize::try_from(needed).ok());
+        match needed {
+            Some(needed) if needed <= LONG_BLOCKS => {
+                if let Some(leaf) = self.leaf_for(needed, from) {
+                    let run = self.leaves.tightest(leaf, needed)?;
+                    return self.fit(want, blocks, run);
+                }
+            }
+            _ => {
+                if let Some(run) = self.long_run(want, blocks, from) {
+                    return Some(run);
+                }
+            }
+        }
+        if want.align == 1 { None } else { self.aligned(want, blocks) }
+    }
+    /// The first long run that fits.
+    fn long_run(&mut self, want: &Want, blocks: u64, from: usize) -> Option<Extent> {
+        let enough = usize::try_from(want.blocks_max.saturating_add(want.align)).unwrap_or(usize::MAX);
+        for (from, to) in [(from, self.leaves.count()), (0, from)] {
+            let mut at = from;
+            while let Some(leaf) = self.leaves.sets.next(LONG, at).filter(|leaf| *leaf < to) {
+                let run = self.leaves.long_run(leaf, enough);
+                if let Some(run) = self.fit(want, blocks, run) {
+                    return Some(run);
+                }
+                at = leaf + 1;
+            }
+        }
+        None
+    }
+    /// Every run that is long enough is looked at: only an awkward alignment comes here.
+    fn aligned(&mut self, want: &Want, blocks: u64) -> Option<Extent> {
+        self.fallbacks += 1;
+        let level = level_of(usize::try_from(blocks).ok()?);
+        let mut at = 0;
+        while let Some(leaf) = self.leaves.tops.next(level, at) {
+            self.leaves.steps += STEPS_A_LEAF;
+            let mut found = None;
+            self.leaves.bits.runs(leaf, |start, length| {
+                let run = Span { start: leaf * LEAF_BLOCKS + start, blocks: length };
+                found = found.or_else(|| self.fit(want, blocks, run));
+            });
+            if found.is_some() {
+                return found;
+            }
+            at = leaf + 1;
+        }
+        self.long_run(want, blocks, 0)
+    }
+    /// No run gives all that is wanted: one of the longest, or any that gives the least.
+    fn shorter(&mut self, want: &Want, from: usize) -> Option<Extent> {
+        let filled = self.leaves.sets.filled & CLASS_BITS;
+        let class = filled.checked_ilog2()? as usize;
+        let leaf = self.after(class, from)?;
+        let run = if class == LONG { self.longest_of_long(leaf) } else { self.leaves.longest_span(leaf) };
+        run.and_then(|run| self.fit(want, want.blocks_min, run))
+            .or_else(|| self.search(want, want.blocks_min, from))
+    }
+    /// The longest of the first few long runs.
+    fn longest_of_long(&mut self, from: usize) -> Option<Span> {
+        let (mut best, mut at): (Option<Span>, usize) = (None, from);
+        for _ in 0..LONG_RUNS_MAX {
+            let Some(leaf) = self.leaves.sets.next(LONG, at) else { break };
+            let run = self.leaves.long_run(leaf, usize::MAX);
+            if best.is_none_or(|best| best.blocks < run.blocks) {
+                best = Some(run);
+            }
+            at = leaf + 1;
+        }
+        best
+    }
+    /// The whole of `pick` for a request that has no wish but a length: the common case.
+    pub(crate) fn quick(&mut self, blocks: usize) -> Option<Extent> {
+        if let Some(start) = self.leaves.take_recent(blocks) {
+            return Some(self.extent(Span { start, blocks }));
+        }
+        let leaf = self.leaf_for(blocks, 0)?;
+        let start = self.leaves.take(leaf, blocks)?;
+        Some(self.extent(Span { start, blocks }))
+    }
+    /// The whole of `pick` for any request; `most` is what it wants, but no more than is free.
+    pub(crate) fn careful(&mut self, want: &Want, most: u64) -> Option<Extent> {
+        let hint = self.hint(want);
+        let from = hint.unwrap_or(0) / LEAF_BLOCKS;
+        let needed = usize::try_from(most.saturating_add(want.align - 1)).unwrap_or(usize::MAX);
+        let near = hint.and_then(|hint| self.near(want, most, needed, hint));
+        let run = near
+            .or_else(|| self.search(want, most, from))
+            .or_else(|| if most > want.blocks_min { self.shorter(want, from) } else { None })?;
+        let span = self.span(run);
+        self.leaves.remove(span.start, span.end());
+        self.cursors[want.stream as usize % STREAMS] = span.end();
+        Some(run)
+    }
+}

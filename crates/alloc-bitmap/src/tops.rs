@@ -1,0 +1,104 @@
+//! The level of each leaf, and the highest level of every 64 leaves, of every 64 of those, and so on to one.
+//!
+//! Invariant: an entry above is the highest of its 64 below. So the first leaf, from any place, that reaches a level is found
+//! by looking at a few lines of 64 bytes, and that there is none is known from the top. Knows not what a level means.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+const FAN: usize = 64;
+
+/// Levels of leaves, and the highest of each group.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tops {
+    tiers: Vec<Vec<u8>>,
+}
+
+impl Tops {
+    /// All 0.
+    pub(crate) fn new(leaves: usize) -> Tops {
+        let mut tiers = vec![vec![0; leaves]];
+        let mut count = leaves;
+        while count > 1 {
+            count = count.div_ceil(FAN);
+            tiers.push(vec![0; count]);
+        }
+        Tops { tiers }
+    }
+    /// How many leaves.
+    pub(crate) fn count(&self) -> usize {
+        self.tiers.first().map_or(0, Vec::len)
+    }
+    /// A leaf's level.
+    pub(crate) fn level(&self, leaf: usize) -> u8 {
+        self.tiers[0][leaf]
+    }
+    /// Give a leaf a level.
+    pub(crate) fn set(&mut self, leaf: usize, level: u8) {
+        let old = core::mem::replace(&mut self.tiers[0][leaf], level);
+        if level > old { self.raise(leaf / FAN, level) } else { self.lower(leaf / FAN, old) }
+    }
+    fn raise(&mut self, group: usize, level: u8) {
+        let mut at = group;
+        for tier in &mut self.tiers[1..] {
+            if tier[at] >= level {
+                return;
+            }
+            tier[at] = level;
+            at /= FAN;
+        }
+    }
+    /// A member of the group, which had level `old`, has a lower one now.
+    fn lower(&mut self, group: usize, old: u8) {
+        let mut at = group;
+        for tier in 1..self.tiers.len() {
+            if self.tiers[tier][at] > old {
+                return;
+            }
+            let highest = highest(members(&self.tiers[tier - 1], at));
+            if self.tiers[tier][at] == highest {
+                return;
+            }
+            self.tiers[tier][at] = highest;
+            at /= FAN;
+        }
+    }
+    /// The first leaf at `from` or after it with a level of at least `level` (not 0).
+    pub(crate) fn next(&self, level: u8, from: usize) -> Option<usize> {
+        let mut at = from;
+        for (tier, levels) in self.tiers.iter().enumerate() {
+            if at >= levels.len() {
+                return None;
+            }
+            let end = levels.len().min((at / FAN + 1) * FAN);
+            if let Some(step) = levels[at..end].iter().position(|has| *has >= level) {
+                return Some(self.descend(tier, at + step, level));
+            }
+            at = at / FAN + 1;
+        }
+        None
+    }
+    fn descend(&self, tier: usize, mut at: usize, level: u8) -> usize {
+        for levels in self.tiers[..tier].iter().rev() {
+            let step = members(levels, at).iter().position(|has| *has >= level);
+            at = at * FAN + step.expect("a top is the highest of its members");
+        }
+        at
+    }
+    /// Tiers, each of which is one line to look at.
+    pub(crate) fn tiers(&self) -> u64 {
+        self.tiers.len() as u64
+    }
+    /// Bytes of memory.
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        self.tiers.iter().map(|tier| tier.len() as u64).sum()
+    }
+}
+
+fn members(levels: &[u8], group: usize) -> &[u8] {
+    &levels[group * FAN..levels.len().min((group + 1) * FAN)]
+}
+
+fn highest(levels: &[u8]) -> u8 {
+    levels.iter().fold(0, |highest, level| highest.max(*level))
+}
