@@ -74,7 +74,7 @@ fn write_or_unmap(life: &mut SchemeLife) {
 fn step(life: &mut SchemeLife) {
     let full = life.model.versions.len() >= VERSIONS_MAX;
     let Some(dev) = any_version(life) else {
-        let blocks = life.dice.between(1, 150);
+        let blocks = life.dice.between(1, 64);
         life.create(blocks);
         return;
     };
@@ -122,7 +122,7 @@ fn histories(make: SchemeFactory, law: &'static str, cases: u64, steps: u64, ten
             if tend_each {
                 life.tend(1);
             }
-            if index % 8 == 0 {
+            if index % 16 == 0 {
                 life.audit();
             }
         }
@@ -132,12 +132,12 @@ fn histories(make: SchemeFactory, law: &'static str, cases: u64, steps: u64, ten
 
 /// The universal oracle over long histories: content, ownership, usage, diff, bounds, nothing left at the end.
 pub fn random_histories_agree_with_a_map_of_maps(make: SchemeFactory) {
-    histories(make, "random_histories_agree_with_a_map_of_maps", 120, 300, false);
+    histories(make, "random_histories_agree_with_a_map_of_maps", 100, 300, false);
 }
 
 /// The same with background work of one slot between any two operations.
 pub fn histories_with_single_slot_deletes_agree(make: SchemeFactory) {
-    histories(make, "histories_with_single_slot_deletes_agree", 80, 300, true);
+    histories(make, "histories_with_single_slot_deletes_agree", 100, 300, true);
 }
 
 /// Overwrite and unmap all of the volume: its snapshot keeps every block.

@@ -42,28 +42,28 @@ impl SchemeModel {
         let version = ModelVersion { access, parent: Some(of), ..self.versions[&of].clone() };
         assert!(self.versions.insert(dev, version).is_none(), "{dev:?} was issued twice");
     }
-    /// Blocks that some version maps.
+    /// Blocks that some version maps, in order: mark and sweep.
     #[must_use]
-    pub fn reachable(&self) -> BTreeSet<Pba> {
-        self.versions.values().flat_map(|version| version.map.values().copied()).collect()
+    pub fn reachable(&self) -> Vec<Pba> {
+        let maps = self.versions.values().map(|version| &version.map);
+        let mut blocks: Vec<Pba> = maps.flat_map(|map| map.values().copied()).collect();
+        blocks.sort_unstable();
+        blocks.dedup();
+        blocks
     }
-    /// How many versions map each block.
+    /// Blocks that exactly one version maps.
     #[must_use]
-    pub fn owners(&self) -> BTreeMap<Pba, u64> {
-        let mut owners = BTreeMap::new();
-        for version in self.versions.values() {
-            for on in version.map.values() {
-                *owners.entry(*on).or_default() += 1;
-            }
-        }
-        owners
+    pub fn owned_alone(&self) -> BTreeSet<Pba> {
+        let maps = self.versions.values().map(|version| &version.map);
+        let mut blocks: Vec<Pba> = maps.flat_map(|map| map.values().copied()).collect();
+        blocks.sort_unstable();
+        blocks.chunk_by(|a, b| a == b).filter(|same| same.len() == 1).map(|same| same[0]).collect()
     }
-    /// Space of one version.
+    /// Space of one version, `alone` being [`SchemeModel::owned_alone`].
     #[must_use]
-    pub fn usage(&self, dev: DevId) -> Usage {
-        let owners = self.owners();
+    pub fn usage(&self, dev: DevId, alone: &BTreeSet<Pba>) -> Usage {
         let map = &self.versions[&dev].map;
-        let exclusive = map.values().filter(|on| owners[on] == 1).count() as u64;
+        let exclusive = map.values().filter(|on| alone.contains(on)).count() as u64;
         let referenced = map.len() as u64;
         Usage {
             referenced_blocks: referenced,
