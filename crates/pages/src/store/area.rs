@@ -5,6 +5,9 @@
 use super::layout::{AREA_BLOCKS_MAX, Layout};
 use spinney_core::{BLOCK_BYTES, BlockDevice, Error, Extent, PageBuf, Pba, Result};
 
+/// The longest single write: 1 MiB, beyond which no device gains.
+const RUN_BLOCKS_MAX: usize = 256;
+
 /// Runs of the device, in the order of area space, and the layout over all of them.
 #[derive(Clone, Debug)]
 pub(super) struct Area {
@@ -72,12 +75,23 @@ impl Area {
         device.read_many(&mut reads)?;
         Ok(pages)
     }
-    /// Write pages, sorted by address, in one request of the device.
+    /// Write pages in one request of the device, sorted by address, neighbors joined.
     pub(super) fn write_many(&self, device: &dyn BlockDevice, pages: &[(u64, &PageBuf)]) -> Result<()> {
-        let mut writes: Vec<(Pba, &[u8])> =
-            pages.iter().map(|(block, page)| (self.locate(*block), &page.bytes()[..])).collect();
-        writes.sort_unstable_by_key(|(at, _)| *at);
-        debug_assert!(writes.iter().all(|(_, data)| data.len() == BLOCK_BYTES));
+        let mut located: Vec<(Pba, &PageBuf)> =
+            pages.iter().map(|(block, page)| (self.locate(*block), *page)).collect();
+        located.sort_unstable_by_key(|(at, _)| *at);
+        // One copy, so that a long run is one write: without a queue, or with direct I/O, each write costs a round trip.
+        let mut buffer = Vec::with_capacity(located.len() * BLOCK_BYTES);
+        located.iter().for_each(|(_, page)| buffer.extend_from_slice(page.bytes()));
+        let mut rest = &buffer[..];
+        let mut writes = Vec::new();
+        for run in located.chunk_by(|(a, _), (b, _)| a.0 + 1 == b.0) {
+            for part in run.chunks(RUN_BLOCKS_MAX) {
+                let (data, after) = rest.split_at(part.len() * BLOCK_BYTES);
+                writes.push((part[0].0, data));
+                rest = after;
+            }
+        }
         device.write_many(&writes)
     }
 }

@@ -55,6 +55,23 @@ impl Bits {
         self.full[(at / 4096) as usize] &= !(1 << (at / 64 % 64));
         self.clear += 1;
     }
+    /// Clear a run of bits, which must all be set.
+    pub(super) fn unset_run(&mut self, start: u64, length: u64) {
+        let (end, mut at) = (start + length, start);
+        while at < end {
+            if at.is_multiple_of(64) && end - at >= 64 {
+                let word = (at / 64) as usize;
+                assert!(self.words[word] == u64::MAX, "bits {at}+64 are not all in use");
+                self.words[word] = 0;
+                self.full[word / 64] &= !(1 << (word % 64));
+                self.clear += 64;
+                at += 64;
+            } else {
+                self.unset(at);
+                at += 1;
+            }
+        }
+    }
     /// The first clear bit at or after `from`.
     pub(super) fn next_clear(&self, from: u64) -> Option<u64> {
         if from >= self.length {
@@ -99,6 +116,20 @@ impl Bits {
 mod tests {
     use super::*;
     use rand::{RngExt, SeedableRng};
+
+    #[test]
+    fn clearing_a_run_is_clearing_its_bits() {
+        for (start, length) in
+            [(0, 0), (0, 300), (1, 62), (1, 63), (63, 66), (64, 64), (100, 4900), (4095, 2)]
+        {
+            let (mut whole, mut single) = (Bits::all_set(5000), Bits::all_set(5000));
+            whole.unset_run(start, length);
+            (start..start + length).for_each(|at| single.unset(at));
+            assert_eq!(whole.words, single.words, "{start}+{length}");
+            assert_eq!(whole.full, single.full, "{start}+{length}");
+            assert_eq!(whole.clear, single.clear, "{start}+{length}");
+        }
+    }
 
     #[test]
     fn agrees_with_a_vector_of_booleans() {

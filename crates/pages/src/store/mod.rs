@@ -5,6 +5,8 @@
 //! and is told when that is durable. It knows nothing of what pages hold, and issues no number 0.
 //!
 //! [`Root`]: spinney_core::Root
+//!
+#![doc = include_str!("../../FORMAT.md")]
 
 mod area;
 mod bits;

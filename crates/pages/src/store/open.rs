@@ -149,5 +149,5 @@ impl MapVisitor for Inventory {
 /// Make the numbers from `from` on available. Number 0 is never issued, so that owners may use it as "none".
 fn grow_numbers(numbers: &mut Bits, from: u64, layout: &Layout) {
     numbers.grow(layout.numbers_end());
-    (from..layout.numbers_end()).for_each(|number| numbers.unset(number));
+    numbers.unset_run(from, layout.numbers_end().saturating_sub(from));
 }

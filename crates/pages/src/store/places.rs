@@ -27,10 +27,11 @@ impl Places {
     pub(super) fn grow(&mut self, from: u64, layout: &Layout) {
         self.bits.grow(layout.blocks_end());
         for (start, length) in layout.place_runs() {
-            (start.max(from)..start + length).for_each(|place| self.bits.unset(place));
+            let first = start.max(from);
+            self.bits.unset_run(first, (start + length).saturating_sub(first));
         }
     }
-    /// Blocks of area space that are covered.
+    /// How many places are free.
     pub(super) fn free(&self) -> u64 {
         self.bits.clear_count()
     }

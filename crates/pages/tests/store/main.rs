@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod cost;
+mod crash;
 mod damage;
 mod full;
 mod histories;
