@@ -29,6 +29,16 @@ const NEAR: Parameter = Parameter::integer(
      runs that a best fit would have spared; 4096 blocks are 16 MiB, a few seeks' worth of reading ahead.",
 );
 
+/// Bitmap pages.
+#[cfg(feature = "form")]
+pub const FORM: spinney_alloc::FormEntry = spinney_alloc::FormEntry {
+    name: "bitmap-pages",
+    summary: "a bit a block on pages; a commit rewrites the pages whose blocks changed",
+    paper: "WAFL's activemap (FlexVol, 2008; FAST'17); dm-thin's disk bitmaps",
+    parameters: &[],
+    build: |_| Ok(Box::new(crate::BitmapForm::new())),
+};
+
 /// The bitmap with summary levels.
 pub const INDEX: IndexEntry = IndexEntry {
     name: "bitmap",

@@ -5,6 +5,8 @@ extern crate alloc;
 mod bits;
 mod class;
 mod entry;
+#[cfg(feature = "form")]
+mod form;
 mod index;
 mod leaves;
 mod recent;
@@ -12,5 +14,9 @@ mod search;
 mod sets;
 mod tops;
 
+#[cfg(feature = "form")]
+pub use entry::FORM;
 pub use entry::INDEX;
+#[cfg(feature = "form")]
+pub use form::BitmapForm;
 pub use index::{BitmapIndex, Fit};
