@@ -32,7 +32,7 @@ const NEAR: Parameter = Parameter::integer(
 /// Bitmap pages.
 #[cfg(feature = "form")]
 pub const FORM: spinney_alloc::FormEntry = spinney_alloc::FormEntry {
-    name: "bitmap-pages",
+    name: "activemap",
     summary: "a bit a block on pages; a commit rewrites the pages whose blocks changed",
     paper: "WAFL's activemap (FlexVol, 2008; FAST'17); dm-thin's disk bitmaps",
     parameters: &[],
