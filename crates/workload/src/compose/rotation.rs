@@ -108,12 +108,14 @@ impl Workload for Rotation {
         if let Some(op) = self.ready.pop_front() {
             return Ok(Some(op));
         }
-        let op = self.base.next()?.map(|op| self.renamed(op));
+        let op = self.base.next()?;
         // A snapshot that is due waits behind a round, so that the round stays behind its flush.
         if self.since >= self.every && !matches!(op, Some(Op::Round(_))) {
             self.take();
         }
         if let Some(op) = op {
+            // Renamed behind the snapshot, so that names rise in the order of the stream.
+            let op = self.renamed(op);
             self.count(op);
             self.ready.push_back(op);
         }

@@ -107,10 +107,11 @@ impl Clones {
     }
     fn begin_round(&mut self, out: &mut VecDeque<Op>) {
         let (of, named) = (self.parent(), Handle(self.commits.rounds() + 1));
-        out.push_back(Op::Clone { of, named });
+        self.commits.push(Op::Clone { of, named }, out);
         self.live.push_back(named);
         if self.keep > 0 && self.live.len() as u64 > self.keep {
-            out.extend(self.live.pop_front().map(|of| Op::Delete { of }));
+            let oldest = self.live.pop_front().expect("more than none live");
+            self.commits.push(Op::Delete { of: oldest }, out);
         }
         self.left = self.round_writes;
     }

@@ -1,6 +1,6 @@
 //! Lay content down once: sequentially, or unit by unit in a shuffled order.
 //!
-//! Invariant: each unit is written exactly once. Also what [`crate::compose::begin`] puts in front of other workloads.
+//! Invariant: each unit is written exactly once. Also what [`crate::compose::Begin`] puts in front of other workloads.
 
 use super::{Commits, FLUSH_EVERY, Units, choice, part, real_in};
 use crate::chance::{Chance, Permutation};

@@ -116,37 +116,40 @@ pub(crate) fn choice(
         .ok_or_else(|| WorkloadError::bad_setting(parameter.name, format!("{word:?}"), rule))
 }
 
-/// Puts a flush after every so many writes, and closes rounds.
+/// Puts a flush after every so many changes, and closes rounds. All operations of a stream go through it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Commits {
     every: u64,
     since: u64,
     round: u64,
+    /// Whether the last operation was a flush.
+    flushed: bool,
 }
 
 impl Commits {
     pub(crate) fn new(every: u64) -> Commits {
-        Commits { every, since: 0, round: 0 }
+        Commits { every, since: 0, round: 0, flushed: false }
     }
-    /// Append a write, and a flush if it is due.
+    /// Append an operation, and a flush if one is due.
     pub(crate) fn push(&mut self, op: Op, out: &mut VecDeque<Op>) {
         out.push_back(op);
-        self.since += 1;
+        self.flushed = op == Op::Flush;
+        self.since = if self.flushed { 0 } else { self.since + u64::from(op.changes().is_some()) };
         if self.every > 0 && self.since >= self.every {
             self.flush(out);
         }
     }
-    /// Append a flush, unless the last operation is one.
+    /// Append a flush, unless the last operation was one.
     pub(crate) fn flush(&mut self, out: &mut VecDeque<Op>) {
-        if out.back() != Some(&Op::Flush) {
-            out.push_back(Op::Flush);
+        if !self.flushed {
+            self.push(Op::Flush, out);
         }
-        self.since = 0;
     }
     /// Append the end of a round.
     pub(crate) fn end_round(&mut self, out: &mut VecDeque<Op>) {
         self.flush(out);
         self.round += 1;
+        self.flushed = false;
         out.push_back(Op::Round(self.round));
     }
     /// Rounds ended.

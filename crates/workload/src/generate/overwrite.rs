@@ -80,7 +80,7 @@ impl Steps for Overwrite {
         }
         let bytes = self.units.bytes(self.target.unit());
         if self.read_share > 0.0 && self.reads.happens(self.read_share) {
-            out.push_back(Op::Read { of: Handle::VOLUME, bytes });
+            self.commits.push(Op::Read { of: Handle::VOLUME, bytes }, out);
             return Ok(true);
         }
         self.commits.push(Op::Write { to: Handle::VOLUME, bytes }, out);

@@ -215,28 +215,22 @@ impl Requests {
             Kind::Flush => Op::Flush,
         };
         match self.outside.fit(request, self.volume_bytes) {
-            Fitted::Inside(bytes) => self.push_one(op(bytes), out),
+            Fitted::Inside(bytes) => self.commits.push(op(bytes), out),
             Fitted::Clipped(bytes) => {
                 self.account.clipped += 1;
-                self.push_one(op(bytes), out);
+                self.commits.push(op(bytes), out);
             }
             Fitted::Dropped => self.account.dropped += 1,
             Fitted::Wrapped(head, tail) => {
                 self.account.wrapped += 1;
-                self.push_one(op(head), out);
+                self.commits.push(op(head), out);
                 if let Some(tail) = tail {
-                    self.push_one(op(tail), out);
+                    self.commits.push(op(tail), out);
                 }
             }
             Fitted::Refused => return Err(self.refused(request)),
         }
         Ok(())
-    }
-    fn push_one(&mut self, op: Op, out: &mut VecDeque<Op>) {
-        match op {
-            Op::Read { .. } => out.push_back(op),
-            _ => self.commits.push(op, out),
-        }
     }
     fn refused(&self, request: &Request) -> WorkloadError {
         WorkloadError::Outside {
@@ -257,7 +251,7 @@ impl Steps for Requests {
             self.account.requests += 1;
             self.in_round += 1;
             match request.kind {
-                Kind::Flush => self.commits.flush(out),
+                Kind::Flush => self.commits.push(Op::Flush, out),
                 _ => self.push(request, out)?,
             }
         }

@@ -1,0 +1,12 @@
+//! The tests of the crate's public face, one binary.
+//!
+//! Invariant: each test states one behavior. Knows no private part.
+
+#![cfg(test)]
+
+mod common;
+mod generators;
+mod presets;
+mod replay;
+mod rotation;
+mod traces;

@@ -1,0 +1,137 @@
+//! Tests of snapshot rotation round workloads that are written down op by op.
+//!
+//! Invariant: the base workloads here make no random choice. Knows only the public face of the crate.
+
+use crate::common::{check_laws, drained};
+use spinney_workload::compose::{Counted, Rotation};
+use spinney_workload::{Bytes, Handle, Op, Result, Workload};
+use std::collections::VecDeque;
+
+struct Script(VecDeque<Op>);
+
+impl Workload for Script {
+    fn next(&mut self) -> Result<Option<Op>> {
+        Ok(self.0.pop_front())
+    }
+    fn progress(&self) -> f64 {
+        0.0
+    }
+}
+
+fn rotated(ops: &[Op], counted: Counted, every: u64, keep: u64) -> Vec<Op> {
+    let ops = drained(Box::new(Rotation::new(
+        Box::new(Script(ops.iter().copied().collect())),
+        counted,
+        every,
+        keep,
+    )));
+    check_laws(&ops, 1 << 30, &format!("{counted:?} {every} {keep}"));
+    ops
+}
+
+fn write(to: u64, block: u64) -> Op {
+    Op::Write { to: Handle(to), bytes: Bytes { offset: block * 4096, length: 4096 } }
+}
+
+fn snapshot(of: u64, named: u64) -> Op {
+    Op::Snapshot { of: Handle(of), named: Handle(named) }
+}
+
+fn delete(of: u64) -> Op {
+    Op::Delete { of: Handle(of) }
+}
+
+#[test]
+fn a_snapshot_follows_every_so_many_changes_and_the_oldest_goes() {
+    let read = Op::Read { of: Handle(0), bytes: Bytes { offset: 0, length: 4096 } };
+    let base = [
+        write(0, 0),
+        read,
+        write(0, 1),
+        Op::Flush,
+        write(0, 2),
+        write(0, 3),
+        write(0, 4),
+        write(0, 5),
+        write(0, 6),
+    ];
+    let due = [
+        write(0, 0),
+        read,
+        write(0, 1),
+        snapshot(0, 1),
+        Op::Flush,
+        write(0, 2),
+        write(0, 3),
+        snapshot(0, 2),
+        write(0, 4),
+        write(0, 5),
+        snapshot(0, 3),
+        delete(1),
+        write(0, 6),
+    ];
+    assert_eq!(rotated(&base, Counted::Op, 2, 2), due);
+}
+
+#[test]
+fn discards_and_zeros_count_as_changes() {
+    let bytes = Bytes { offset: 0, length: 4096 };
+    let base = [Op::Discard { of: Handle(0), bytes }, Op::Zero { of: Handle(0), bytes }];
+    let due = [base[0], snapshot(0, 1), base[1], snapshot(0, 2)];
+    assert_eq!(rotated(&base, Counted::Op, 1, 9), due);
+}
+
+#[test]
+fn a_snapshot_counted_by_flushes_waits_behind_the_round() {
+    let base = [write(0, 0), Op::Flush, Op::Round(1), write(0, 1), Op::Flush, write(0, 2)];
+    let due = [
+        write(0, 0),
+        Op::Flush,
+        Op::Round(1),
+        snapshot(0, 1),
+        write(0, 1),
+        Op::Flush,
+        snapshot(0, 2),
+        write(0, 2),
+    ];
+    assert_eq!(rotated(&base, Counted::Flush, 1, 2), due);
+}
+
+#[test]
+fn rounds_can_be_counted() {
+    let base = [Op::Flush, Op::Round(1), Op::Flush, Op::Round(2), write(0, 1), Op::Flush, Op::Round(3)];
+    let due = [
+        Op::Flush,
+        Op::Round(1),
+        Op::Flush,
+        Op::Round(2),
+        snapshot(0, 1),
+        write(0, 1),
+        Op::Flush,
+        Op::Round(3),
+    ];
+    assert_eq!(rotated(&base, Counted::Round, 2, 1), due);
+}
+
+#[test]
+fn handles_of_the_base_are_renamed_and_the_written_version_is_frozen() {
+    let clone = |of, named| Op::Clone { of: Handle(of), named: Handle(named) };
+    let base = [write(0, 0), clone(0, 1), write(1, 1), clone(1, 2), delete(1), write(2, 2), write(2, 3)];
+    let due = [
+        write(0, 0),
+        snapshot(0, 1),
+        clone(0, 2),
+        write(2, 1),
+        snapshot(2, 3),
+        delete(1),
+        clone(2, 4),
+        delete(2),
+        write(4, 2),
+        snapshot(4, 5),
+        delete(3),
+        write(4, 3),
+        snapshot(4, 6),
+        delete(5),
+    ];
+    assert_eq!(rotated(&base, Counted::Op, 1, 1), due);
+}
