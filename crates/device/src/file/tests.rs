@@ -111,6 +111,18 @@ fn a_file_cut_short_under_us_is_an_error_not_zeros() {
 }
 
 #[test]
+fn a_batch_of_which_one_request_fails_is_an_error() {
+    let (_folder, path, device) = fresh(200);
+    OpenOptions::new().write(true).open(&path).unwrap().set_len(150 * BLOCK_BYTES as u64).unwrap();
+    let mut buffers = vec![block(0); 160];
+    let mut reads: Vec<(Pba, &mut [u8])> =
+        (0..).map(Pba).zip(buffers.iter_mut().map(|buffer| &mut buffer[..])).collect();
+    assert!(device.read_many(&mut reads[..150]).is_ok());
+    let failed = device.read_many(&mut reads);
+    assert!(matches!(failed, Err(Error::Io { operation: "read", at: Pba(150), .. })), "{failed:?}");
+}
+
+#[test]
 fn the_engine_is_told() {
     let (_folder, _path, device) = fresh(4);
     let engine = device.engine();

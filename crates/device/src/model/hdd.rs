@@ -10,16 +10,6 @@ use spinney_core::{BLOCK_BYTES, Error, Extent, Pba, Result};
 /// Blocks in which a write enters the cache, so that a write larger than the cache overlaps with its draining.
 const INTAKE_BLOCKS: u64 = 256;
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Arm {
-    /// Anything: the next access positions.
-    Still,
-    /// It has read up to `head` and reads on into the buffer.
-    Reading,
-    /// It has written up to `head`.
-    Writing,
-}
-
 pub(super) struct Hdd {
     geometry: Geometry,
     parameters: HddParameters,
@@ -30,7 +20,8 @@ pub(super) struct Hdd {
     /// One past the last block read or written.
     head: u64,
     free_ns: u64,
-    arm: Arm,
+    /// The last access was a read, so that the drive reads on from `head` into its buffer.
+    reading: bool,
     dirty: Dirty,
 }
 
@@ -49,7 +40,7 @@ impl Hdd {
             cache_blocks: parameters.write_cache_kib * 1024 / BLOCK_BYTES as u64,
             head: 0,
             free_ns: 0,
-            arm: Arm::Still,
+            reading: false,
             dirty: Dirty::default(),
         })
     }
@@ -58,13 +49,11 @@ impl Hdd {
     }
     /// Where the head is at `time_ns`: reading ahead carries it on until the buffer is full.
     fn head_at(&self, time_ns: u64) -> u64 {
-        match self.arm {
-            Arm::Reading => {
-                let passed = self.geometry.passed_blocks(self.head, time_ns.saturating_sub(self.free_ns));
-                self.head + passed.min(self.ahead_blocks)
-            }
-            Arm::Still | Arm::Writing => self.head,
+        if !self.reading {
+            return self.head;
         }
+        let passed = self.geometry.passed_blocks(self.head, time_ns.saturating_sub(self.free_ns));
+        self.head + passed.min(self.ahead_blocks)
     }
     /// Seek and rotation to `target` for an arm that starts at `time_ns`.
     fn position_ns(&self, time_ns: u64, target: u64, write: bool) -> u64 {
@@ -74,19 +63,18 @@ impl Hdd {
         let settled_ns = seek_ns + if write && seek_ns > 0 { self.settle_ns } else { 0 };
         settled_ns + self.geometry.rotation_wait_ns(angle_ns, time_ns + settled_ns)
     }
-    /// Access the platter, no earlier than `time_ns`. Returns the end.
+    /// Access the platter, no earlier than `time_ns`. Returns the end. A write that goes on where and when the last one ended has its block
+    /// just under the head; one that comes a moment later has lost a rotation.
     fn access(&mut self, time_ns: u64, run: Extent, write: bool) -> u64 {
-        let arm = if write { Arm::Writing } else { Arm::Reading };
         let start_ns = time_ns.max(self.free_ns);
-        let goes_on = self.arm == arm && start_ns == self.free_ns && run.start.0 == self.head;
-        let position_ns = if goes_on { 0 } else { self.position_ns(start_ns, run.start.0, write) };
+        let position_ns = self.position_ns(start_ns, run.start.0, write);
         self.free_ns = start_ns + position_ns + self.geometry.pass_ns(run);
-        (self.head, self.arm) = (run.end().0, arm);
+        (self.head, self.reading) = (run.end().0, !write);
         self.free_ns
     }
     fn is_ahead(&self, run: Extent) -> bool {
         let near = run.start.0 == self.head || run.end().0 <= self.head + self.ahead_blocks;
-        self.arm == Arm::Reading && self.ahead_blocks > 0 && run.start.0 >= self.head && near
+        self.reading && self.ahead_blocks > 0 && run.start.0 >= self.head && near
     }
     /// Serve a read from the read-ahead buffer, or as the head comes to it.
     fn read_ahead(&mut self, time_ns: u64, run: Extent) -> u64 {
@@ -136,8 +124,7 @@ impl Hdd {
         let ready_ns = queue.iter().map(|(issued_ns, _)| *issued_ns).min()?.max(self.free_ns);
         let cost_ns = |run: Extent| {
             let at_once = !write && (self.dirty.covers(run) || self.is_ahead(run));
-            let goes_on = self.arm == Arm::Writing && ready_ns == self.free_ns && run.start.0 == self.head;
-            if at_once || (write && goes_on) { 0 } else { self.position_ns(ready_ns, run.start.0, write) }
+            if at_once { 0 } else { self.position_ns(ready_ns, run.start.0, write) }
         };
         let known = queue.iter().enumerate().filter(|(_, (issued_ns, _))| *issued_ns <= ready_ns);
         known.min_by_key(|(_, (_, run))| cost_ns(*run)).map(|(index, _)| index)
@@ -164,7 +151,7 @@ impl Hdd {
         if self.free_ns < time_ns {
             // The arm was idle: draining starts now, not in the past.
             self.head = self.head_at(time_ns);
-            (self.free_ns, self.arm) = (time_ns, Arm::Still);
+            (self.free_ns, self.reading) = (time_ns, false);
         }
         self.dirty.insert(run);
         time_ns
@@ -199,7 +186,7 @@ impl Mechanism for Hdd {
         now_ns
     }
     fn reset(&mut self) {
-        (self.head, self.free_ns, self.arm) = (0, 0, Arm::Still);
+        (self.head, self.free_ns, self.reading) = (0, 0, false);
         self.dirty = Dirty::default();
     }
 }

@@ -168,6 +168,7 @@ fn an_idle_disk_empties_its_cache() {
         build_on(&preset("hdd").unwrap(), Arc::new(MemoryDevice::new(BLOCKS)), Arc::clone(&clock)).unwrap();
     places(100, 5).iter().for_each(|at| disk.write(Pba(*at), &block(0)).unwrap());
     clock.think(10_000_000_000);
+    disk.read(Pba(4711), &mut block(0)).unwrap();
     let flush = timed(&*disk, || disk.flush().unwrap());
     assert!(flush <= 20_000_000, "{flush}");
 }
@@ -247,8 +248,9 @@ fn flash_writes_wait_when_the_buffer_is_full() {
 
 #[test]
 fn a_flash_read_goes_before_the_programs_that_wait() {
-    let drive = ssd_with(|ssd| ssd.queue_depth = 1);
-    drive.write(Pba(0), &vec![1; 8 << 20]).unwrap();
+    // Eight dies with some 50 programs each to come.
+    let drive = ssd_with(|ssd| (ssd.dies_per_channel, ssd.read_ahead_pages) = (1, 0));
+    drive.write(Pba(0), &vec![1; 16 << 20]).unwrap();
     let read = timed(&*drive, || drive.read(Pba(900_000), &mut block(0)).unwrap());
     assert!(read < 450_000, "at most the program under way: {read}");
 }
