@@ -80,7 +80,7 @@ impl OrderedMap {
         each: impl FnOnce(&[u8]) -> T,
     ) -> Result<Option<T>> {
         self.check_key(key);
-        let leaf = self.descend(Toward::Key(key), pages)?.leaf;
+        let leaf = self.leaf(Toward::Key(key), pages)?;
         let held = pages.read(leaf, self.kind)?;
         let node = Node::parse_at(self.layout, 0, leaf, &held)?;
         match node.find(key)? {

@@ -9,6 +9,9 @@ use super::shape::*;
 use crate::fields::{u16_at, u32_at, u64_at};
 use spinney_core::{Error, PageNo, Payload, Result};
 
+/// Bytes of a processor's cache line: a matter of speed only.
+const LINE_BYTES: usize = 64;
+
 /// A parsed node.
 #[derive(Clone, Copy)]
 pub(super) struct Node<'a> {
@@ -133,6 +136,9 @@ impl<'a> Node<'a> {
     }
 
     /// Keys as numbers: the fast way for widths that a register holds.
+    ///
+    /// Counting instead of halving: first over the first key of each cache line, whose loads do not wait for each other,
+    /// then inside one line. On a page that is not in the processor's cache that is two misses, where halving takes five.
     fn rank_fixed<const N: usize, T: Ord + Copy>(
         &self,
         from: usize,
@@ -140,13 +146,16 @@ impl<'a> Node<'a> {
         or_equal: bool,
         number: impl Fn([u8; N]) -> T,
     ) -> usize {
-        let keys = &self.bytes[HEADER_BYTES + from * N..HEADER_BYTES + self.count * N];
-        let (keys, _none) = keys.as_chunks::<N>();
+        let (keys, _none) =
+            self.bytes[HEADER_BYTES + from * N..HEADER_BYTES + self.count * N].as_chunks::<N>();
         let wanted = number(key.try_into().expect("the caller matched the width"));
-        match or_equal {
-            true => keys.partition_point(|found| number(*found) <= wanted),
-            false => keys.partition_point(|found| number(*found) < wanted),
-        }
+        let below = |found: &&[u8; N]| match or_equal {
+            true => number(**found) <= wanted,
+            false => number(**found) < wanted,
+        };
+        let lines = keys.iter().step_by(LINE_BYTES / N).filter(below).count();
+        let line = lines.saturating_sub(1) * (LINE_BYTES / N);
+        line + keys[line..].iter().take(LINE_BYTES / N).filter(below).count()
     }
 
     fn rank_bytes(&self, from: usize, key: &[u8], or_equal: bool) -> Result<usize> {

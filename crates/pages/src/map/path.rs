@@ -14,8 +14,15 @@ const STEPS_MAX: usize = LEVEL_MAX as usize + 1;
 #[derive(Clone, Copy)]
 pub(super) struct Step {
     pub(super) page: PageNo,
-    pub(super) index: usize,
-    pub(super) count: usize,
+    index: u16,
+    count: u16,
+}
+
+impl Step {
+    /// Which child was taken.
+    pub(super) fn index(self) -> usize {
+        usize::from(self.index)
+    }
 }
 
 /// The interior nodes above a leaf, and the leaf.
@@ -60,33 +67,38 @@ impl Toward<'_> {
 }
 
 impl OrderedMap {
-    /// Go from the root to the leaf that covers what is sought. The leaf itself is not read (unless it is the root).
+    /// Go from the root to the leaf that covers what is sought, and say which way. The leaf itself is not read (unless
+    /// it is the root).
     pub(super) fn descend(&self, toward: Toward<'_>, pages: &dyn PageRead) -> Result<Path> {
-        let mut path = Path {
-            steps: [Step { page: self.root, index: 0, count: 0 }; STEPS_MAX],
-            depth: 0,
-            leaf: self.root,
-        };
-        let root = pages.read(self.root, self.kind)?;
-        let node = Node::parse(self.layout, self.root, &root)?;
-        let mut level = node.level();
-        if level > 0 {
-            self.step(toward, &node, &mut path)?;
-        }
-        while level > 1 {
-            level -= 1;
-            let page = path.leaf;
-            let held = pages.read(page, self.kind)?;
-            self.step(toward, &Node::parse_at(self.layout, level, page, &held)?, &mut path)?;
-        }
+        let none = Step { page: self.root, index: 0, count: 0 };
+        let mut path = Path { steps: [none; STEPS_MAX], depth: 0, leaf: self.root };
+        path.leaf = self.walk_down(toward, pages, |step| path.push(step))?;
         Ok(path)
     }
 
-    fn step(&self, toward: Toward<'_>, node: &Node<'_>, path: &mut Path) -> Result<()> {
-        let index = toward.choose(node)?;
-        path.push(Step { page: node.page, index, count: node.count });
-        path.leaf = node.child(index)?;
-        Ok(())
+    /// Only the leaf.
+    pub(super) fn leaf(&self, toward: Toward<'_>, pages: &dyn PageRead) -> Result<PageNo> {
+        self.walk_down(toward, pages, |_step| ())
+    }
+
+    fn walk_down(
+        &self,
+        toward: Toward<'_>,
+        pages: &dyn PageRead,
+        mut each: impl FnMut(Step),
+    ) -> Result<PageNo> {
+        let held = pages.read(self.root, self.kind)?;
+        let root = Node::parse(self.layout, self.root, &held)?;
+        let (mut level, mut page) = (root.level(), self.root);
+        if level > 0 {
+            page = take(toward, &root, &mut each)?;
+        }
+        while level > 1 {
+            level -= 1;
+            let held = pages.read(page, self.kind)?;
+            page = take(toward, &Node::parse_at(self.layout, level, page, &held)?, &mut each)?;
+        }
+        Ok(page)
     }
 
     /// The leaf after (or before) the path's own, and the path to it; `None` at the end.
@@ -99,11 +111,10 @@ impl OrderedMap {
         let steps = path.steps();
         let can_move = |step: &Step| if forward { step.index + 1 < step.count } else { step.index > 0 };
         let Some(fork) = steps.iter().rposition(can_move) else { return Ok(None) };
-        let at = if forward { steps[fork].index + 1 } else { steps[fork].index - 1 };
+        let at = if forward { steps[fork].index() + 1 } else { steps[fork].index() - 1 };
         let held = pages.read(steps[fork].page, self.kind)?;
-        let fork_node = Node::parse(self.layout, steps[fork].page, &held)?;
-        let mut level = fork_node.level();
-        let mut page = fork_node.child(at)?;
+        let node = Node::parse(self.layout, steps[fork].page, &held)?;
+        let (mut level, mut page) = (node.level(), node.child(at)?);
         let toward = if forward { Toward::First } else { Toward::Last };
         while level > 1 {
             level -= 1;
@@ -113,4 +124,11 @@ impl OrderedMap {
         }
         Ok(Some(page))
     }
+}
+
+fn take(toward: Toward<'_>, node: &Node<'_>, each: &mut impl FnMut(Step)) -> Result<PageNo> {
+    let index = toward.choose(node)?;
+    // A node has fewer cells than a page has bytes.
+    each(Step { page: node.page, index: index as u16, count: node.count as u16 });
+    node.child(index)
 }

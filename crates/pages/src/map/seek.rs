@@ -13,13 +13,13 @@ type Entry = (Vec<u8>, Vec<u8>);
 impl OrderedMap {
     /// The entry with the smallest key. Errors: `Corrupt`.
     pub fn first(&self, pages: &dyn PageRead) -> Result<Option<Entry>> {
-        let leaf = self.descend(Toward::First, pages)?.leaf;
+        let leaf = self.leaf(Toward::First, pages)?;
         self.entry_of(leaf, pages, |node| (node.count > 0).then_some(0))
     }
 
     /// The entry with the largest key. Errors: `Corrupt`.
     pub fn last(&self, pages: &dyn PageRead) -> Result<Option<Entry>> {
-        let leaf = self.descend(Toward::Last, pages)?.leaf;
+        let leaf = self.leaf(Toward::Last, pages)?;
         self.entry_of(leaf, pages, |node| node.count.checked_sub(1))
     }
 
