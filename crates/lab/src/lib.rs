@@ -1,1 +1,20 @@
-//! The experiment model: configs, sweeps, rows, statistics, claims, figures, report.
+//! The experiment model: configs, sweeps, cases, rows, statistics, claims, figures and the report.
+//!
+//! Invariant: the same config, seed and version give the same rows, whatever the number of threads and whatever holds
+//! the bytes of the modelled device. Names no algorithm: parts come from the registry by name.
+
+pub mod case;
+pub mod claim;
+pub mod config;
+pub mod estimate;
+pub mod experiment;
+pub mod plan;
+pub mod report;
+pub mod results;
+pub mod run;
+pub mod statistics;
+pub mod table;
+
+pub use config::ConfigError;
+pub use experiment::Experiment;
+pub use plan::{Case, plan};

@@ -1,2 +1,35 @@
-//! The command.
-fn main() {}
+//! The command: `spinney run|plan|plot|list|config|trace`.
+//!
+//! Invariant: results go to standard output, everything else to standard error; exit codes are those of the README.
+//! Knows how to talk to a terminal and nothing of allocators, schemes or pools.
+#![expect(clippy::print_stdout, reason = "a command talks to its terminal")]
+
+mod args;
+mod config;
+mod exit;
+mod list;
+mod plan;
+mod run;
+mod trace;
+
+use args::{Cli, Command};
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Run(args) => run::run(&args),
+        Command::Plan(args) => plan::plan(&args),
+        Command::Plot(args) => run::plot(&args),
+        Command::List(args) => list::list(&args),
+        Command::Config(args) => config::config(&args),
+        Command::Trace(args) => trace::trace(&args),
+    };
+    match done {
+        Ok(code) => code,
+        Err(failure) => {
+            eprintln!("{failure}");
+            failure.code()
+        }
+    }
+}

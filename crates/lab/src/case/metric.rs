@@ -1,0 +1,140 @@
+//! The columns of `rows.csv`: what each means, in which unit, and whether less is better.
+//!
+//! Invariant: a column keeps its meaning; a change of meaning raises `ROWS_VERSION`. Formulas with several versions in the
+//! field name theirs (papers/allocation.md section 8, rule M2).
+
+use std::sync::LazyLock;
+
+/// A column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Metric {
+    /// Its name.
+    pub name: String,
+    /// Its unit, for axes.
+    pub unit: &'static str,
+    /// What it is.
+    pub says: String,
+}
+
+const fn plain(
+    name: &'static str,
+    unit: &'static str,
+    says: &'static str,
+) -> (&'static str, &'static str, &'static str) {
+    (name, unit, says)
+}
+
+/// Kinds of page that get columns of their own.
+pub(crate) const KINDS: [&str; 6] = ["map", "space", "tree", "share", "catalogue", "checksum"];
+
+const SIMPLE: &[(&str, &str, &str)] = &[
+    plain("user_bytes", "bytes", "bytes written by the workload so far"),
+    plain("user_bytes_read", "bytes", "bytes read by the workload so far"),
+    plain("operations", "operations", "operations carried out so far"),
+    plain("refused", "operations", "operations refused for want of space so far"),
+    plain("commits", "commits", "commits so far"),
+    plain("versions", "versions", "volumes, snapshots and clones alive"),
+    plain("free_blocks", "blocks", "allocatable blocks"),
+    plain("deferred_blocks", "blocks", "freed blocks that are not allocatable yet (reclaim lag)"),
+    plain("owned_blocks", "blocks", "data blocks held by versions or pending deletes"),
+    plain("fullness", "share", "share of the data blocks that is not allocatable"),
+    plain("free_runs", "runs", "maximal runs of free blocks"),
+    plain("free_run_mean_blocks", "blocks", "mean length of a free run"),
+    plain("free_run_max_blocks", "blocks", "longest free run"),
+    plain(
+        "zfs_fragmentation_2025",
+        "%",
+        "ZFS fragmentation of free space, table of February 2025, whole pool as one metaslab",
+    ),
+    plain("zfs_fragmentation_2014", "%", "the same with the table in use before February 2025"),
+    plain("bluestore_score_old", "score", "BlueStore fragmentation score, octopus formula"),
+    plain("bluestore_score_new", "score", "BlueStore fragmentation score, 2025 formula"),
+    plain("bluestore_rating", "share", "BlueStore avl/btree rating: (runs - 1) / (free blocks - 1)"),
+    plain("largest_run_fragmentation", "%", "100 (1 - longest free run / free blocks), as fsperf has it"),
+    plain("unusable_64k", "share", "share of free space useless for requests of 64 KiB"),
+    plain("unusable_1m", "share", "share of free space useless for requests of 1 MiB"),
+    plain(
+        "layout_score",
+        "share",
+        "Smith and Seltzer: mapped blocks of the first volume that follow their predecessor on the device",
+    ),
+    plain(
+        "dynamic_layout_score",
+        "share",
+        "share of blocks read, in the last scan, that followed the block read before (Conway)",
+    ),
+    plain("extents_per_mib", "extents/MiB", "physical extents of the first volume per MiB mapped"),
+    plain("write_run_blocks", "blocks", "mean run of fresh data blocks per commit, since the last row"),
+    plain(
+        "write_amplification",
+        "ratio",
+        "bytes written to the device per byte of the workload, since the last row",
+    ),
+    plain(
+        "metadata_amplification",
+        "ratio",
+        "metadata bytes written to the device per byte of the workload, since the last row",
+    ),
+    plain("metadata_pages_written", "pages/commit", "metadata pages written per commit, since the last row"),
+    plain(
+        "metadata_pages_read",
+        "pages/commit",
+        "metadata pages read from the device per commit, since the last row",
+    ),
+    plain("metadata_pages_live", "pages", "metadata pages in use"),
+    plain("relocated_blocks", "blocks", "data blocks copied because the scheme wished it, so far"),
+    plain(
+        "effort_per_allocation",
+        "steps",
+        "nodes or words that the index looked at per run allocated or freed, since the last row",
+    ),
+    plain("index_memory_bytes", "bytes", "memory of the free-space index"),
+    plain("device_reads", "requests", "read requests to the device since the last row"),
+    plain("device_writes", "requests", "write requests to the device since the last row"),
+    plain("device_flushes", "requests", "flushes since the last row"),
+    plain(
+        "device_sequential_share",
+        "share",
+        "device writes that began where the last one ended, since the last row",
+    ),
+    plain("virtual_ms", "ms", "virtual time of the modelled device since the last row"),
+    plain(
+        "write_mb_per_s",
+        "MB/s",
+        "workload bytes written per virtual second, since the last row (10^6 bytes)",
+    ),
+    plain("scan_mb_per_s", "MB/s", "bytes read per virtual second in a scan round (10^6 bytes)"),
+];
+
+/// Every metric, in column order.
+pub static METRICS: LazyLock<Vec<Metric>> = LazyLock::new(|| {
+    let simple =
+        SIMPLE.iter().map(|(name, unit, says)| Metric { name: (*name).into(), unit, says: (*says).into() });
+    let of_kind = |kind: &&str| {
+        [
+            Metric {
+                name: format!("pages_written_{kind}"),
+                unit: "pages/commit",
+                says: format!("{kind} pages written per commit, since the last row"),
+            },
+            Metric {
+                name: format!("pages_read_{kind}"),
+                unit: "pages/commit",
+                says: format!("{kind} pages read per commit, since the last row"),
+            },
+            Metric {
+                name: format!("pages_live_{kind}"),
+                unit: "pages",
+                says: format!("{kind} pages in use"),
+            },
+        ]
+    };
+    simple.chain(KINDS.iter().flat_map(of_kind)).collect()
+});
+
+/// The columns that stand before the metrics: which case, which part of it.
+#[must_use]
+pub fn base_columns(labels: &[(String, String)]) -> Vec<String> {
+    let labels = labels.iter().map(|(name, _)| name.clone());
+    ["case".to_owned()].into_iter().chain(labels).chain(["phase", "round"].map(String::from)).collect()
+}

@@ -1,0 +1,13 @@
+//! One case: a pool on a modelled device, driven by a workload, sampled at the end of every round.
+//!
+//! Invariant: what is sampled is a function of the case alone. The case is void unless the checker finds the pool sound
+//! at the end.
+
+mod content;
+mod metric;
+mod runner;
+mod sampler;
+
+pub use metric::{METRICS, Metric, base_columns};
+pub(crate) use runner::dry_run;
+pub use runner::{Backing, CaseError, CaseOutput, Progress, run_case};

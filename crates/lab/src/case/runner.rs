@@ -1,0 +1,282 @@
+//! Carries a workload's operations out on a pool.
+//!
+//! Invariant: operations are applied in order, one at a time; a refusal for want of space is counted and the run goes
+//! on; any other error voids the case. Threads, time of day and folders cannot reach what is sampled.
+
+use super::content::Content;
+use super::sampler::Sampler;
+use crate::plan::Case;
+use crate::table::Table;
+use spinney_core::{BlockDevice, DevId, Error};
+use spinney_device::{DeviceParameters, MemoryDevice, MeterDevice, TimedDevice, build};
+use spinney_registry::Registry;
+use spinney_volume::Pool;
+use spinney_workload::{Account, Handle, Op, Phase, Workload, WorkloadContext};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// How far a case is, 0 to 1; called now and then.
+pub type Progress<'a> = &'a (dyn Fn(f64) + Sync);
+
+/// The tables of one case.
+#[derive(Debug, Default)]
+pub struct CaseOutput {
+    /// One row a round.
+    pub rows: Table,
+    /// Free-run histogram: `case, phase, round, run_blocks, runs, blocks`.
+    pub histogram: Table,
+    /// Fullness by address: `case, phase, round, slot, fullness`.
+    pub fullness: Table,
+    /// What a trace replay left out.
+    pub account: Account,
+}
+
+/// Why a case is void.
+#[derive(Debug)]
+pub enum CaseError {
+    /// The workload could not go on.
+    Workload(String),
+    /// The pool refused, with the operation's number.
+    Pool(u64, Error),
+    /// The checker found damage.
+    Unsound(String),
+    /// The backing could not be made.
+    Backing(String),
+    /// Somebody asked to stop.
+    Stopped,
+}
+
+impl fmt::Display for CaseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CaseError::Workload(error) => write!(f, "workload: {error}"),
+            CaseError::Pool(operation, error) => write!(f, "operation {operation}: {error}"),
+            CaseError::Unsound(finding) => write!(f, "the pool is not sound at the end: {finding}"),
+            CaseError::Backing(error) => write!(f, "backing: {error}"),
+            CaseError::Stopped => write!(f, "stopped"),
+        }
+    }
+}
+
+impl std::error::Error for CaseError {}
+
+/// What holds the modelled device's bytes; changes no row.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub enum Backing {
+    /// Memory.
+    #[default]
+    Memory,
+    /// A file in this folder, removed afterwards.
+    File(PathBuf),
+}
+
+/// A pool and what is known of it while a workload runs.
+pub(crate) struct Bench {
+    pub(crate) pool: Pool,
+    pub(crate) device: Arc<MeterDevice<Arc<dyn TimedDevice>>>,
+    pub(crate) timed: Arc<dyn TimedDevice>,
+    pub(crate) versions: BTreeMap<Handle, DevId>,
+    pub(crate) operations: u64,
+    pub(crate) refused: u64,
+    pub(crate) bytes_read: u64,
+    content: Content,
+    scratch: Vec<u8>,
+}
+
+/// Run one case to its end.
+pub fn run_case(
+    case: &Case,
+    registry: &Registry,
+    backing: &Backing,
+    progress: Progress<'_>,
+    stop: &dyn Fn() -> bool,
+) -> Result<CaseOutput, CaseError> {
+    let file = BackingFile::make(case, backing)?;
+    let mut bench = Bench::new(case, registry, file.device()?).map_err(|error| CaseError::Pool(0, error))?;
+    let mut workload = workload(case)?;
+    let mut sampler = Sampler::new(case, &bench);
+    while let Some(op) = workload.next().map_err(|error| CaseError::Workload(error.to_string()))? {
+        bench.operations += 1;
+        if bench.operations.is_multiple_of(256) {
+            progress(workload.progress());
+            if stop() {
+                return Err(CaseError::Stopped);
+            }
+        }
+        match op {
+            Op::Phase(phase) => sampler.phase(phase, &bench),
+            Op::Round(round) => {
+                sampler.row(round, &bench).map_err(|error| CaseError::Pool(bench.operations, error))?;
+            }
+            op => bench.apply(op).map_err(|error| CaseError::Pool(bench.operations, error))?,
+        }
+    }
+    bench.finish()?;
+    Ok(CaseOutput { account: workload.account(), ..sampler.output() })
+}
+
+/// The stream of a case.
+pub(crate) fn workload(case: &Case) -> Result<Box<dyn Workload>, CaseError> {
+    let entry = spinney_workload::ENTRIES.iter().find(|entry| entry.name == case.workload.name);
+    let entry = entry.ok_or_else(|| CaseError::Workload(format!("no workload `{}`", case.workload.name)))?;
+    let mut settings = case.workload.settings.clone();
+    if let Some(path) = &case.trace {
+        let word = spinney_core::Setting::Word(path.to_string_lossy().into_owned());
+        settings.0.insert("file".into(), word);
+    }
+    let context =
+        WorkloadContext { volume_blocks: case.volume_blocks, seed: case.seed, folder: PathBuf::new() };
+    (entry.build)(&context, &settings).map_err(|error| CaseError::Workload(error.to_string()))
+}
+
+/// A backing file that goes when the case is over.
+struct BackingFile {
+    blocks: u64,
+    path: Option<PathBuf>,
+}
+
+impl BackingFile {
+    fn make(case: &Case, backing: &Backing) -> Result<BackingFile, CaseError> {
+        let path = match backing {
+            Backing::Memory => None,
+            Backing::File(folder) => {
+                std::fs::create_dir_all(folder).map_err(|error| CaseError::Backing(error.to_string()))?;
+                Some(folder.join(format!("{}.pool", case.hash)))
+            }
+        };
+        Ok(BackingFile { blocks: case.device_blocks, path })
+    }
+
+    fn device(&self) -> Result<Arc<dyn BlockDevice>, CaseError> {
+        match &self.path {
+            None => Ok(Arc::new(MemoryDevice::new(self.blocks))),
+            Some(path) => {
+                let file = spinney_device::FileDevice::create(path, self.blocks);
+                Ok(Arc::new(file.map_err(|error| CaseError::Backing(error.to_string()))?))
+            }
+        }
+    }
+}
+
+impl Drop for BackingFile {
+    fn drop(&mut self) {
+        if let Some(path) = &self.path {
+            let _ = std::fs::remove_file(path); // nothing depends on its going
+        }
+    }
+}
+
+impl Bench {
+    fn new(case: &Case, registry: &Registry, backing: Arc<dyn BlockDevice>) -> Result<Bench, Error> {
+        let parameters: &DeviceParameters = &case.device;
+        let timed = build(parameters, backing)?;
+        let device = Arc::new(MeterDevice::new(timed.clone()));
+        let parts = registry
+            .parts(&case.pool)
+            .map_err(|_| Error::Unsupported("these parts (checked when planned)"))?;
+        let mut pool = Pool::format(device.clone(), parts, case.options)?;
+        let volume = pool.create(case.volume_blocks)?;
+        pool.flush()?;
+        let versions = BTreeMap::from([(Handle::VOLUME, volume)]);
+        Ok(Bench {
+            pool,
+            device,
+            timed,
+            versions,
+            operations: 0,
+            refused: 0,
+            bytes_read: 0,
+            content: Content::default(),
+            scratch: Vec::new(),
+        })
+    }
+
+    fn version(&self, handle: Handle) -> Result<DevId, Error> {
+        self.versions.get(&handle).copied().ok_or(Error::NotFound(DevId(handle.0)))
+    }
+
+    /// One operation. Want of space is counted, not an error: the rows show it.
+    fn apply(&mut self, op: Op) -> Result<(), Error> {
+        match self.carry_out(op) {
+            Err(Error::NoSpace { .. } | Error::NoPages { .. }) => {
+                self.refused += 1;
+                Ok(())
+            }
+            done => done,
+        }
+    }
+
+    fn carry_out(&mut self, op: Op) -> Result<(), Error> {
+        match op {
+            Op::Write { to, bytes } => {
+                let dev = self.version(to)?;
+                let data = self.content.make(bytes.length as usize);
+                self.pool.write(dev, bytes.offset, data)
+            }
+            Op::Read { of, bytes } => {
+                self.scratch.resize(bytes.length as usize, 0);
+                self.bytes_read += bytes.length;
+                self.pool.read(self.version(of)?, bytes.offset, &mut self.scratch)
+            }
+            Op::Discard { of, bytes } => self.pool.discard(self.version(of)?, bytes.offset, bytes.length),
+            Op::Zero { of, bytes } => self.pool.zero(self.version(of)?, bytes.offset, bytes.length),
+            Op::Flush => self.pool.flush(),
+            Op::Snapshot { of, named } => {
+                let dev = self.pool.snapshot(self.version(of)?)?;
+                self.versions.insert(named, dev);
+                Ok(())
+            }
+            Op::Clone { of, named } => {
+                let dev = self.pool.clone_of(self.version(of)?)?;
+                self.versions.insert(named, dev);
+                Ok(())
+            }
+            Op::Delete { of } => {
+                let dev = self.version(of)?;
+                self.pool.delete(dev)?;
+                self.versions.remove(&of);
+                Ok(())
+            }
+            Op::Phase(_) | Op::Round(_) => Ok(()),
+        }
+    }
+
+    /// The pool must be sound, or nothing that was sampled counts.
+    fn finish(&mut self) -> Result<(), CaseError> {
+        let pool = |error| CaseError::Pool(u64::MAX, error);
+        self.pool.flush().map_err(pool)?;
+        let report = self.pool.check(true).map_err(pool)?;
+        match report.findings.first() {
+            None => Ok(()),
+            Some(first) => {
+                Err(CaseError::Unsound(format!("{first} (and {} more)", report.findings.len() - 1)))
+            }
+        }
+    }
+
+    /// The first volume, if it is still there.
+    pub(crate) fn volume(&self) -> Option<DevId> {
+        self.versions.get(&Handle::VOLUME).copied()
+    }
+}
+
+/// Whether rows of a phase take read throughput.
+pub(crate) fn is_scan(phase: Phase) -> bool {
+    phase == Phase::Scan
+}
+
+/// Bytes that a case's workload moves, and its rounds, counted without a pool.
+pub(crate) fn dry_run(case: &Case) -> Result<(u64, u64), CaseError> {
+    let mut workload = workload(case)?;
+    let (mut moved, mut rounds) = (0, 0);
+    while let Some(op) = workload.next().map_err(|error| CaseError::Workload(error.to_string()))? {
+        match op {
+            Op::Write { bytes, .. } | Op::Read { bytes, .. } => moved += bytes.length,
+            Op::Round(_) => rounds += 1,
+            _ => {}
+        }
+    }
+    Ok((moved, rounds))
+}

@@ -1,0 +1,230 @@
+//! Takes a row at the end of a round: what the pool looks like now, and what the round cost.
+//!
+//! Invariant: costs are differences of counters read at the seams (device, page store, pool); nothing is reported by a
+//! plug-in about itself but its index's effort and memory.
+
+use super::metric::{KINDS, METRICS, base_columns};
+use super::runner::{Bench, CaseOutput, is_scan};
+use crate::plan::Case;
+use crate::table::{Table, print_number};
+use spinney_alloc::metrics::{FreeSpace, ZfsTable};
+use spinney_core::{BLOCK_BYTES, Extent, Flow, Lba, LbaRange, PageKind, Pba, Result};
+use spinney_device::IoCounts;
+use spinney_pages::StoreStats;
+use spinney_volume::PoolStats;
+use spinney_workload::Phase;
+use std::collections::BTreeMap;
+
+/// Slots that the data blocks are divided into for the fullness map.
+const SLOTS: u64 = 64;
+const MIB_BLOCKS: f64 = (1 << 20) as f64 / BLOCK_BYTES as f64;
+
+/// Counters at one moment.
+#[derive(Clone, Copy, Default)]
+struct Reading {
+    io: IoCounts,
+    pages: StoreStats,
+    pool: PoolStats,
+    read_bytes: u64,
+    effort: u64,
+    time_ns: u64,
+}
+
+impl Reading {
+    fn take(bench: &Bench) -> Reading {
+        Reading {
+            io: bench.device.counts(),
+            pages: bench.pool.page_stats(),
+            pool: bench.pool.stats(),
+            read_bytes: bench.bytes_read,
+            effort: bench.pool.space().effort.steps,
+            time_ns: bench.timed.time_ns(),
+        }
+    }
+}
+
+/// Gathers the tables of a case.
+pub(super) struct Sampler {
+    prefix: Vec<String>,
+    phase: Phase,
+    last: Reading,
+    output: CaseOutput,
+}
+
+impl Sampler {
+    pub(super) fn new(case: &Case, bench: &Bench) -> Sampler {
+        let metrics = METRICS.iter().map(|metric| metric.name.clone());
+        let rows = Table::new(base_columns(&case.labels).into_iter().chain(metrics));
+        let output = CaseOutput {
+            rows,
+            histogram: Table::new(["case", "phase", "round", "run_blocks", "runs", "blocks"]),
+            fullness: Table::new(["case", "phase", "round", "slot", "fullness"]),
+            ..CaseOutput::default()
+        };
+        let prefix = [case.hash.clone()]
+            .into_iter()
+            .chain(case.labels.iter().map(|(_, value)| value.clone()))
+            .collect();
+        Sampler { prefix, phase: Phase::Fill, last: Reading::take(bench), output }
+    }
+
+    pub(super) fn phase(&mut self, phase: Phase, bench: &Bench) {
+        self.phase = phase;
+        self.last = Reading::take(bench);
+    }
+
+    pub(super) fn output(self) -> CaseOutput {
+        self.output
+    }
+
+    pub(super) fn row(&mut self, round: u64, bench: &Bench) -> Result<()> {
+        let runs = free_runs(bench);
+        let now = Reading::take(bench);
+        let mut values = BTreeMap::new();
+        self.space(bench, &runs, &mut values);
+        layout(bench, &mut values)?;
+        self.costs(&now, &mut values);
+        let [phase, number] = [self.phase.name().to_owned(), round.to_string()];
+        let mut row = self.prefix.clone();
+        row.extend([phase.clone(), number.clone()]);
+        row.extend(METRICS.iter().map(|metric| {
+            values.get(metric.name.as_str()).map_or_else(String::new, |value| print_number(*value))
+        }));
+        self.output.rows.push(row);
+        let place = [self.prefix[0].clone(), phase, number];
+        self.histogram(&place, &runs);
+        self.fullness(&place, bench, &runs);
+        self.last = Reading::take(bench); // what the sampling itself read is charged to nobody
+        Ok(())
+    }
+
+    fn space(&self, bench: &Bench, runs: &[Extent], values: &mut BTreeMap<String, f64>) {
+        let space = bench.pool.space();
+        let mut put = |name: &str, value: f64| {
+            values.insert(name.into(), value);
+        };
+        let stats = bench.pool.stats();
+        put("user_bytes", stats.user_bytes_written as f64);
+        put("user_bytes_read", bench.bytes_read as f64);
+        put("operations", bench.operations as f64);
+        put("refused", bench.refused as f64);
+        put("commits", stats.commits as f64);
+        put("relocated_blocks", stats.relocated_blocks as f64);
+        put("versions", bench.versions.len() as f64);
+        put("free_blocks", space.free_blocks as f64);
+        put("deferred_blocks", space.deferred_blocks as f64);
+        put("owned_blocks", (space.total_blocks - space.free_blocks - space.deferred_blocks) as f64);
+        put("fullness", 1.0 - space.free_blocks as f64 / space.total_blocks as f64);
+        put("index_memory_bytes", space.memory_bytes as f64);
+        let free = FreeSpace::gather(runs.iter().copied());
+        put("free_runs", runs.len() as f64);
+        put("free_run_mean_blocks", free.mean_run_blocks());
+        put("free_run_max_blocks", free.largest_run_blocks() as f64);
+        put("zfs_fragmentation_2025", f64::from(free.zfs_fragmentation(ZfsTable::Since2025)));
+        put("zfs_fragmentation_2014", f64::from(free.zfs_fragmentation(ZfsTable::Before2025)));
+        put("bluestore_score_old", free.bluestore_score_old());
+        put("bluestore_score_new", free.bluestore_score_new());
+        put("bluestore_rating", free.bluestore_rating());
+        put("largest_run_fragmentation", free.largest_run_fragmentation());
+        put("unusable_64k", free.unusable_for(16));
+        put("unusable_1m", free.unusable_for(256));
+        let pages = bench.pool.page_stats();
+        put("metadata_pages_live", pages.live.total() as f64);
+        for kind in KINDS {
+            put(&format!("pages_live_{kind}"), pages.live[kind_named(kind)] as f64);
+        }
+    }
+
+    fn costs(&self, now: &Reading, values: &mut BTreeMap<String, f64>) {
+        let last = &self.last;
+        let io = now.io - last.io;
+        let commits = (now.pool.commits - last.pool.commits) as f64;
+        let user = (now.pool.user_bytes_written - last.pool.user_bytes_written) as f64;
+        let data = (now.pool.data_blocks_written - last.pool.data_blocks_written) as f64;
+        let (written, read) = (now.pages.written - last.pages.written, now.pages.read - last.pages.read);
+        let seconds = (now.time_ns - last.time_ns) as f64 / 1e9;
+        let block = BLOCK_BYTES as f64;
+        let runs = (now.pool.write_runs - last.pool.write_runs) as f64;
+        let mut put = |name: &str, value: f64| {
+            values.insert(name.into(), value); // a quotient by zero prints as an empty cell
+        };
+        put("write_run_blocks", data / runs);
+        put("write_amplification", io.write_bytes() as f64 / user);
+        put("metadata_amplification", (io.write_bytes() as f64 - data * block) / user);
+        put("metadata_pages_written", written.total() as f64 / commits);
+        put("metadata_pages_read", read.total() as f64 / commits);
+        for kind in KINDS {
+            put(&format!("pages_written_{kind}"), written[kind_named(kind)] as f64 / commits);
+            put(&format!("pages_read_{kind}"), read[kind_named(kind)] as f64 / commits);
+        }
+        put("effort_per_allocation", (now.effort - last.effort) as f64 / runs);
+        put("device_reads", io.reads as f64);
+        put("device_writes", io.writes as f64);
+        put("device_flushes", io.flushes as f64);
+        put("device_sequential_share", io.writes_sequential as f64 / io.writes as f64);
+        put("virtual_ms", seconds * 1e3);
+        put("write_mb_per_s", user / 1e6 / seconds);
+        if is_scan(self.phase) {
+            put("scan_mb_per_s", (now.read_bytes - last.read_bytes) as f64 / 1e6 / seconds);
+            put("dynamic_layout_score", 1.0 - io.read_runs() as f64 / io.read_blocks as f64);
+        }
+    }
+
+    fn histogram(&mut self, place: &[String; 3], runs: &[Extent]) {
+        let mut buckets: BTreeMap<u32, (u64, u64)> = BTreeMap::new();
+        for run in runs {
+            let bucket = buckets.entry(run.blocks.ilog2()).or_default();
+            *bucket = (bucket.0 + 1, bucket.1 + run.blocks);
+        }
+        for (bucket, (runs, blocks)) in buckets {
+            let numbers = [1u64 << bucket, runs, blocks].map(|number| number.to_string());
+            self.output.histogram.push(place.iter().cloned().chain(numbers).collect());
+        }
+    }
+
+    fn fullness(&mut self, place: &[String; 3], bench: &Bench, runs: &[Extent]) {
+        let data = bench.pool.layout().data;
+        for slot in 0..SLOTS {
+            let edge = |slot: u64| (u128::from(data.blocks) * u128::from(slot) / u128::from(SLOTS)) as u64;
+            let Some(part) = Extent::checked(data.start.0 + edge(slot), edge(slot + 1) - edge(slot)) else {
+                continue;
+            };
+            let from = runs.partition_point(|run| run.end() <= part.start);
+            let touching = runs[from..].iter().take_while(|run| run.start < part.end());
+            let free: u64 = touching.filter_map(|run| run.intersect(part)).map(|run| run.blocks).sum();
+            let numbers = [slot.to_string(), print_number(1.0 - free as f64 / part.blocks as f64)];
+            self.output.fullness.push(place.iter().cloned().chain(numbers).collect());
+        }
+    }
+}
+
+fn kind_named(name: &str) -> PageKind {
+    PageKind::ALL.into_iter().find(|kind| kind.name() == name).unwrap_or(PageKind::OTHER)
+}
+
+fn free_runs(bench: &Bench) -> Vec<Extent> {
+    let mut runs = Vec::new();
+    bench.pool.allocator().visit_free(&mut |run| {
+        runs.push(run);
+        Flow::Continue
+    });
+    runs
+}
+
+/// How the first volume lies on the device.
+fn layout(bench: &Bench, values: &mut BTreeMap<String, f64>) -> Result<()> {
+    let Some(volume) = bench.volume() else { return Ok(()) };
+    let blocks = bench.pool.version(volume)?.blocks;
+    let (mut mapped, mut extents, mut follows) = (0u64, 0u64, None);
+    bench.pool.runs(volume, LbaRange::new(Lba(0), blocks), &mut |run| {
+        let Some(on) = run.on else { return };
+        mapped += run.blocks;
+        extents += u64::from(follows != Some(on));
+        follows = Some(Pba(on.0 + run.blocks));
+    })?;
+    if mapped > 1 {
+        values.insert("layout_score".into(), (mapped - extents) as f64 / (mapped - 1) as f64);
+        values.insert("extents_per_mib".into(), extents as f64 / (mapped as f64 / MIB_BLOCKS));
+    }
+    Ok(())
+}

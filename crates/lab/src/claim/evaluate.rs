@@ -1,0 +1,186 @@
+//! A claim against rows.
+//!
+//! Invariant: rows of one case (same `case` cell) are first made one number, then cases are combined; a selection
+//! without rows is never a number.
+
+use super::{Claim, Comparison, Expression, Metric, parse};
+use crate::statistics::{mean, median};
+use crate::table::{Table, print_number};
+use std::collections::BTreeMap;
+
+/// What a claim came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It holds here.
+    Reproduced,
+    /// It does not.
+    Differs,
+    /// It could not be asked.
+    NotComparable,
+}
+
+impl Verdict {
+    /// In words.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Verdict::Reproduced => "reproduced",
+            Verdict::Differs => "differs",
+            Verdict::NotComparable => "not comparable",
+        }
+    }
+}
+
+/// A verdict with its reason.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Both numbers, or what is missing.
+    pub detail: String,
+}
+
+/// Ask the rows.
+#[must_use]
+pub fn evaluate(claim: &Claim, rows: &Table) -> Outcome {
+    let not = |detail: String| Outcome { verdict: Verdict::NotComparable, detail };
+    if let Some(reason) = &claim.not_comparable {
+        return not(reason.clone());
+    }
+    let asked = match parse(&claim.expect) {
+        Ok(expression) => holds(&expression, rows),
+        Err(error) => return not(error.to_string()),
+    };
+    match asked {
+        Ok((true, detail)) => Outcome { verdict: Verdict::Reproduced, detail },
+        Ok((false, detail)) => Outcome { verdict: Verdict::Differs, detail },
+        Err(missing) => not(missing),
+    }
+}
+
+fn holds(expression: &Expression, rows: &Table) -> Result<(bool, String), String> {
+    match expression {
+        Expression::And(left, right) => {
+            let ((one, first), (other, second)) = (holds(left, rows)?, holds(right, rows)?);
+            Ok((one && other, format!("{first}; {second}")))
+        }
+        Expression::Compare(comparison, left, right) => {
+            let (left, right) = (value(left, rows)?, value(right, rows)?);
+            let (held, sign) = match comparison {
+                Comparison::Less => (left < right, "<"),
+                Comparison::AtMost => (left <= right, "<="),
+                Comparison::Greater => (left > right, ">"),
+                Comparison::AtLeast => (left >= right, ">="),
+                Comparison::Equal(tolerance) => ((left - right).abs() <= tolerance * right.abs(), "=="),
+            };
+            Ok((held, format!("{} {sign} {} expected", print_number(left), print_number(right))))
+        }
+        _ => Err("the claim compares nothing".into()),
+    }
+}
+
+fn value(expression: &Expression, rows: &Table) -> Result<f64, String> {
+    match expression {
+        Expression::Number(number) => Ok(*number),
+        Expression::Metric(metric) => measure(metric, rows),
+        Expression::Arithmetic(sign, left, right) => {
+            let (left, right) = (value(left, rows)?, value(right, rows)?);
+            let result = match sign {
+                '+' => left + right,
+                '-' => left - right,
+                '*' => left * right,
+                _ => left / right,
+            };
+            if result.is_finite() {
+                Ok(result)
+            } else {
+                Err(format!("{} / {} is no number", print_number(left), print_number(right)))
+            }
+        }
+        _ => Err("a comparison has no value".into()),
+    }
+}
+
+/// One number from the rows.
+pub(crate) fn measure(metric: &Metric, rows: &Table) -> Result<f64, String> {
+    let find = |name: &str| rows.column(name).ok_or_else(|| format!("no column `{name}` in the rows"));
+    let (column, case) = (find(&metric.column)?, find("case")?);
+    let filters = metric.filters.iter().map(|(key, value)| Ok((find(key)?, value)));
+    let filters = filters.collect::<Result<Vec<_>, String>>()?;
+    let mut cases: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+    for row in rows.rows.iter().filter(|row| filters.iter().all(|(at, value)| row[*at] == **value)) {
+        if let Some(number) = Table::number(row, column) {
+            cases.entry(&row[case]).or_default().push(number);
+        }
+    }
+    let numbers: Vec<f64> = cases.values().filter_map(|numbers| fold(numbers, &metric.at)).collect();
+    fold(&numbers, &metric.over).ok_or_else(|| format!("no row has a number for {}", shown(metric)))
+}
+
+fn fold(numbers: &[f64], how: &str) -> Option<f64> {
+    match how {
+        "first" => numbers.first().copied(),
+        "mean" => mean(numbers),
+        "max" => numbers.iter().copied().max_by(f64::total_cmp),
+        "min" => numbers.iter().copied().min_by(f64::total_cmp),
+        "sum" => (!numbers.is_empty()).then(|| numbers.iter().sum()),
+        "median" => median(numbers),
+        _ => numbers.last().copied(),
+    }
+}
+
+fn shown(metric: &Metric) -> String {
+    let filters: Vec<String> = metric.filters.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    format!("{}({})", metric.column, filters.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows() -> Table {
+        let mut table = Table::new(["case", "allocator", "pages"]);
+        for (case, allocator, pages) in
+            [("a", "log", "1"), ("a", "log", "2"), ("b", "bits", "8"), ("c", "bits", "10")]
+        {
+            table.push([case, allocator, pages].map(String::from).to_vec());
+        }
+        table
+    }
+
+    fn ask(expect: &str) -> Outcome {
+        let [name, says, paper] = ["n", "s", "p"].map(String::from);
+        evaluate(&Claim { name, says, paper, expect: expect.into(), not_comparable: None }, &rows())
+    }
+
+    #[test]
+    fn a_claim_that_holds_is_reproduced_with_both_numbers() {
+        let outcome = ask("pages(allocator=bits) / pages(allocator=log) >= 4");
+        assert_eq!((outcome.verdict, outcome.detail.as_str()), (Verdict::Reproduced, "4.5 >= 4 expected"));
+    }
+
+    #[test]
+    fn a_claim_that_does_not_hold_differs() {
+        assert_eq!(ask("pages(allocator=log, at=sum) == 4 within 1%").verdict, Verdict::Differs);
+        assert_eq!(
+            ask("pages(allocator=log) == 2 and pages(allocator=bits, over=max) < 10").verdict,
+            Verdict::Differs
+        );
+    }
+
+    #[test]
+    fn missing_rows_and_columns_are_not_comparable() {
+        for expect in
+            ["pages(allocator=tree) > 1", "paes() > 1", "pages() / 0 > 1", "pages(", "1 + 2", "pages() > 1 x"]
+        {
+            assert_eq!(ask(expect).verdict, Verdict::NotComparable, "{expect}");
+        }
+    }
+
+    #[test]
+    fn any_text_parses_or_is_refused() {
+        for text in ["", "((((", "-", "a(b=\"", "1 > -.", "é(ü=ö) < 1", &"(".repeat(10_000)] {
+            assert!(parse(text).is_err() || text.starts_with('é'), "{text}");
+        }
+    }
+}

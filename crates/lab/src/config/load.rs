@@ -1,0 +1,157 @@
+//! Reading a config and the parts that it names.
+//!
+//! Invariant: parts lie under their own names and overlay in the order named, the naming file on top; a cycle, a
+//! missing part or a path that leaves the library is an error at the line that names it.
+
+use super::tree::{convert, overlay};
+use super::{ConfigError, Origin, Problem, Scalar, Sources, Table, Tree};
+use std::path::{Path, PathBuf};
+use toml::de::DeTable;
+
+/// The most bytes that a config file may have.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// The folders in which parts and traces are looked up, in order.
+#[derive(Clone, Debug, Default)]
+pub struct Library {
+    /// The folders.
+    pub folders: Vec<PathBuf>,
+}
+
+impl Library {
+    /// The folder of the config, then `configs/` here.
+    #[must_use]
+    pub fn beside(config: &Path) -> Library {
+        let folder = config.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let mut folders = vec![folder.unwrap_or(Path::new(".")).to_owned(), PathBuf::from("configs")];
+        // A study's config lies two folders below the project, whose `configs/` it uses.
+        let ancestors = folders[0].canonicalize().unwrap_or_default();
+        folders.extend(
+            ancestors.ancestors().skip(1).take(3).map(|above| above.join("configs")).filter(|c| c.is_dir()),
+        );
+        Library { folders }
+    }
+
+    /// The file of that name. Errors: what is wrong with the name, in words.
+    pub fn find(&self, name: &str) -> Result<PathBuf, String> {
+        let plain = |part: std::path::Component<'_>| matches!(part, std::path::Component::Normal(_));
+        if name.is_empty() || !Path::new(name).components().all(plain) {
+            return Err(format!(
+                "`{name}` leaves the folder of configs; name files below it, without `..` or a leading `/`"
+            ));
+        }
+        let inside = |folder: &PathBuf| {
+            let file = folder.join(name).canonicalize().ok()?;
+            (file.is_file() && file.starts_with(folder.canonicalize().ok()?)).then(|| folder.join(name))
+        };
+        let searched = || self.folders.iter().map(|f| f.display().to_string()).collect::<Vec<_>>().join(", ");
+        self.folders.iter().find_map(inside).ok_or_else(|| format!("no file `{name}` in {}", searched()))
+    }
+}
+
+struct Loader<'a> {
+    library: &'a Library,
+    sources: Sources,
+    problems: Vec<Problem>,
+    open: Vec<PathBuf>,
+}
+
+/// Read `path` and its parts into one table. Errors: everything wrong with any of them.
+pub fn load(path: &Path, library: &Library) -> Result<(Table, Sources), ConfigError> {
+    let text = read(path).map_err(|message| ConfigError::plain(message, None))?;
+    load_text(path, text, library)
+}
+
+/// The same from text that is already there; `path` is its name in complaints.
+pub fn load_text(path: &Path, text: String, library: &Library) -> Result<(Table, Sources), ConfigError> {
+    let mut loader = Loader { library, sources: Sources::default(), problems: Vec::new(), open: Vec::new() };
+    let table = loader.parse(path, text);
+    let Loader { sources, problems, .. } = loader;
+    if problems.is_empty() { Ok((table, sources)) } else { Err(ConfigError { problems, sources }) }
+}
+
+impl Loader<'_> {
+    fn complain(&mut self, message: String, origin: Option<Origin>, help: Option<&str>) {
+        self.problems.push(Problem { message, origin, help: help.map(String::from) });
+    }
+
+    fn parse(&mut self, path: &Path, text: String) -> Table {
+        let file = self.sources.0.len();
+        self.sources.0.push((path.to_owned(), text.clone()));
+        let parsed = match DeTable::parse(&text) {
+            Ok(parsed) => convert(file, parsed.get_ref()),
+            Err(error) => {
+                let origin = error.span().map(|bytes| Origin { file, bytes });
+                self.complain(error.message().to_owned(), origin, None);
+                return Table::new();
+            }
+        };
+        self.open.push(path.canonicalize().unwrap_or_else(|_| path.to_owned()));
+        let merged = self.merge_bases(parsed);
+        self.open.pop();
+        merged
+    }
+
+    /// `base` may stand at the top or in any section; a part always lies under the whole file.
+    fn merge_bases(&mut self, mut table: Table) -> Table {
+        let mut bases = Vec::new();
+        self.take_bases(&mut table, &mut bases);
+        for (_, node) in table.values_mut() {
+            if let Tree::Table(section) = &mut node.tree {
+                self.take_bases(section, &mut bases);
+            }
+        }
+        let mut merged = Table::new();
+        for (name, origin) in bases {
+            overlay(&mut merged, self.part(&name, origin));
+        }
+        overlay(&mut merged, table);
+        merged
+    }
+
+    fn take_bases(&mut self, table: &mut Table, bases: &mut Vec<(String, Origin)>) {
+        let Some((_, node)) = table.remove("base") else { return };
+        let items = match node.tree {
+            Tree::List(items) => items,
+            _ => vec![node],
+        };
+        for item in items {
+            match item.tree {
+                Tree::Scalar(Scalar::Text(name)) => bases.push((name, item.origin)),
+                _ => self.complain("`base` names parts, in quotes".into(), Some(item.origin), None),
+            }
+        }
+    }
+
+    fn part(&mut self, name: &str, origin: Origin) -> Table {
+        let read = self.library.find(&format!("{name}.toml")).and_then(|path| Ok((read(&path)?, path)));
+        match read {
+            Ok((_, path)) if self.open.contains(&path.canonicalize().unwrap_or_default()) => {
+                self.complain(
+                    format!("part `{name}` is its own base, by a cycle"),
+                    Some(origin),
+                    Some("remove one `base`"),
+                );
+                Table::new()
+            }
+            Ok((text, path)) => self.parse(&path, text),
+            Err(message) => {
+                self.complain(
+                    message,
+                    Some(origin),
+                    Some("parts are files such as configs/device/hdd.toml, named `device/hdd`"),
+                );
+                Table::new()
+            }
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    let shown = path.display();
+    let length = std::fs::metadata(path).map_err(|error| format!("cannot read {shown}: {error}"))?.len();
+    if length > FILE_BYTES_MAX {
+        return Err(format!("{shown} has {length} bytes; a config has at most {FILE_BYTES_MAX}"));
+    }
+    std::fs::read_to_string(path).map_err(|error| format!("cannot read {shown}: {error}"))
+}

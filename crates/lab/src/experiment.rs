@@ -1,0 +1,220 @@
+//! An experiment as its config states it: what is fixed, what is swept, what is drawn and what is claimed.
+//!
+//! Invariant: everything that can be known to be wrong before the first case runs is reported here or in `plan`, with
+//! its line. Knows how a config is written, not how a case is run.
+
+use crate::claim::{Claim, parse};
+use crate::config::{
+    ConfigError, Library, Node, Origin, Problem, Scalar, Section, Sources, Table, Tree, load,
+};
+use crate::report::{ReportSpec, read_report};
+use std::path::Path;
+
+/// One axis of a sweep.
+#[derive(Clone, Debug)]
+pub struct Axis {
+    /// `allocator`, `scheme`, `device`, `workload`, `seed`, or a dotted path such as `workload.unit_blocks`.
+    pub path: String,
+    /// Its values, in order.
+    pub values: Vec<(Scalar, Origin)>,
+    /// Where it stands.
+    pub origin: Origin,
+}
+
+/// A whole experiment.
+#[derive(Clone, Debug)]
+pub struct Experiment {
+    /// Name of its results folder: the config's file name.
+    pub name: String,
+    /// Headline of the report.
+    pub title: String,
+    /// What it is about.
+    pub says: String,
+    /// All that is not swept, claimed or drawn.
+    pub fixed: Table,
+    /// The sweep.
+    pub axes: Vec<Axis>,
+    /// Combinations to leave out: every key must match.
+    pub exclude: Vec<Vec<(String, String)>>,
+    /// Figures.
+    pub reports: Vec<ReportSpec>,
+    /// Claims.
+    pub claims: Vec<Claim>,
+    /// The text behind it.
+    pub sources: Sources,
+    /// Where parts are found.
+    pub library: Library,
+}
+
+/// Sections whose keys are read when a case is made.
+pub(crate) const CASE_SECTIONS: [&str; 6] = ["volume", "device", "allocator", "scheme", "workload", "run"];
+
+impl Experiment {
+    /// Read an experiment. Errors: everything that is wrong with it.
+    pub fn load(path: &Path) -> Result<Experiment, ConfigError> {
+        let library = Library::beside(path);
+        let (table, sources) = load(path, &library)?;
+        let name = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+        Experiment::read(name, table, sources, library)
+    }
+
+    /// Read an experiment from its merged table.
+    pub fn read(
+        name: String,
+        table: Table,
+        sources: Sources,
+        library: Library,
+    ) -> Result<Experiment, ConfigError> {
+        let mut problems = Vec::new();
+        let mut top = Section::new("the top level", table, &mut problems);
+        if let Some(version) = top.integer("schema_version", 0..=u64::MAX)
+            && version != 1
+        {
+            top.complain(
+                format!("schema_version {version} is not known"),
+                None,
+                Some("this build reads 1".into()),
+            );
+        }
+        let title = top.text("title").unwrap_or_else(|| name.clone());
+        let says = top.text("says").unwrap_or_default();
+        let mut fixed = Table::new();
+        for section in CASE_SECTIONS {
+            if let Some((table, origin)) = top.table(section) {
+                let node = Node { origin: origin.clone(), tree: Tree::Table(table) };
+                fixed.insert(section.into(), (origin, node));
+            }
+        }
+        let [sweep, report, claim] = ["sweep", "report", "claim"].map(|key| top.table(key));
+        let exclude = top.take("exclude");
+        top.finish();
+        let axes = sweep.map_or_else(Vec::new, |(table, _)| read_axes(table, &mut problems));
+        let exclude = exclude.map_or_else(Vec::new, |node| read_exclude(node, &mut problems));
+        let reports = named(report, &mut problems, read_report);
+        let claims = named(claim, &mut problems, read_claim);
+        if problems.is_empty() {
+            Ok(Experiment { name, title, says, fixed, axes, exclude, reports, claims, sources, library })
+        } else {
+            Err(ConfigError { problems, sources })
+        }
+    }
+}
+
+impl Experiment {
+    /// One seed instead of all that the config names.
+    pub fn fix_seed(&mut self, seed: u64) {
+        self.axes.retain(|axis| axis.path != "seed");
+        let origin = Origin { file: 0, bytes: 0..0 };
+        let value = (Scalar::Integer(i128::from(seed)), origin.clone());
+        self.axes.push(Axis { path: "seed".into(), values: vec![value], origin });
+    }
+}
+
+/// Read each named table of a section.
+fn named<T>(
+    section: Option<(Table, Origin)>,
+    problems: &mut Vec<Problem>,
+    read: fn(&str, Table, Origin, &mut Vec<Problem>) -> Option<T>,
+) -> Vec<T> {
+    let mut all = Vec::new();
+    for (name, (origin, node)) in section.map_or_else(Table::new, |(table, _)| table) {
+        match node.tree {
+            Tree::Table(table) => all.extend(read(&name, table, origin, problems)),
+            _ => problems.push(Problem {
+                message: format!("`{name}` must be a table"),
+                origin: Some(origin),
+                help: None,
+            }),
+        }
+    }
+    all
+}
+
+fn read_axes(table: Table, problems: &mut Vec<Problem>) -> Vec<Axis> {
+    let mut axes = Vec::new();
+    for (path, origin, node) in flatten("", table) {
+        let mut complain = |message: &str, origin: &Origin| {
+            problems.push(Problem {
+                message: format!("[sweep] `{path}` {message}"),
+                origin: Some(origin.clone()),
+                help: None,
+            });
+        };
+        let Tree::List(items) = node.tree else {
+            complain("is an axis: write a list of values", &node.origin);
+            continue;
+        };
+        let mut values = Vec::new();
+        for item in items {
+            match item.tree {
+                Tree::Scalar(scalar) => values.push((scalar, item.origin)),
+                _ => complain("takes plain values only", &item.origin),
+            }
+        }
+        if values.is_empty() {
+            complain("has no values: an empty axis leaves no case to run", &origin);
+        }
+        axes.push(Axis { path, values, origin });
+    }
+    // Seeds vary fastest, so that repeats of a configuration stand together.
+    axes.sort_by_key(|axis| (axis.path == "seed", axis.origin.file, axis.origin.bytes.start));
+    axes
+}
+
+/// `[sweep] workload.unit = [..]` and `[sweep.workload] unit = [..]` are the same axis.
+fn flatten(prefix: &str, table: Table) -> Vec<(String, Origin, Node)> {
+    let mut flat = Vec::new();
+    for (key, (origin, node)) in table {
+        let path = if prefix.is_empty() { key } else { format!("{prefix}.{key}") };
+        match node.tree {
+            Tree::Table(table) => flat.extend(flatten(&path, table)),
+            _ => flat.push((path, origin, node)),
+        }
+    }
+    flat
+}
+
+fn read_exclude(node: Node, problems: &mut Vec<Problem>) -> Vec<Vec<(String, String)>> {
+    let Tree::List(items) = node.tree else {
+        problems.push(Problem {
+            message: "write [[exclude]] tables".into(),
+            origin: Some(node.origin),
+            help: None,
+        });
+        return Vec::new();
+    };
+    let mut all = Vec::new();
+    for item in items {
+        let Tree::Table(table) = item.tree else { continue };
+        let pairs = flatten("", table).into_iter().filter_map(|(path, _, node)| match node.tree {
+            Tree::Scalar(scalar) => Some((path, scalar.to_string())),
+            _ => None,
+        });
+        all.push(pairs.collect());
+    }
+    all
+}
+
+fn read_claim(name: &str, table: Table, origin: Origin, problems: &mut Vec<Problem>) -> Option<Claim> {
+    let mut section = Section::new(&format!("claim.{name}"), table, problems);
+    let says = section.text("says");
+    let paper = section.text("paper").unwrap_or_default();
+    let not_comparable = section.text("not_comparable");
+    let place = section.peek("expect");
+    let expect = section.text("expect").unwrap_or_default();
+    if says.is_none() {
+        section.complain(
+            format!("claim `{name}` says nothing"),
+            Some(origin),
+            Some("add `says = \"...\"`".into()),
+        );
+    }
+    if not_comparable.is_none()
+        && let Err(error) = parse(&expect)
+    {
+        let help = "for example: expect = \"free_runs(allocator=bitmap) <= 2 * free_runs(allocator=extent)\"";
+        section.complain(format!("claim `{name}`: {error}"), place, Some(help.into()));
+    }
+    section.finish();
+    Some(Claim { name: name.into(), says: says?, paper, expect, not_comparable })
+}

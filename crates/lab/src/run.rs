@@ -1,0 +1,211 @@
+//! A whole experiment: what is done is skipped, the rest runs in parallel, then everything is put together.
+//!
+//! Invariant: threads decide when a case runs, never what its rows are. Wall-clock times go to `timed.csv` and nowhere else.
+
+use crate::case::{Backing, CaseError, run_case};
+use crate::config::ConfigError;
+use crate::experiment::Experiment;
+use crate::plan::{Case, plan};
+use crate::report;
+use crate::results::Results;
+use crate::table::{Table, print_number};
+use indicatif::{ProgressBar, ProgressStyle};
+use rayon::prelude::*;
+use spinney_registry::Registry;
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
+
+/// How to run.
+#[derive(Clone, Debug, Default)]
+pub struct RunOptions {
+    /// Threads; 0 is one for each core.
+    pub jobs: usize,
+    /// Replaces every seed of the config.
+    pub seed: Option<u64>,
+    /// Results folder; the default is `results/NAME`.
+    pub out: Option<PathBuf>,
+    /// Run cases that are done again.
+    pub force: bool,
+    /// What holds the modelled devices' bytes.
+    pub backing: Backing,
+    /// Set from outside to stop: cases under way are given up, done ones are kept.
+    pub stop: Option<&'static AtomicBool>,
+}
+
+/// How it went.
+#[derive(Debug)]
+pub struct RunSummary {
+    /// Where the results are.
+    pub folder: PathBuf,
+    /// Cases of the plan.
+    pub cases: usize,
+    /// Cases that were done before.
+    pub skipped: usize,
+    /// Cases that are void, with the reason.
+    pub failed: Vec<(String, String)>,
+    /// Whether it was stopped before the end.
+    pub stopped: bool,
+    /// The report and its tables.
+    pub report: Option<report::Rendered>,
+}
+
+/// Why nothing was run.
+#[derive(Debug)]
+pub enum RunError {
+    /// The config is wrong.
+    Config(ConfigError),
+    /// Files could not be read or written.
+    Io(io::Error),
+}
+
+impl fmt::Display for RunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RunError::Config(error) => write!(f, "{error}"),
+            RunError::Io(error) => write!(f, "results folder: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for RunError {}
+
+impl From<io::Error> for RunError {
+    fn from(error: io::Error) -> RunError {
+        RunError::Io(error)
+    }
+}
+
+impl From<ConfigError> for RunError {
+    fn from(error: ConfigError) -> RunError {
+        RunError::Config(error)
+    }
+}
+
+/// Run an experiment. Void cases are in the summary, not an error: the others count.
+pub fn run(
+    experiment: &Experiment,
+    registry: &Registry,
+    options: &RunOptions,
+) -> Result<RunSummary, RunError> {
+    let mut experiment = experiment.clone();
+    if let Some(seed) = options.seed {
+        experiment.fix_seed(seed);
+    }
+    let cases = plan(&experiment, registry)?;
+    let folder = options.out.clone().unwrap_or_else(|| PathBuf::from("results").join(&experiment.name));
+    let results = Results::open(&folder)?;
+    let todo: Vec<&Case> = cases.iter().filter(|case| options.force || !results.has(case)).collect();
+    let skipped = cases.len() - todo.len();
+    let outcomes = run_all(&todo, registry, options, &results)?;
+    let stopped = options.stop.is_some_and(|stop| stop.load(Ordering::Relaxed));
+    let failed: Vec<(String, String)> =
+        outcomes.iter().filter_map(|outcome| outcome.failure.clone()).collect();
+    let mut summary = RunSummary { folder, cases: cases.len(), skipped, failed, stopped, report: None };
+    let done: Vec<&Case> = cases.iter().filter(|case| results.has(case)).collect();
+    if stopped || done.is_empty() {
+        return Ok(summary);
+    }
+    write_times(&results, &outcomes)?;
+    let tables = results.assemble(&done)?;
+    results.write("provenance.toml", provenance(&experiment, &cases).as_bytes())?;
+    if let Some((_, text)) = experiment.sources.0.first() {
+        results.write("config.toml", text.as_bytes())?;
+    }
+    summary.report = Some(report::render(&experiment, &cases, &tables, &summary.failed, &results)?);
+    Ok(summary)
+}
+
+/// What came of one case.
+struct Outcome {
+    hash: String,
+    seconds: f64,
+    failure: Option<(String, String)>,
+}
+
+fn run_all(
+    todo: &[&Case],
+    registry: &Registry,
+    options: &RunOptions,
+    results: &Results,
+) -> Result<Vec<Outcome>, RunError> {
+    let threads =
+        rayon::ThreadPoolBuilder::new().num_threads(options.jobs).build().map_err(io::Error::other)?;
+    let bar = progress_bar(todo.len() as u64);
+    let outcomes = threads
+        .install(|| todo.par_iter().map(|case| run_one(case, registry, options, results, &bar)).collect());
+    bar.finish_and_clear();
+    Ok(outcomes)
+}
+
+const STEPS: u64 = 1000;
+
+fn progress_bar(cases: u64) -> ProgressBar {
+    let bar = ProgressBar::new(cases * STEPS);
+    let style =
+        ProgressStyle::with_template("{bar:40} {percent:>3} %  {elapsed} gone, about {eta} left  {msg}");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar
+}
+
+fn run_one(
+    case: &Case,
+    registry: &Registry,
+    options: &RunOptions,
+    results: &Results,
+    bar: &ProgressBar,
+) -> Outcome {
+    let started = Instant::now();
+    let stop = || options.stop.is_some_and(|stop| stop.load(Ordering::Relaxed));
+    let shown = AtomicU64::new(0);
+    let step = |to: u64| bar.inc(to.saturating_sub(shown.swap(to, Ordering::Relaxed)));
+    let outcome = |failure: Option<String>| Outcome {
+        hash: case.hash.clone(),
+        seconds: started.elapsed().as_secs_f64(),
+        failure: failure.map(|failure| (case.name(), failure)),
+    };
+    if stop() {
+        return outcome(None);
+    }
+    bar.set_message(case.name());
+    let done =
+        run_case(case, registry, &options.backing, &|share| step((share * STEPS as f64) as u64), &stop);
+    step(STEPS);
+    match done {
+        Ok(output) => outcome(results.keep(case, &output).err().map(|error| error.to_string())),
+        Err(CaseError::Stopped) => outcome(None),
+        Err(error) => outcome(Some(error.to_string())),
+    }
+}
+
+/// Wall-clock seconds, apart from everything else.
+fn write_times(results: &Results, outcomes: &[Outcome]) -> Result<(), RunError> {
+    let mut table = Table::new(["case", "wall_seconds"]);
+    for outcome in outcomes.iter().filter(|outcome| outcome.failure.is_none()) {
+        table.push(vec![outcome.hash.clone(), print_number(outcome.seconds)]);
+    }
+    if table.rows.is_empty() {
+        return Ok(());
+    }
+    let bytes = table.to_csv().map_err(io::Error::other)?;
+    Ok(results.write("timed.csv", &bytes)?)
+}
+
+/// Version, command and every case with all that its rows depend on.
+fn provenance(experiment: &Experiment, cases: &[Case]) -> String {
+    let mut text =
+        String::from("# What these results depend on. Counted rows are the same on any machine.\n");
+    let config =
+        experiment.sources.0.first().map_or_else(String::new, |(path, _)| path.display().to_string());
+    text.push_str(&format!("spinney = {:?}\nconfig = {config:?}\n", env!("CARGO_PKG_VERSION")));
+    text.push_str(&format!("command = {:?}\n", format!("spinney run {config}")));
+    for case in cases {
+        text.push_str(&format!("\n[case.{:?}]\n", case.hash));
+        for (key, value) in &case.resolved {
+            text.push_str(&format!("{key:?} = {value:?}\n"));
+        }
+    }
+    text
+}

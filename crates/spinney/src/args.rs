@@ -1,0 +1,147 @@
+//! What can be asked, and the help that says so.
+//!
+//! Invariant: every command has an example. Parsing only: nothing is opened or run here.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 fine; 1 failed; 2 usage or config; 3 a check found damage; 5 out of space; 75 try again; 130 interrupted (results kept).";
+
+/// Compare free-space allocators and snapshot schemes inside one real, crash-safe volume.
+#[derive(Parser)]
+#[command(name = "spinney", version, after_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Run experiments: config in, rows, plots and a report out.
+    #[command(after_help = "Example: spinney run configs/quickstart.toml --jobs 2")]
+    Run(Run),
+    /// Show the cases of an experiment and what they will cost, without running.
+    #[command(after_help = "Example: spinney plan configs/quickstart.toml")]
+    Plan(Plan),
+    /// Draw the figures and the report again from a results folder.
+    #[command(after_help = "Example: spinney plot results/quickstart")]
+    Plot(Plot),
+    /// List what this build knows.
+    #[command(after_help = "Example: spinney list allocators --json")]
+    List(List),
+    /// Look at a config without running it.
+    #[command(after_help = "Example: spinney config check configs/quickstart.toml")]
+    Config(Config),
+    /// Look at a block trace, or write it in the plain format.
+    #[command(after_help = "Example: spinney trace info configs/traces/cargo-xfs.csv.zst")]
+    Trace(Trace),
+}
+
+#[derive(Args)]
+pub(crate) struct Run {
+    /// Experiment configs.
+    #[arg(required = true)]
+    pub(crate) configs: Vec<PathBuf>,
+    /// Cases run at once; 0 is one for each core. Never changes a row.
+    #[arg(long, short, default_value_t = 0)]
+    pub(crate) jobs: usize,
+    /// Use this seed instead of those of the config.
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    /// Results folder [default: results/NAME].
+    #[arg(long)]
+    pub(crate) out: Option<PathBuf>,
+    /// Run cases again that are done.
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Hold the modelled devices' bytes in files of this folder instead of memory. Never changes a row.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) backing: Option<PathBuf>,
+    /// The outcome as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Plan {
+    /// Experiment config.
+    pub(crate) config: PathBuf,
+    /// As JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Plot {
+    /// Results folder.
+    pub(crate) results: PathBuf,
+    /// As JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum Listed {
+    Allocators,
+    Schemes,
+    Workloads,
+    Devices,
+    Metrics,
+}
+
+#[derive(Args)]
+pub(crate) struct List {
+    /// What to list.
+    pub(crate) what: Listed,
+    /// As JSON, with every parameter's default and reason.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Config {
+    #[command(subcommand)]
+    pub(crate) command: ConfigCommand,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Read a config strictly and say what is wrong with it.
+    Check {
+        /// Experiment config.
+        config: PathBuf,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Args)]
+pub(crate) struct Trace {
+    #[command(subcommand)]
+    pub(crate) command: TraceCommand,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum TraceCommand {
+    /// What is in a trace.
+    Info {
+        /// The trace.
+        file: PathBuf,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write a trace in the plain format; a name that ends in .zst is compressed.
+    Convert {
+        /// The trace.
+        file: PathBuf,
+        /// The new file [default: FILE with the ending .plain.csv.zst].
+        #[arg(long)]
+        out: Option<PathBuf>,
+        /// Replace a file that is there.
+        #[arg(long)]
+        force: bool,
+    },
+}

@@ -1,0 +1,134 @@
+//! `spinney list`: what this build knows, from the same tables that it runs by.
+//!
+//! Invariant: nothing is listed that cannot be named in a config.
+
+use crate::args::{self, Listed};
+use crate::exit::{Failure, versioned};
+use serde_json::{Value, json};
+use spinney_core::{Fallback, Parameter};
+use spinney_lab::case::METRICS;
+use spinney_lab::report::aligned;
+use spinney_lab::table::Table;
+use spinney_registry::Registry;
+use std::process::ExitCode;
+
+/// One line of a list.
+struct Item {
+    name: String,
+    kind: &'static str,
+    summary: String,
+    paper: String,
+    parameters: &'static [Parameter],
+}
+
+pub(crate) fn list(args: &args::List) -> Result<ExitCode, Failure> {
+    let items = match args.what {
+        Listed::Allocators => allocators(),
+        Listed::Schemes => schemes(),
+        Listed::Workloads => workloads(),
+        Listed::Devices => devices(),
+        Listed::Metrics => metrics(),
+    };
+    if args.json {
+        let items: Vec<Value> = items.iter().map(as_json).collect();
+        println!("{}", versioned("spinney list", json!({ "items": items })));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut table = Table::new(["name", "kind", "what", "from"]);
+    for item in &items {
+        table.push(vec![item.name.clone(), item.kind.into(), item.summary.clone(), item.paper.clone()]);
+    }
+    println!("{}", aligned(&table));
+    for item in items.iter().filter(|item| !item.parameters.is_empty()) {
+        println!("\n{} {} takes", item.kind, item.name);
+        for parameter in item.parameters {
+            println!("    {} = {}\n        {}", parameter.name, default(parameter), parameter.reason);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn default(parameter: &Parameter) -> String {
+    match parameter.default {
+        Fallback::Integer(value) => value.to_string(),
+        Fallback::Real(value) => value.to_string(),
+        Fallback::Switch(value) => value.to_string(),
+        Fallback::Word(value) => format!("{value:?}"),
+    }
+}
+
+fn as_json(item: &Item) -> Value {
+    let value = |parameter: &Parameter| match parameter.default {
+        Fallback::Integer(value) => json!(value),
+        Fallback::Real(value) => json!(value),
+        Fallback::Switch(value) => json!(value),
+        Fallback::Word(value) => json!(value),
+    };
+    let parameter = |parameter: &Parameter| json!({ "name": parameter.name, "default": value(parameter), "reason": parameter.reason });
+    json!({
+        "name": item.name, "kind": item.kind, "summary": item.summary, "paper": item.paper,
+        "parameters": item.parameters.iter().map(parameter).collect::<Vec<_>>(),
+    })
+}
+
+macro_rules! items {
+    ($entries:expr, $kind:literal) => {
+        $entries.iter().map(|entry| Item {
+            name: entry.name.into(),
+            kind: $kind,
+            summary: entry.summary.into(),
+            paper: entry.paper.into(),
+            parameters: entry.parameters,
+        })
+    };
+}
+
+fn allocators() -> Vec<Item> {
+    let registry = Registry::standard();
+    let preset = |entry: &spinney_registry::AllocatorPreset| Item {
+        name: entry.name.into(),
+        kind: "allocator",
+        summary: format!(
+            "{} (index {}, form {}, reclaim {})",
+            entry.summary, entry.index, entry.form, entry.reclaim
+        ),
+        paper: entry.paper.into(),
+        parameters: &[],
+    };
+    let mut all: Vec<Item> = registry.presets.iter().map(preset).collect();
+    all.extend(items!(registry.allocators, "allocator"));
+    all.extend(items!(registry.indexes, "index"));
+    all.extend(items!(registry.forms, "form"));
+    all.extend(items!(registry.reclaims, "reclaim"));
+    all
+}
+
+fn schemes() -> Vec<Item> {
+    items!(Registry::standard().schemes, "scheme").collect()
+}
+
+fn workloads() -> Vec<Item> {
+    items!(spinney_workload::ENTRIES, "workload").collect()
+}
+
+fn devices() -> Vec<Item> {
+    let item = |preset: &spinney_device::model::Preset| Item {
+        name: preset.name.into(),
+        kind: "device",
+        summary: preset.about.into(),
+        paper: format!("configs/device/{}.toml has the source of each number", preset.name),
+        parameters: &[],
+    };
+    spinney_device::model::PRESETS.iter().map(item).collect()
+}
+
+fn metrics() -> Vec<Item> {
+    let item = |metric: &spinney_lab::case::Metric| Item {
+        name: metric.name.clone(),
+        kind: "metric",
+        summary: metric.says.clone(),
+        paper: metric.unit.into(),
+        parameters: &[],
+    };
+    METRICS.iter().map(item).collect()
+}
