@@ -150,7 +150,7 @@ fn nines(palette: &Palette) -> Figure {
     .series("bitmap", tail(80e3, 0.3))
     .series("space map", tail(60e3, 0.5))
     .render(
-        &Frame::new("Space maps are faster at the median and slower from 98 % on").caption("made-up data"),
+        &Frame::new("Space maps are faster at the median and slower from 76 % on").caption("made-up data"),
         palette,
     )
 }
@@ -187,7 +187,7 @@ fn bars_stacked(palette: &Palette) -> Figure {
     .series("superblock", bars([0.02, 0.02, 0.02, 0.02]))
     .stacked()
     .render(
-        &Frame::new("Tree nodes are the largest part of write amplification")
+        &Frame::new("Besides the data itself, tree nodes are the largest part of what is written")
             .caption("made-up data · medians of 3 seeds"),
         palette,
     )
@@ -224,7 +224,7 @@ fn heat_free_runs(palette: &Palette) -> Figure {
         columns,
     )
     .render(
-        &Frame::new("Large free runs dissolve into runs of 16 to 64 KiB within 100 rounds")
+        &Frame::new("Large free runs dissolve into runs of 16 to 64 KiB within 120 rounds")
             .caption("made-up data · space map, seed 1 · grey: none"),
         palette,
     )

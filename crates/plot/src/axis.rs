@@ -107,6 +107,14 @@ impl Extent {
     pub(crate) fn is_empty(&self) -> bool {
         self.all.is_none()
     }
+    /// The range of what the scale has a place for.
+    fn of(&self, scale: Scale) -> Option<(f64, f64)> {
+        match scale {
+            Scale::Linear => self.all,
+            Scale::Log => self.positive,
+            Scale::Nines => self.below_one,
+        }
+    }
 }
 
 fn widen(range: &mut Option<(f64, f64)>, value: f64) {
@@ -154,6 +162,9 @@ impl Resolved {
             Scale::Log => ticks::log(low, high, &axis.unit, wanted),
             Scale::Nines => ticks::nines(low, high),
         };
+        // Numbers along an axis without data would be made up.
+        let known = axis.range.is_some() || extent.of(axis.scale).is_some();
+        let labels = if known { labels } else { Vec::new() };
         let place = |(value, label)| Some(Tick { position: base.position(value)?, label });
         let ticks = labels.into_iter().filter_map(place).collect();
         Resolved { ticks, ..base }
@@ -167,6 +178,11 @@ impl Resolved {
         let ticks = names.iter().enumerate().map(tick).collect();
         let (low, high) = (-0.5, count - 0.5);
         Resolved { scale: Scale::Linear, low, high, slots: Some(names), ticks, title }
+    }
+
+    /// Whether a reader who takes heights for values is misled.
+    pub(crate) fn is_linear_above_zero(&self) -> bool {
+        self.scale == Scale::Linear && self.low > 0.0
     }
 
     /// Where `value` stands, 0 at the start of the axis and 1 at its end; `None` if it cannot stand there.
@@ -220,8 +236,8 @@ fn range_of(axis: &Axis, extent: &Extent, fit: Fit, wanted: usize) -> (f64, f64)
     match axis.scale {
         _ if fixed.is_some() => fixed.unwrap_or_default(),
         Scale::Linear => linear_range(axis, extent, fit, wanted),
-        Scale::Log => log_range(extent.positive.unwrap_or((1.0, 10.0)), fit, &axis.unit),
-        Scale::Nines => nines_range(extent.below_one.unwrap_or((0.0, 0.9))),
+        Scale::Log => log_range(extent.of(Scale::Log).unwrap_or((1.0, 10.0)), fit, &axis.unit),
+        Scale::Nines => nines_range(extent.of(Scale::Nines).unwrap_or((0.0, 0.9))),
     }
 }
 
@@ -232,7 +248,7 @@ fn is_usable(scale: Scale, low: f64, high: f64) -> bool {
 }
 
 fn linear_range(axis: &Axis, extent: &Extent, fit: Fit, wanted: usize) -> (f64, f64) {
-    let (mut low, mut high) = extent.all.unwrap_or((0.0, 1.0));
+    let (mut low, mut high) = extent.of(Scale::Linear).unwrap_or((0.0, 1.0));
     // An axis that starts just below the data makes small differences look large: start at zero unless the
     // data is a narrow stripe far from it.
     let near_zero = fit == Fit::Ticks && low > 0.0 && low < 0.7 * high;

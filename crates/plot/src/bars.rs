@@ -250,6 +250,10 @@ impl Panel for Bars {
         (Extent::default(), y)
     }
 
+    fn names(&self) -> Vec<String> {
+        self.series.iter().map(|series| series.name.clone()).collect()
+    }
+
     fn keys(&self) -> Vec<Key> {
         let keys = self.series.iter().map(|series| Key { name: series.name.clone(), look: Look::Fill });
         if self.series.len() == 1 && self.series[0].name == self.y.label {

@@ -163,6 +163,10 @@ impl Panel for Heatmap {
         Some((self.value.clone(), extent, self.map))
     }
 
+    fn names(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     fn keys(&self) -> Vec<Key> {
         Vec::new()
     }

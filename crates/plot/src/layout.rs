@@ -2,7 +2,7 @@
 //! text never lies on data, and the height follows from what must fit, so nothing is squeezed away. It does not
 //! know the kinds of chart.
 
-use crate::axis::{Extent, Resolved};
+use crate::axis::{Extent, Fit, Resolved};
 use crate::colormap::ColorScale;
 use crate::figure::Frame;
 use crate::fonts::{fit, width, wrap};
@@ -25,6 +25,8 @@ const RIGHT: f64 = 30.0;
 const GAP_ACROSS: f64 = 26.0;
 const GAP_DOWN: f64 = 18.0;
 const FACET_NAME: f64 = 20.0;
+/// Share of the width that names at line ends may take from the panel.
+const MOST_BESIDE: f64 = 0.35;
 /// More panels than this are not drawn: nobody compares them by eye, and the picture would not fit in memory.
 pub(crate) const MOST_PANELS: usize = 36;
 /// All rows of panels together, in logical pixels.
@@ -64,7 +66,10 @@ pub(crate) fn compose(
     more_panels: usize,
     columns: Option<usize>,
 ) -> Drawing {
-    let plan = plan(frame, palette, facets, columns);
+    let keys = keys_of(facets);
+    let names: Vec<String> = facets.iter().flat_map(|facet| facet.panel.names()).collect();
+    let palette = &palette.completed(names.iter().map(String::as_str));
+    let plan = plan(frame, palette, facets, keys, columns);
     let mut scene = Scene { width: plan.width, ..Scene::default() };
     draw_head(&plan, &mut scene);
     let mut left_out = LeftOut::default();
@@ -77,7 +82,7 @@ pub(crate) fn compose(
     if plan.direct {
         legend::at_line_ends(&mut scene, &plan.area(0), &facets[0], (&plan.x, &plan.y), palette);
     }
-    let mut notes = notes_of(facets, &left_out);
+    let mut notes = notes_of(facets, &plan.y, &left_out);
     if more_panels > 0 {
         notes.push(format!("{more_panels} more panels are not drawn"));
     }
@@ -89,6 +94,7 @@ fn plan<'a>(
     frame: &'a Frame,
     palette: &'a Palette,
     facets: &'a [Facet<'a>],
+    keys: Vec<Key>,
     columns: Option<usize>,
 ) -> Plan<'a> {
     let columns = columns_of(facets.len(), columns);
@@ -103,10 +109,9 @@ fn plan<'a>(
     let title = wrap(&frame.title, inner, TITLE, true, 2);
     let caption = wrap(&frame.caption, inner, CAPTION, false, 2);
     let colors = color_scale(facets);
-    let keys = keys_of(facets);
     let y = y_axis(facets, high);
     let left = PAD + names::y_width(&y) + 8.0;
-    let right = right_margin(facets, colors.as_ref(), &keys, high);
+    let right = right_margin(facets, colors.as_ref(), &keys, (width, high));
     let gaps = GAP_ACROSS * (columns as f64 - 1.0);
     let wide = ((width - left - right.width - gaps) / columns as f64).max(40.0);
     let x = x_axis(facets, wide);
@@ -182,15 +187,21 @@ struct RightMargin {
     direct: bool,
 }
 
-fn right_margin(facets: &[Facet<'_>], colors: Option<&ColorScale>, keys: &[Key], high: f64) -> RightMargin {
+fn right_margin(
+    facets: &[Facet<'_>],
+    colors: Option<&ColorScale>,
+    keys: &[Key],
+    (wide, high): (f64, f64),
+) -> RightMargin {
     if let Some(colors) = colors {
         return RightMargin { width: legend::bar_width(colors), direct: false };
     }
     let ends = if facets.len() == 1 { facets[0].panel.ends() } else { Vec::new() };
     let fits = !keys.is_empty() && keys.len() as f64 * legend::LINE <= high && ends.len() == keys.len();
     let widest = keys.iter().map(|key| width(&key.name, LABEL, false)).fold(0.0, f64::max);
-    if fits && widest <= legend::DIRECT_NAME {
-        return RightMargin { width: legend::DIRECT_BEFORE + widest + PAD, direct: true };
+    let beside = legend::DIRECT_BEFORE + widest + PAD;
+    if fits && widest <= legend::DIRECT_NAME && beside <= wide * MOST_BESIDE {
+        return RightMargin { width: beside, direct: true };
     }
     RightMargin { width: RIGHT, direct: false }
 }
@@ -282,6 +293,7 @@ fn draw_panel(plan: &Plan<'_>, scene: &mut Scene, number: usize, facet: &Facet<'
         scene.text(Text::new(name, at(area.left, area.top - 10.0), LABEL, INK).bold());
     }
     draw_grid(plan, scene, &area, facet.panel.grid());
+    draw_axes(plan, scene, &area, number);
     if facet.panel.is_empty() {
         scene.text(Text::new("no data", area.middle(), 15.0, MUTED).across(Side::Middle));
     }
@@ -296,7 +308,6 @@ fn draw_panel(plan: &Plan<'_>, scene: &mut Scene, number: usize, facet: &Facet<'
     };
     facet.panel.draw(&mut canvas);
     let labels = canvas.labels_left_out;
-    draw_axes(plan, scene, &area, number);
     let counted = facet.panel.left_out(&plan.x, &plan.y);
     LeftOut { labels: counted.labels + labels, ..counted }
 }
@@ -332,7 +343,7 @@ fn draw_axes(plan: &Plan<'_>, scene: &mut Scene, area: &Area, number: usize) {
     }
 }
 
-fn notes_of(facets: &[Facet<'_>], left_out: &LeftOut) -> Vec<String> {
+fn notes_of(facets: &[Facet<'_>], y: &Resolved, left_out: &LeftOut) -> Vec<String> {
     let mut notes = Vec::new();
     let empty = facets.iter().filter(|facet| facet.panel.is_empty()).count();
     if empty > 0 {
@@ -343,6 +354,11 @@ fn notes_of(facets: &[Facet<'_>], left_out: &LeftOut) -> Vec<String> {
         });
     }
     notes.extend(left_out.notes());
+    // Heights invite comparison; points of a scatter and rows of a heat map do not.
+    let compares_heights = matches!(facets[0].panel.needs().1, Need::Numbers(_, Fit::Ticks));
+    if compares_heights && y.is_linear_above_zero() {
+        notes.push("the vertical axis does not start at zero".to_owned());
+    }
     notes
 }
 

@@ -119,6 +119,10 @@ impl Panel for Lines {
         (x, y)
     }
 
+    fn names(&self) -> Vec<String> {
+        self.series.iter().map(|series| series.name.clone()).collect()
+    }
+
     fn keys(&self) -> Vec<Key> {
         self.series.iter().map(|series| Key { name: series.name.clone(), look: Look::Line }).collect()
     }

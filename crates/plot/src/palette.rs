@@ -145,7 +145,8 @@ impl Style {
             color: COLORS[number % COLORS.len()],
             marker: MARKERS[number % MARKERS.len()],
             dash: DASHES[number % DASHES.len()],
-            hatch: HATCHES[number % HATCHES.len()],
+            // As many hatches as colors: shifted each round, or a hatch would always come with one color.
+            hatch: HATCHES[(number + number / HATCHES.len()) % HATCHES.len()],
         }
     }
 
@@ -185,12 +186,46 @@ impl Palette {
         self
     }
 
-    /// The style of a name. One that was never added gets a style from a hash of its letters: the same in every
-    /// figure, but two such names may share it.
+    /// The style of a name. One that was never added gets a style from a hash of its letters. Within one figure
+    /// it then gives way to styles already taken, so such a name may differ between figures: add all names.
     pub fn style(&self, name: &str) -> Style {
         let known = self.styles.get(name).copied();
-        known.unwrap_or_else(|| Style::numbered((fnv(name.as_bytes()) % 210) as usize))
+        known.unwrap_or_else(|| Style::numbered(number_of(name)))
     }
+
+    /// The palette with a style for each of a figure's names, no two alike as long as there are enough.
+    pub(crate) fn completed<'a>(&self, names: impl Iterator<Item = &'a str> + Clone) -> Palette {
+        let mut palette = self.clone();
+        let mut taken: Vec<Style> = names.clone().filter_map(|name| self.styles.get(name).copied()).collect();
+        for name in names {
+            if !palette.styles.contains_key(name) {
+                let style = free_style(number_of(name), &taken);
+                taken.push(style);
+                palette.styles.insert(name.to_owned(), style);
+            }
+        }
+        palette
+    }
+}
+
+/// How many numbered styles there are before one repeats.
+const STYLES: usize = 210;
+
+fn number_of(name: &str) -> usize {
+    (fnv(name.as_bytes()) % STYLES as u64) as usize
+}
+
+/// The first style from `wish` on whose color is free; else one that differs from all in some cue.
+fn free_style(wish: usize, taken: &[Style]) -> Style {
+    let from_wish = || (0..STYLES).map(|step| Style::numbered((wish + step) % STYLES));
+    let new_color = |style: &Style| taken.iter().all(|other| other.color != style.color);
+    let new_cues = |style: &Style| {
+        let same = |other: &Style| {
+            other.color == style.color && (other.marker == style.marker || other.hatch == style.hatch)
+        };
+        !taken.iter().any(same)
+    };
+    from_wish().find(new_color).or_else(|| from_wish().find(new_cues)).unwrap_or(Style::numbered(wish))
 }
 
 /// FNV-1a, 64 bits: stable across versions and machines, which the standard hasher does not promise.
@@ -218,6 +253,19 @@ mod tests {
                 assert!(a.color != b.color || a.marker != b.marker);
             }
         }
+    }
+
+    #[test]
+    fn names_without_a_style_do_not_share_one_in_a_figure() {
+        let names: Vec<String> = (0..24).map(|n| format!("name {n}")).collect();
+        let palette = Palette::of(["name 3"]).completed(names.iter().map(String::as_str));
+        for (n, a) in names.iter().enumerate() {
+            for b in &names[..n] {
+                let (a, b) = (palette.style(a), palette.style(b));
+                assert!(a.color != b.color || (a.marker != b.marker && a.hatch != b.hatch), "{a:?} {b:?}");
+            }
+        }
+        assert_eq!(palette.style("name 3"), Style::numbered(0));
     }
 
     #[test]

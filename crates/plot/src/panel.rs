@@ -97,6 +97,8 @@ pub(crate) trait Panel {
     fn colors(&self) -> Option<(Axis, Extent, Colormap)> {
         None
     }
+    /// All names that choose a style, in the legend or not.
+    fn names(&self) -> Vec<String>;
     /// Entries for the legend.
     fn keys(&self) -> Vec<Key>;
     /// Where lines end, if the panel has lines.

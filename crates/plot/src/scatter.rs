@@ -118,8 +118,9 @@ impl Scatter {
     }
 
     /// The front as stairs: between two of the best, what is reached is the worse of both.
-    fn draw_front(&self, canvas: &mut Canvas<'_>) {
-        let Some((better_x, _)) = self.front else { return };
+    /// Returns its pieces.
+    fn draw_front(&self, canvas: &mut Canvas<'_>) -> Vec<Area> {
+        let Some((better_x, _)) = self.front else { return Vec::new() };
         let best = self.best();
         let places: Vec<At> =
             best.iter().filter_map(|n| canvas.point(self.dots[*n].x, self.dots[*n].y)).collect();
@@ -130,7 +131,14 @@ impl Scatter {
             }
             stairs.push(place);
         }
+        let piece = |pair: &[At]| {
+            let (left, top) = (pair[0].x.min(pair[1].x), pair[0].y.min(pair[1].y));
+            let (width, height) = ((pair[0].x - pair[1].x).abs(), (pair[0].y - pair[1].y).abs());
+            Area::new(left - 2.0, top - 2.0, width + 4.0, height + 4.0)
+        };
+        let pieces = stairs.windows(2).map(piece).collect();
         canvas.scene.path(stairs, Stroke { color: MUTED, width: 1.4, dash: Dash::Dashed });
+        pieces
     }
 
     fn draw_dot(&self, canvas: &mut Canvas<'_>, dot: &Dot, place: At) {
@@ -244,6 +252,10 @@ impl Panel for Scatter {
         (x, y)
     }
 
+    fn names(&self) -> Vec<String> {
+        self.dots.iter().map(|dot| dot.name.clone()).collect()
+    }
+
     fn keys(&self) -> Vec<Key> {
         let names = self.dots.iter().map(|dot| Key { name: dot.name.clone(), look: Look::Point });
         if self.is_labeled() { Vec::new() } else { names.collect() }
@@ -270,9 +282,10 @@ impl Panel for Scatter {
     fn draw(&self, canvas: &mut Canvas<'_>) {
         let placed: Vec<(&Dot, At)> =
             self.dots.iter().filter_map(|dot| Some((dot, canvas.point(dot.x, dot.y)?))).collect();
-        self.draw_front(canvas);
+        let front = self.draw_front(canvas);
         placed.iter().for_each(|(dot, place)| self.draw_dot(canvas, dot, *place));
         let mut labels = Labels { room: canvas.area, taken: taken(canvas, &placed) };
+        labels.taken.extend(front);
         let labeled = placed.iter().filter(|(dot, _)| !dot.label.trim().is_empty());
         for (number, (dot, place)) in labeled.enumerate() {
             if number >= MOST_LABELS || !labels.put(canvas.scene, &dot.label, *place) {

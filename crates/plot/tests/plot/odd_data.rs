@@ -93,6 +93,14 @@ fn bars_stand_on_zero_even_when_asked_otherwise() {
 }
 
 #[test]
+fn a_line_axis_above_zero_is_admitted_in_a_note() {
+    let narrow = line(&[100.0, 101.0, 99.0]);
+    assert_eq!(drawn(narrow.clone()).notes, ["the vertical axis does not start at zero"]);
+    assert!(drawn(Lines { y: axis().from_zero(), ..narrow }).notes.is_empty());
+    assert!(drawn(line(&[50.0, 101.0])).notes.is_empty());
+}
+
+#[test]
 fn very_many_names_and_panels_are_cut_with_a_note() {
     let points = || [Point::new(0.0, 1.0), Point::new(1.0, 2.0)];
     let many = (0..500).fold(Lines::new(axis(), axis()), |all, n| all.series(format!("name {n}"), points()));
