@@ -3,7 +3,9 @@
 //!
 //! Invariant: the map holds exactly the maximal free runs, key first block, value blocks; the root counts them and their
 //! blocks. A commit puts and removes what changed and its neighbors. Chooses no blocks.
+#![doc = include_str!("../FORMAT.md")]
 
+use alloc::boxed::Box;
 use core::ops::Bound;
 use spinney_alloc::{Change, Changes, FormEntry, FreeIndex, SpaceForm};
 use spinney_core::{

@@ -3,6 +3,7 @@
 //! Invariant: a request is served from the smallest run that holds it, so a large run is broken only if no smaller one
 //! would do. Knows no pages and no epochs; the set itself is [`spinney_alloc::ExtentSet`].
 
+use alloc::boxed::Box;
 use spinney_alloc::{ExtentSet, FreeIndex, IndexEntry, Want};
 use spinney_core::{Effort, Error, Extent, Flow, Parameter, Result, Settings};
 

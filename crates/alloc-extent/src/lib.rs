@@ -2,9 +2,14 @@
 //!
 //! Invariant: whichever half is used alone keeps its contract: [`TwinIndex`] needs no pages, the form takes any index.
 //! Knows no volume and no snapshot scheme.
+#![doc = include_str!("../README.md")]
+#![cfg_attr(not(test), no_std)]
+extern crate alloc;
 
+#[cfg(feature = "form")]
 pub mod form;
 pub mod index;
 
+#[cfg(feature = "form")]
 pub use form::{ExtentTreeForm, FORM};
 pub use index::{INDEX, Tie, TwinIndex};

@@ -2,8 +2,11 @@
 //!
 //! Invariant: replayed from the empty set, the first `records` words of the log give the free set; words past the count
 //! in the root are never read (I5). A condensed log is the same log with frees only. Knows no index but as a list of runs.
+#![doc = include_str!("../FORMAT.md")]
 
 use crate::record::{Decoder, WORD_BYTES, encode, words_bound};
+use alloc::boxed::Box;
+use alloc::vec::Vec;
 use spinney_alloc::extents::UNIVERSE_BLOCKS_MAX;
 use spinney_alloc::{Change, Changes, ExtentSet, FormEntry, FreeIndex, SpaceForm};
 use spinney_core::{

@@ -3,6 +3,7 @@
 //! Invariant: defaults are OpenZFS's, turned from bytes into blocks of 4 KiB. Chooses nothing itself.
 
 use crate::RangeIndex;
+use alloc::boxed::Box;
 use spinney_alloc::IndexEntry;
 use spinney_core::{Error, Parameter, Result, Settings};
 

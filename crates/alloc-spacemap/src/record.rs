@@ -3,6 +3,7 @@
 //! Invariant: decoding what was encoded gives the same runs in the same order; any other words are refused or give runs
 //! inside 63-bit offsets, never a panic. Knows no pages and no set. `FORMAT.md` has the bits.
 
+use alloc::vec::Vec;
 use spinney_alloc::Change;
 use spinney_core::{Extent, Pba};
 

@@ -17,12 +17,13 @@
 
 mod levels;
 mod regions;
+mod search;
 mod sizes;
 #[cfg(test)]
 mod tests;
 
-use crate::Want;
 use regions::{Found, Regions};
+pub use search::Reach;
 use sizes::Sizes;
 use spinney_core::{Extent, Flow, Pba};
 
@@ -38,15 +39,6 @@ pub struct ExtentSet {
     blocks: u64,
     runs: u64,
     steps: u64,
-}
-
-/// How far a search by address may go: it stops behind whichever bound is reached *last*.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Reach {
-    /// Blocks from the first run looked at.
-    pub blocks: u64,
-    /// Runs looked at.
-    pub runs: u64,
 }
 
 impl Default for ExtentSet {
@@ -93,19 +85,6 @@ impl ExtentSet {
     #[must_use]
     pub fn longest_blocks(&self) -> u64 {
         self.sizes.largest().unwrap_or(0)
-    }
-
-    /// The longest run, the first if several are as long.
-    #[must_use]
-    pub fn longest_run(&mut self) -> Option<Extent> {
-        let found = self.longest()?;
-        Some(self.extent(&found))
-    }
-    /// The smallest run of at least `blocks` blocks, the first if several are as small.
-    #[must_use]
-    pub fn smallest_run(&mut self, blocks: u64) -> Option<Extent> {
-        let found = self.smallest(blocks, None)?;
-        Some(self.extent(&found))
     }
 
     /// Add a run; none of it may be in the set (asserted, in release builds too: it is a double free).
@@ -187,129 +166,6 @@ impl ExtentSet {
             }
             next = self.regions.after(&found);
         }
-    }
-
-    /// Best fit: take `want.blocks_max` blocks from the smallest run that holds them, at the lowest address among equals
-    /// (with `want.near`, at the first address among equals from there on). No such run: take the longest one, whole.
-    ///
-    /// With an alignment, the smallest run is tried, then the smallest that is sure to hold an aligned piece; if there is
-    /// none, runs are walked from the longest down for the longest aligned piece.
-    pub fn take_best(&mut self, want: &Want) -> Option<Extent> {
-        let blocks = want.blocks_max.min(self.universe.blocks).max(want.blocks_min);
-        let found = match self.smallest(blocks, want.near) {
-            Some(found) => Some(found),
-            None => self.longest().filter(|found| found.blocks >= want.blocks_min),
-        }?;
-        if want.align == 1 {
-            let piece = Extent { start: self.extent(&found).start, blocks: blocks.min(found.blocks) };
-            self.carve(&found, piece);
-            return Some(piece);
-        }
-        self.take_aligned(&Want { blocks_max: blocks, ..*want }, found)
-    }
-
-    fn take_aligned(&mut self, want: &Want, first: Found) -> Option<Extent> {
-        let full = |piece: &Extent| piece.blocks == want.blocks_max;
-        let mut choice = want.fit(self.extent(&first)).filter(full).map(|piece| (first, piece));
-        if choice.is_none() {
-            let sure = want.blocks_max.saturating_add(want.align - 1);
-            let found = self.smallest(sure, want.near);
-            choice = found.and_then(|found| Some((found, want.fit(self.extent(&found))?)));
-        }
-        let (found, piece) = choice.or_else(|| self.longest_aligned(want))?;
-        self.carve(&found, piece);
-        Some(piece)
-    }
-
-    /// The longest piece that `want` can have, from the longest run down; the first one if several are as long.
-    fn longest_aligned(&mut self, want: &Want) -> Option<(Found, Extent)> {
-        let (mut best, mut enough): (Option<(Found, Extent)>, _) = (None, want.blocks_min);
-        let mut size = self.sizes.largest();
-        while let Some(blocks) = size.filter(|blocks| *blocks >= enough) {
-            let mut next = self.first_of(blocks, 0);
-            while let Some(found) = next {
-                self.steps += 1;
-                match want.fit(self.extent(&found)) {
-                    Some(piece) if best.is_none_or(|(_, best)| piece.blocks > best.blocks) => {
-                        best = Some((found, piece));
-                        enough = piece.blocks + 1;
-                        if piece.blocks == want.blocks_max {
-                            return best;
-                        }
-                    }
-                    _ => {}
-                }
-                next = self.next_of(&found);
-            }
-            size = self.sizes.below(blocks);
-        }
-        best
-    }
-
-    /// The first run of exactly `blocks` blocks in a region from `region` on.
-    fn first_of(&self, blocks: u64, region: u32) -> Option<Found> {
-        let region = self.sizes.region_from(blocks, region)?;
-        self.regions.find(region, 0, blocks)
-    }
-
-    /// The next run of the same size.
-    fn next_of(&self, found: &Found) -> Option<Found> {
-        let here = self.regions.find(found.region, found.place + 1, found.blocks);
-        here.or_else(|| self.first_of(found.blocks, found.region + 1))
-    }
-
-    /// The smallest run of at least `blocks` blocks; among equals the first from `near` on, else the first.
-    fn smallest(&mut self, blocks: u64, near: Option<Pba>) -> Option<Found> {
-        self.steps += 2;
-        let size = self.sizes.at_least(blocks)?;
-        let near = near.and_then(|near| near.0.checked_sub(self.universe.start.0));
-        let near = near.filter(|near| *near < self.universe.blocks);
-        let found = near.and_then(|near| self.first_at(size, near));
-        found.or_else(|| self.first_of(size, 0))
-    }
-
-    /// The first run of exactly `blocks` blocks that starts at or after `at`.
-    fn first_at(&self, blocks: u64, at: u64) -> Option<Found> {
-        let mut found = self.first_of(blocks, self.regions.region(at))?;
-        while found.start < at {
-            found = self.next_of(&found)?;
-        }
-        Some(found)
-    }
-
-    /// The longest run, the first if several are as long.
-    fn longest(&mut self) -> Option<Found> {
-        self.steps += 2;
-        self.first_of(self.sizes.largest()?, 0)
-    }
-
-    /// Fit by address: take what `want` can have in full from the first run that holds it, from the run at or after
-    /// `from` on, looking no further than `reach`.
-    pub fn take_first(&mut self, want: &Want, from: Pba, reach: Reach) -> Option<Extent> {
-        let from = from.0.saturating_sub(self.universe.start.0).min(self.universe.blocks);
-        let before = self.regions.at_or_before(from).filter(|run| run.end() > from);
-        let first = before.or_else(|| self.regions.at_or_after(from))?;
-        let whole = Want { blocks_min: want.blocks_max, ..*want };
-        let (mut at, mut seen) = (Some((first.region, first.place)), 0);
-        while let Some((region, place)) = at {
-            self.steps += 1;
-            let hit = self.regions.find_at_least(region, place, whole.blocks_max);
-            let last = hit.or_else(|| self.regions.last(region))?;
-            seen += (last.place + 1 - place) as u64;
-            if last.start - first.start > reach.blocks && seen > reach.runs {
-                return None;
-            }
-            if let Some((found, piece)) = hit.and_then(|found| Some((found, whole.fit(self.extent(&found))?)))
-            {
-                self.carve(&found, piece);
-                return Some(piece);
-            }
-            at = match hit {
-                Some(found) => Some((region, found.place + 1)),
-                None => self.regions.occupied_from(region + 1).map(|region| (region, 0)),
-            };
-        }
-        None
     }
 
     /// Take `piece` out of the run that holds it.

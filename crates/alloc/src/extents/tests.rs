@@ -1,6 +1,7 @@
 //! The set against a plain pair of ordered maps: every answer equal, and both orders equal after every change.
 
 use super::*;
+use crate::Want;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
