@@ -57,6 +57,13 @@ impl RadixArray {
         }
     }
 
+    /// The same without a look at the root, for owners that open it for each call: every page is verified as it is
+    /// reached, and a root that points past the last leaf goes unseen.
+    #[must_use]
+    pub fn at(root: PageNo, kind: PageKind, leaves: u64) -> RadixArray {
+        RadixArray { root, kind, leaves, levels: levels_for(leaves) }
+    }
+
     /// The root page, for the owner's root record.
     #[must_use]
     pub fn root(&self) -> PageNo {

@@ -21,6 +21,8 @@ pub(crate) struct Change<'a> {
     pub(crate) pages: &'a mut dyn PageTxn,
     pub(crate) freed: &'a mut Freed,
     pub(crate) emptied: &'a mut Emptied,
+    /// No node has a second owner, and so none gets one here.
+    pub(crate) no_node_shared: bool,
     /// Blocks that were mapped in the range before.
     pub(crate) lost_blocks: u64,
 }
@@ -38,7 +40,7 @@ impl Change<'_> {
         if self.on.is_none() && node.is_empty(bounds.0, bounds.1) {
             return Ok(slot);
         }
-        let shared = inherited || self.state.nodes.extra(page.0, self.pages)? > 0;
+        let shared = inherited || !self.no_node_shared && self.state.nodes.extra(page.0, self.pages)? > 0;
         let own = if shared { self.copy(at, &node, bounds)? } else { page };
         if shared && !inherited {
             self.state.nodes.release(page.0, 1, self.pages, &mut self.emptied.nodes, &mut |_, _| ())?;

@@ -58,8 +58,9 @@ impl RefCount {
             return Ok(());
         }
         let tree = state.tree(&record);
-        let mut change =
-            Change { state, range, on, pages, freed, emptied: &mut self.emptied, lost_blocks: 0 };
+        let no_node_shared = state.nodes.0.is_empty(pages)?;
+        let emptied = &mut self.emptied;
+        let mut change = Change { state, range, on, pages, freed, emptied, no_node_shared, lost_blocks: 0 };
         let root = change.node(tree.root_position(), tree.root_slot(), false)?;
         let gained = if on.is_some() { range.blocks } else { 0 };
         let referenced_blocks =

@@ -89,7 +89,8 @@ impl State {
     }
     /// Whether nothing has a second owner.
     pub(crate) fn shares_nothing(&self, pages: &dyn PageRead) -> Result<bool> {
-        Ok(self.nodes.0.is_empty(pages)? && self.blocks.0.is_empty(pages)?)
+        let anchor = self.anchor.read(pages)?;
+        Ok(self.nodes.0.is_empty_in(&anchor) && self.blocks.0.is_empty_in(&anchor))
     }
 }
 

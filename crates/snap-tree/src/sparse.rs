@@ -39,13 +39,18 @@ impl Sparse {
     fn array(&self, tier: usize, pages: &dyn PageRead) -> Result<Option<RadixArray>> {
         match self.anchor.get(self.word + tier, pages)? {
             0 => Ok(None),
-            root => RadixArray::open(PageNo(root), self.kind, leaves(tier), pages).map(Some),
+            // `at` and not `open`: a root of these sizes has no slot past the last leaf.
+            root => Ok(Some(RadixArray::at(PageNo(root), self.kind, leaves(tier)))),
         }
     }
     /// Whether it has no leaf.
     pub fn is_empty(&self, pages: &dyn PageRead) -> Result<bool> {
-        let anchor = self.anchor.read(pages)?;
-        Ok((0..TIERS).all(|tier| crate::anchor::word(&anchor, self.word + tier) == 0))
+        Ok(self.is_empty_in(&*self.anchor.read(pages)?))
+    }
+    /// The same, the anchor's words being at hand.
+    #[must_use]
+    pub fn is_empty_in(&self, anchor: &Payload) -> bool {
+        (0..TIERS).all(|tier| crate::anchor::word(anchor, self.word + tier) == 0)
     }
     /// A leaf's bytes, if it is there.
     pub fn read(&self, index: u64, pages: &dyn PageRead) -> Result<Option<PageRef>> {
