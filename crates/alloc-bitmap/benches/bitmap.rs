@@ -1,45 +1,68 @@
-//! quick
+//! The bitmap beside a plain pair of B-trees under the aging program: fill, turn over, then free one and allocate one.
+//!
+//! `cargo bench -p spinney-alloc-bitmap` measures 2^20 and 2^24 blocks; `AGING_POWERS="28"` names others, and
+//! `AGING_TRIES="1 16 64"` adds the bitmap with other settings. Criterion times whole pairs (clock included); the table beside it has
+//! the clock taken off, tails, requests that found no run of their size, and memory.
+
+use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use spinney_alloc::FreeIndex;
 use spinney_alloc_bitmap::{BitmapIndex, Fit};
 use spinney_core::{Extent, Pba};
 use spinney_testkit::aging::{Aged, Space, TreePair};
+use std::time::Duration;
 
-fn full(fit: Fit, blocks: u64) -> BitmapIndex {
-    let mut index = BitmapIndex::new(fit, 4, 4096);
-    index.reset(Extent::new(Pba(0), blocks));
-    index.insert(Extent::new(Pba(0), blocks));
+fn bitmap(fit: Fit, tries: u64, blocks: u64) -> BitmapIndex {
+    let (mut index, universe) = (BitmapIndex::new(fit, tries, 4096), Extent::new(Pba(0), blocks));
+    index.reset(universe);
+    index.insert(universe);
     index
 }
 
-fn run<S: Space>(name: &str, power: u32, make: impl Fn(u64) -> S) {
+fn candidate<S: Space>(c: &mut Criterion, power: u32, name: &str, make: impl Fn(u64) -> S) {
     let mut aged = Aged::new(make(1 << power), 1 << power, 1);
-    for level in [50, 80, 95] {
-        aged.age(level);
-        for _ in 0..200_000 {
-            aged.pair();
-        }
-        let t = aged.times();
-        println!(
-            "{name:12} 2^{power} {level}% pair {:6.0} free p99 {:5} alloc p99 {:5} max {:7} halved {:.5} runs {} bits/block {:.4} bytes/run {:.1}",
-            t.pair_trimmed_mean,
-            t.free_p99,
-            t.allocate_p99,
-            t.slowest,
+    for percent in [50, 80, 95] {
+        aged.age(percent);
+        let mut group = c.benchmark_group(format!("2^{power} blocks, {percent} % full"));
+        group
+            .warm_up_time(Duration::from_millis(500))
+            .measurement_time(Duration::from_secs(2))
+            .sample_size(20);
+        group.bench_function(BenchmarkId::from_parameter(name), |b| {
+            b.iter_custom(|pairs| (0..pairs).map(|_| aged.pair()).sum());
+        });
+        group.finish();
+        let (times, runs, bytes) = (aged.times(), aged.space.free_runs(), aged.space.memory_bytes());
+        eprintln!(
+            "| 2^{power} | {percent} % | {name} | {:.0} | {} / {} | {:.4} | {runs} | {:.3} |",
+            times.pair_trimmed_mean,
+            times.free_p99,
+            times.allocate_p99,
             aged.halved as f64 / aged.requests as f64,
-            aged.space.free_runs(),
-            aged.space.memory_bytes() as f64 * 8.0 / (1u64 << power) as f64,
-            aged.space.memory_bytes() as f64 / aged.space.free_runs() as f64
+            bytes as f64 * 8.0 / (1u64 << power) as f64,
         );
     }
-    println!("{name} filled up: {}", aged.fill_up());
+    assert!(aged.fill_up(), "{name} reaches the last block");
 }
 
-fn main() {
-    let args: Vec<String> = std::env::args().collect();
-    let powers: Vec<u32> = args.iter().filter_map(|a| a.parse().ok()).collect();
-    for power in powers {
-        run("best", power, |b| full(Fit::Best, b));
-        run("first", power, |b| full(Fit::First, b));
-        run("tree pair", power, TreePair::new);
+fn numbers(variable: &str, otherwise: &str) -> Vec<u64> {
+    let list = std::env::var(variable).unwrap_or(otherwise.into());
+    list.split_whitespace().map(|number| number.parse().expect("a number")).collect()
+}
+
+fn aging(c: &mut Criterion) {
+    eprintln!(
+        "| blocks | full | candidate | ns a pair | p99 free / allocate | no run of the size | free runs | bits a block |"
+    );
+    for power in numbers("AGING_POWERS", "20 24") {
+        let power = power as u32;
+        candidate(c, power, "bitmap, best", |blocks| bitmap(Fit::Best, 4, blocks));
+        candidate(c, power, "pair of B-trees", TreePair::new);
+        candidate(c, power, "bitmap, first", |blocks| bitmap(Fit::First, 4, blocks));
+        for tries in numbers("AGING_TRIES", "") {
+            candidate(c, power, &format!("best, {tries} tries"), |blocks| bitmap(Fit::Best, tries, blocks));
+        }
     }
 }
+
+criterion_group!(benches, aging);
+criterion_main!(benches);

@@ -1,4 +1,6 @@
-//! Free space as bits.
+#![doc = include_str!("../README.md")]
+//!
+#![doc = include_str!("../FORMAT.md")]
 #![cfg_attr(not(test), no_std)]
 extern crate alloc;
 
