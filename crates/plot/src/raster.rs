@@ -140,19 +140,19 @@ fn blit(backend: &mut BitMapBackend<'_>, area: &Area, picture: &Picture) {
 
 /// The mean of each square of fine pixels.
 fn averaged(fine: &[u8], width: u32, height: u32) -> Vec<u8> {
-    let (width, side) = (width as usize, AVERAGED as usize);
-    let mut coarse = Vec::with_capacity(fine.len() / (side * side));
-    for y in 0..height as usize / side {
-        for x in 0..width / side {
-            for channel in 0..3 {
-                let mut sum = 0u32;
-                for row in 0..side {
-                    let start = ((y * side + row) * width + x * side) * 3 + channel;
-                    sum += (0..side).map(|column| u32::from(fine[start + column * 3])).sum::<u32>();
+    let (side, wide, high) = (AVERAGED as usize, width as usize / AVERAGED as usize, height as usize);
+    let mut coarse = Vec::with_capacity(wide * high / side * 3);
+    let mut sums = vec![0u16; wide * 3];
+    for rows in fine.chunks_exact(width as usize * 3 * side) {
+        sums.fill(0);
+        for row in rows.chunks_exact(width as usize * 3) {
+            for (sum, square) in sums.chunks_exact_mut(3).zip(row.chunks_exact(3 * side)) {
+                for pixel in square.chunks_exact(3) {
+                    sum.iter_mut().zip(pixel).for_each(|(sum, value)| *sum += u16::from(*value));
                 }
-                coarse.push((sum / (AVERAGED * AVERAGED)) as u8);
             }
         }
+        coarse.extend(sums.iter().map(|sum| (sum / (AVERAGED * AVERAGED) as u16) as u8));
     }
     coarse
 }
