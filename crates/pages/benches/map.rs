@@ -51,7 +51,7 @@ fn filled(entries: u64) -> (Map, VecPages) {
     for number in 0..entries {
         map.put(&key(number), &(number, number), &mut pages).expect("pages without end");
     }
-    println!(
+    eprintln!(
         "{entries} entries: {:.1} bytes an entry on pages",
         pages.0.len() as f64 * 4096.0 / entries as f64
     );

@@ -1,4 +1,5 @@
 //! `RadixArray` against a set model, its page bound, and what it does with damaged pages.
+#![expect(clippy::unwrap_used, reason = "a helper of a test may panic as the test may")]
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;

@@ -1,4 +1,5 @@
 //! `OrderedMap` against `BTreeMap` over seeded histories, in both layouts, with its rules and its page bound checked.
+#![expect(clippy::unwrap_used, reason = "a helper of a test may panic as the test may")]
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -186,10 +187,13 @@ fn agrees_with_a_model_while_it_grows_and_shrinks() {
     }
 }
 
+/// From the step to the key.
+type Order = fn(u64) -> u64;
+
 #[test]
 fn rising_falling_and_clustered_keys_keep_every_rule() {
     let layout = Layout::Fixed { key_bytes: 8, value_bytes: 16 };
-    let order: [(&str, fn(u64) -> u64); 4] = [
+    let order: [(&str, Order); 4] = [
         ("rising", |step| step),
         ("falling", |step| u64::MAX - step),
         ("four clusters", |step| (step % 4) << 40 | step),
@@ -236,8 +240,7 @@ fn random_puts_leave_pages_well_filled_and_rising_ones_full() {
         rising_map.put(&spinney_key(step), &[0; 16], &mut rising).unwrap();
     }
     let (scattered_fill, rising_fill) = (fill(200_000, &scattered), fill(200_000, &rising));
-    println!("fill after random puts {scattered_fill:.3}, after rising puts {rising_fill:.3}");
-    assert!(scattered_fill > 0.82, "{scattered_fill}");
+    assert!(scattered_fill > 0.88, "{scattered_fill}");
     assert!(rising_fill > 0.98, "{rising_fill}");
 }
 

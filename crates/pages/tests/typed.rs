@@ -82,6 +82,9 @@ fn open_refuses_other_widths() {
     assert!(TypedMap::<u64, u64>::open(map.root(), KIND, &pages).is_ok());
     let other = TypedMap::<u64, (u64, u64)>::open(map.root(), KIND, &pages);
     assert!(matches!(other, Err(Error::Corrupt { .. })));
+    let unread = TypedMap::<u64, (u64, u64)>::at(map.root(), KIND);
+    assert!(matches!(unread.get(&1, &pages), Err(Error::Corrupt { .. })));
+    assert_eq!(TypedMap::<u64, u64>::at(map.root(), KIND).get(&1, &pages).unwrap(), None);
     let bytes = OrderedMap::create(KIND, Layout::Variable, &mut pages).unwrap();
     assert!(matches!(TypedMap::<u64, u64>::open(bytes.root(), KIND, &pages), Err(Error::Corrupt { .. })));
 }

@@ -49,6 +49,14 @@ impl OrderedMap {
         Node::parse(layout, root, &held).map(|_node| OrderedMap { root, kind, layout })
     }
 
+    /// The same without a look at the root, for owners that open it for each call: every page is verified as it is
+    /// reached, the root too, so a wrong layout is `Corrupt` at the first operation.
+    #[must_use]
+    pub fn at(root: PageNo, kind: PageKind, layout: Layout) -> OrderedMap {
+        assert!(layout.is_sound(), "a page must hold at least four entries, and a key at least one byte");
+        OrderedMap { root, kind, layout }
+    }
+
     /// The root page, for the owner's root record.
     #[must_use]
     pub fn root(&self) -> PageNo {

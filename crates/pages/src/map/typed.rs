@@ -151,6 +151,12 @@ impl<K: OrderedFixed, V: Fixed> TypedMap<K, V> {
         }
     }
 
+    /// The same without a look at the root; see [`OrderedMap::at`].
+    #[must_use]
+    pub fn at(root: PageNo, kind: PageKind) -> TypedMap<K, V> {
+        Self::wrap(OrderedMap::at(root, kind, Self::LAYOUT))
+    }
+
     /// The root page.
     #[must_use]
     pub fn root(&self) -> PageNo {
