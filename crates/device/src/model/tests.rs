@@ -163,14 +163,40 @@ fn reads_overtake_cached_writes_and_see_them_at_once() {
 
 #[test]
 fn an_idle_disk_empties_its_cache() {
-    let clock = Arc::new(VirtualClock::default());
-    let disk =
-        build_on(&preset("hdd").unwrap(), Arc::new(MemoryDevice::new(BLOCKS)), Arc::clone(&clock)).unwrap();
+    let (disk, clock) = disk_with_clock();
     places(100, 5).iter().for_each(|at| disk.write(Pba(*at), &block(0)).unwrap());
     clock.think(10_000_000_000);
     disk.read(Pba(4711), &mut block(0)).unwrap();
     let flush = timed(&*disk, || disk.flush().unwrap());
     assert!(flush <= 20_000_000, "{flush}");
+}
+
+/// A disk and a clock that lets it idle.
+fn disk_with_clock() -> (Arc<dyn TimedDevice>, Arc<VirtualClock>) {
+    let clock = Arc::new(VirtualClock::default());
+    let memory = Arc::new(MemoryDevice::new(BLOCKS));
+    (build_on(&preset("hdd").unwrap(), memory, Arc::clone(&clock)).unwrap(), clock)
+}
+
+#[test]
+fn a_write_after_a_pause_is_not_drained_in_the_past() {
+    let (disk, clock) = disk_with_clock();
+    clock.think(1_000_000_000);
+    disk.write(Pba(BLOCKS / 2), &block(0)).unwrap();
+    let flush = timed(&*disk, || disk.flush().unwrap());
+    assert!(flush > 8_000_000, "half a stroke at least: {flush}");
+}
+
+#[test]
+fn a_pause_fills_the_read_ahead_buffer_and_no_more() {
+    let (disk, clock) = disk_with_clock();
+    disk.read(Pba(0), &mut block(0)).unwrap();
+    clock.think(1_000_000_000);
+    let buffered = timed(&*disk, || disk.read(Pba(1), &mut vec![0; 1 << 20]).unwrap());
+    assert!(buffered < 2_500_000, "at the speed of the interface: {buffered}");
+    clock.think(1_000_000_000);
+    let long = timed(&*disk, || disk.read(Pba(257), &mut vec![0; 16 << 20]).unwrap());
+    assert!((14 << 20) * 1000 / long < 270, "14 of the 16 MiB come from the platter: {long}");
 }
 
 #[test]
