@@ -1,7 +1,7 @@
 //! The bitmap beside a plain pair of B-trees under the aging program: fill, turn over, then free one and allocate one.
 //!
 //! `cargo bench -p spinney-alloc-bitmap` measures 2^20 and 2^24 blocks; `AGING_POWERS="28"` names others, and
-//! `AGING_TRIES="1 16 64"` adds the bitmap with other settings. Criterion times whole pairs (clock included); the table beside it has
+//! `AGING_GROUPS="1 16 64"` adds the bitmap with other settings. Criterion times whole pairs (clock included); the table beside it has
 //! the clock taken off, tails, requests that found no run of their size, and memory.
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
@@ -11,8 +11,8 @@ use spinney_core::{Extent, Pba};
 use spinney_testkit::aging::{Aged, Space, TreePair};
 use std::time::Duration;
 
-fn bitmap(fit: Fit, tries: u64, blocks: u64) -> BitmapIndex {
-    let (mut index, universe) = (BitmapIndex::new(fit, tries, 4096), Extent::new(Pba(0), blocks));
+fn bitmap(fit: Fit, groups: u64, blocks: u64) -> BitmapIndex {
+    let (mut index, universe) = (BitmapIndex::new(fit, groups, 4096), Extent::new(Pba(0), blocks));
     index.reset(universe);
     index.insert(universe);
     index
@@ -55,11 +55,13 @@ fn aging(c: &mut Criterion) {
     );
     for power in numbers("AGING_POWERS", "20 24") {
         let power = power as u32;
-        candidate(c, power, "bitmap, best", |blocks| bitmap(Fit::Best, 4, blocks));
+        candidate(c, power, "bitmap, best", |blocks| bitmap(Fit::Best, 8, blocks));
         candidate(c, power, "pair of B-trees", TreePair::new);
-        candidate(c, power, "bitmap, first", |blocks| bitmap(Fit::First, 4, blocks));
-        for tries in numbers("AGING_TRIES", "") {
-            candidate(c, power, &format!("best, {tries} tries"), |blocks| bitmap(Fit::Best, tries, blocks));
+        candidate(c, power, "bitmap, first", |blocks| bitmap(Fit::First, 8, blocks));
+        for groups in numbers("AGING_GROUPS", "") {
+            candidate(c, power, &format!("best, {groups} groups"), |blocks| {
+                bitmap(Fit::Best, groups, blocks)
+            });
         }
     }
 }

@@ -103,7 +103,9 @@ impl Bits {
         let first = leaf * LEAF_WORDS;
         let window: &[u64; WINDOW_WORDS] =
             self.words[first..].first_chunk().expect("a leaf stands behind the last one");
-        let mut at = if self.before(leaf * LEAF_BLOCKS) { ones_end(window, 0) } else { 0 };
+        // The bit before is in another cache line: look only if it matters.
+        let continues = window[0] & 1 == 1 && self.before(leaf * LEAF_BLOCKS);
+        let mut at = if continues { ones_end(window, 0) } else { 0 };
         while at < LEAF_BLOCKS {
             let ones = window[at / 64] >> (at % 64);
             if ones == 0 {

@@ -4,8 +4,8 @@
 //! and not how a run is chosen (`search.rs`).
 
 use crate::bits::LEAF_BLOCKS;
-use crate::class::LONG_BLOCKS;
 use crate::leaves::{Leaves, Span};
+use crate::level::LONG_BLOCKS;
 use spinney_alloc::{FreeIndex, Want};
 use spinney_core::{Effort, Extent, Flow, Pba};
 
@@ -25,8 +25,8 @@ pub enum Fit {
 /// Streams that have a place of their own under [`Fit::Next`]; others share one by their number's remainder.
 pub(crate) const STREAMS: usize = 16;
 
-/// Default of the parameter `tries`.
-pub(crate) const TRIES: u64 = 4;
+/// Default of the parameter `groups`.
+pub(crate) const GROUPS: u64 = 8;
 /// Default of the parameter `near_blocks`.
 pub(crate) const NEAR_BLOCKS: u64 = 4096;
 
@@ -34,7 +34,9 @@ pub(crate) const NEAR_BLOCKS: u64 = 4096;
 #[derive(Clone, Debug)]
 pub struct BitmapIndex {
     pub(crate) fit: Fit,
-    pub(crate) tries: u64,
+    pub(crate) groups: usize,
+    /// Where the next search for a tight fit begins.
+    pub(crate) group: usize,
     pub(crate) near_leaves: usize,
     pub(crate) universe: Extent,
     /// The block of bit 0: the universe's start, rounded down to a leaf so that alignment within a word holds.
@@ -46,19 +48,20 @@ pub struct BitmapIndex {
 
 impl Default for BitmapIndex {
     fn default() -> BitmapIndex {
-        BitmapIndex::new(Fit::default(), TRIES, NEAR_BLOCKS)
+        BitmapIndex::new(Fit::default(), GROUPS, NEAR_BLOCKS)
     }
 }
 
 impl BitmapIndex {
-    /// An index; then `reset`. `tries` leaves that may or may not serve are looked at before one that surely does is taken;
+    /// An index; then `reset`. of `groups` groups of 64 leaves the tightest run is taken;
     /// `near_blocks` blocks after a wish to be near are looked at before the rest. See [`crate::INDEX`].
     #[must_use]
-    pub fn new(fit: Fit, tries: u64, near_blocks: u64) -> BitmapIndex {
+    pub fn new(fit: Fit, groups: u64, near_blocks: u64) -> BitmapIndex {
         let near_leaves = usize::try_from(near_blocks.div_ceil(LEAF_BLOCKS as u64)).unwrap_or(usize::MAX);
         BitmapIndex {
             fit,
-            tries,
+            groups: usize::try_from(groups).unwrap_or(usize::MAX),
+            group: 0,
             near_leaves,
             universe: Extent { start: Pba(0), blocks: 0 },
             base: 0,
@@ -89,7 +92,8 @@ impl FreeIndex for BitmapIndex {
             base,
             leaves: Leaves::new(blocks, self.fit == Fit::Best),
             near_leaves: self.near_leaves,
-            ..BitmapIndex::new(self.fit, self.tries, 0)
+            groups: self.groups,
+            ..BitmapIndex::new(self.fit, 0, 0)
         };
     }
     fn insert(&mut self, run: Extent) {

@@ -1,18 +1,13 @@
-//! The bits and what is known about each leaf of 512 blocks: its longest run, and so its place in the class sets.
+//! The bits and what is known about each leaf of 512 blocks: its longest run, and whether all of it is free.
 //!
 //! Invariant: each leaf's level is that of the longest run that starts in the leaf, counted to the end of the next leaf;
-//! the leaf is in the set of that run's class and in no other; a leaf of ones is in the set `FULL`. A run belongs to the
-//! leaf of its first block alone. Knows no policy: it says where runs are, and the caller says which to take.
+//! a leaf of ones is in `full`. A run belongs to the leaf of its first block alone. Knows no policy: it says where runs are, and the caller says which to take.
 
 use crate::bits::{Bits, LEAF_BLOCKS, WINDOW_BLOCKS};
-use crate::class::{CLASSES, LONG_BLOCKS, class_of, level_of, shortest_of};
+use crate::full::FullLeaves;
+use crate::level::{LONG_BLOCKS, level_of, shortest_of};
 use crate::recent::Recent;
-use crate::sets::{SETS, Sets};
 use crate::tops::Tops;
-
-/// The set of leaves that are wholly free.
-const FULL: usize = SETS - 1;
-const _: () = assert!(FULL == CLASSES, "one set for each class, and one for full leaves");
 
 /// A run by positions, not addresses.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,7 +26,7 @@ impl Span {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Leaves {
     pub(crate) bits: Bits,
-    pub(crate) sets: Sets,
+    full: FullLeaves,
     pub(crate) tops: Tops,
     /// No run is longer, up to [`WINDOW_BLOCKS`]. Raised at once, lowered when a search found out.
     pub(crate) bound: usize,
@@ -47,7 +42,7 @@ impl Leaves {
         let leaves = blocks.div_ceil(LEAF_BLOCKS);
         Leaves {
             bits: Bits::new(leaves),
-            sets: Sets::new(leaves),
+            full: FullLeaves::new(leaves),
             tops: Tops::new(leaves),
             recent: recent.then(|| Recent::new(blocks)),
             ..Leaves::default()
@@ -63,29 +58,15 @@ impl Leaves {
         has > needs || has == needs && (shortest_of(has) == blocks || self.bits.has_run(leaf, blocks))
     }
     fn set_longest(&mut self, leaf: usize, blocks: usize) {
-        let (old, new) = (self.tops.level(leaf), level_of(blocks));
         self.bound = self.bound.max(blocks);
-        if old == new {
-            return;
-        }
-        self.tops.set(leaf, new);
-        let class = (new > 0).then(|| class_of(blocks));
-        let old_class = (old > 0).then(|| class_of(shortest_of(old)));
-        if class != old_class {
-            old_class.inspect(|old| self.sets.remove(*old, leaf));
-            class.inspect(|class| self.sets.insert(*class, leaf));
+        let level = level_of(blocks);
+        if self.tops.level(leaf) != level {
+            self.tops.set(leaf, level);
         }
     }
     fn note(&mut self, blocks: usize, start: usize) {
         if let Some(recent) = &mut self.recent {
             recent.note(blocks, start);
-        }
-    }
-    fn set_full(&mut self, leaf: usize, full: bool) {
-        match (self.sets.has(FULL, leaf), full) {
-            (false, true) => self.sets.insert(FULL, leaf),
-            (true, false) => self.sets.remove(FULL, leaf),
-            _ => {}
         }
     }
     /// Look at a leaf again.
@@ -95,7 +76,7 @@ impl Leaves {
         self.steps += STEPS_A_LEAF;
         self.set_longest(leaf, longest);
         let start = leaf * LEAF_BLOCKS;
-        self.set_full(leaf, self.bits.ones_end(start, start + LEAF_BLOCKS) == start + LEAF_BLOCKS);
+        self.full.set(leaf, self.bits.ones_end(start, start + LEAF_BLOCKS) == start + LEAF_BLOCKS);
     }
     /// Look at every leaf whose runs a change of `start..end` can touch: its own, the one before (whose runs reach into
     /// them) and the one after (whose first run may have begun or ceased to be a run of its own).
@@ -127,7 +108,7 @@ impl Leaves {
         }
         let to = if joins_after { self.bits.ones_end(end, leaf_start + WINDOW_BLOCKS) } else { end };
         if from == leaf_start && to >= leaf_start + LEAF_BLOCKS {
-            self.sets.insert(FULL, leaf);
+            self.full.set(leaf, true);
         }
         self.note(to - from, from);
         self.set_longest(leaf, (to - from).max(shortest_of(self.tops.level(leaf))));
@@ -176,7 +157,7 @@ impl Leaves {
         let leaf_end = (leaf + 1) * LEAF_BLOCKS;
         self.clear(run.start, end);
         if self.tops.level(leaf) >= level_of(LEAF_BLOCKS) {
-            self.set_full(leaf, false);
+            self.full.set(leaf, false);
         }
         if run.blocks > blocks {
             self.note(run.blocks - blocks, end);
@@ -210,7 +191,7 @@ impl Leaves {
         }
         None
     }
-    /// The run that starts in a leaf of the class `LONG` and leaves it, as far as `blocks` blocks, or to its end.
+    /// The run that starts in a leaf of the last level and leaves it, as far as `blocks` blocks, or to its end.
     pub(crate) fn long_run(&mut self, leaf: usize, blocks: usize) -> Span {
         let leaf_end = (leaf + 1) * LEAF_BLOCKS;
         let start = self.bits.ones_start(leaf_end, leaf * LEAF_BLOCKS);
@@ -220,7 +201,7 @@ impl Leaves {
     fn run_end(&mut self, from: usize, enough: usize) -> usize {
         let mut at = from;
         while at < enough {
-            let leaves = self.sets.stretch(FULL, at / LEAF_BLOCKS);
+            let leaves = self.full.stretch(at / LEAF_BLOCKS);
             self.steps += leaves as u64 / 64 + 1;
             at += leaves * LEAF_BLOCKS;
             if leaves == 0 {
@@ -232,7 +213,7 @@ impl Leaves {
     /// Bytes of memory.
     pub(crate) fn memory_bytes(&self) -> u64 {
         self.bits.memory_bytes()
-            + self.sets.memory_bytes()
+            + self.full.memory_bytes()
             + self.tops.memory_bytes()
             + self.recent.as_ref().map_or(0, Recent::memory_bytes)
     }

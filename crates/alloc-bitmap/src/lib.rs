@@ -5,15 +5,15 @@
 extern crate alloc;
 
 mod bits;
-mod class;
 mod entry;
 #[cfg(feature = "form")]
 mod form;
+mod full;
 mod index;
 mod leaves;
+mod level;
 mod recent;
 mod search;
-mod sets;
 mod tops;
 
 #[cfg(feature = "form")]

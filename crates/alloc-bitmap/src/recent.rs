@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 pub(crate) const RECENT_BLOCKS: usize = 256;
 const OCTAVES: usize = RECENT_BLOCKS.ilog2() as usize + 1;
 /// A place an octave for so many blocks: with what the leaves' summaries take, 1.07 bits a block in all.
-const BLOCKS_A_PLACE: usize = 8192;
+const BLOCKS_A_PLACE: usize = 5600;
 /// As many as a ring's byte can count.
 const WAYS_MAX: usize = 255;
 

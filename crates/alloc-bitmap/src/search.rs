@@ -1,17 +1,20 @@
-//! How [`BitmapIndex`] chooses a run: an exact fit seen lately, else a leaf of the right class, else what the tops prove.
+//! How [`BitmapIndex`] chooses a run: an exact fit seen lately, else the tightest of some leaves, else what the tops prove.
 //!
 //! Invariant: if a run fits, one is found: the tops tell of every leaf whether its longest run reaches a level, and where the
 //! level does not decide, the leaf is looked at. Nothing is taken here but by `quick` and `careful`.
 
 use crate::bits::LEAF_BLOCKS;
-use crate::class::{LONG, LONG_BLOCKS, class_of, level_of, shortest_of, sure_class};
 use crate::index::{BitmapIndex, Fit, STREAMS};
 use crate::leaves::{STEPS_A_LEAF, Span};
+use crate::level::{LONG_BLOCKS, LONG_LEVEL, level_of, shortest_of};
+use crate::tops::FAN;
 use spinney_alloc::Want;
 use spinney_core::Extent;
 
-/// The sets that are classes.
-const CLASS_BITS: u32 = (1 << (LONG + 1)) - 1;
+/// A run that is longer than wanted by one part in so many ends the search for a tighter one.
+const TIGHT: u8 = 16;
+/// Leaves whose level does not tell that are looked at before one that surely serves.
+const TRIES: usize = 4;
 /// Long runs that are measured when none gives all that is wanted.
 const LONG_RUNS_MAX: usize = 16;
 
@@ -50,49 +53,36 @@ impl BitmapIndex {
         self.leaves.tightest(leaf, needed).and_then(|run| self.fit(want, blocks, run))
     }
     /// A leaf with a run of `blocks` (at most [`LONG_BLOCKS`]), or proof that there is none.
-    fn leaf_for(&mut self, blocks: usize, from: usize) -> Option<usize> {
+    fn leaf_for(&mut self, blocks: usize, from: Option<usize>) -> Option<usize> {
         if blocks > self.leaves.bound {
             return None;
         }
         let leaf = if self.fit == Fit::Best { self.best_leaf(blocks, from) } else { None };
-        let leaf = leaf.or_else(|| self.first_leaf(blocks, from));
+        let leaf = leaf.or_else(|| self.first_leaf(blocks, from.unwrap_or(0)));
         if leaf.is_none() {
             self.leaves.bound = blocks - 1;
         }
         leaf
     }
-    /// A leaf of the class of `blocks`, if one of the first few serves; else one of the smallest class that surely does.
-    fn best_leaf(&mut self, blocks: usize, from: usize) -> Option<usize> {
-        let (class, sure) = (class_of(blocks), sure_class(blocks));
-        self.leaves.steps += self.leaves.sets.steps();
-        let filled = self.leaves.sets.filled & CLASS_BITS & (!0 << sure);
-        let near = if class < sure { self.member(class, blocks, from) } else { None };
-        near.or_else(|| if filled == 0 { None } else { self.after(filled.trailing_zeros() as usize, from) })
-    }
-    /// The first leaf of the class from `from` on, or else the first one.
-    fn after(&self, class: usize, from: usize) -> Option<usize> {
-        let sets = &self.leaves.sets;
-        let next = if from > 0 { sets.next(class, from) } else { None };
-        next.or_else(|| sets.first(class))
-    }
-    /// Of the first few leaves of the class from `from` on, the one whose longest run is the shortest that serves.
-    fn member(&mut self, class: usize, blocks: usize, from: usize) -> Option<usize> {
-        let (mut at, mut best): (usize, Option<(u8, usize)>) = (from, None);
-        let needs = level_of(blocks);
-        for _ in 0..self.tries {
-            let Some(leaf) = self.leaves.sets.next(class, at) else { break };
+    /// Of the next few groups of leaves, the leaf whose longest run is the shortest that surely serves. The place moves on
+    /// with each search, so that no part of the space is worn more than another.
+    fn best_leaf(&mut self, blocks: usize, from: Option<usize>) -> Option<usize> {
+        let level = level_of(blocks) + u8::from(shortest_of(level_of(blocks)) < blocks);
+        let enough = level.saturating_add(level / TIGHT);
+        let (groups, first) = (self.leaves.tops.groups(), from.map_or(self.group, |leaf| leaf / FAN));
+        let (mut group, mut best) = (first, (u8::MAX, 0));
+        for _ in 0..self.groups.min(groups) {
             self.leaves.steps += 1;
-            let level = self.leaves.tops.level(leaf);
-            if level >= needs && best.is_none_or(|(best, _)| level < best) && self.leaves.holds(leaf, blocks)
-            {
-                best = Some((level, leaf));
-                if level == needs {
+            if let Some(found) = self.leaves.tops.tightest(group, level) {
+                best = best.min(found);
+                if best.0 <= enough {
                     break;
                 }
             }
-            at = leaf + 1;
+            group = if group + 1 < groups { group + 1 } else { 0 };
         }
-        best.map(|(_, leaf)| leaf)
+        self.group = group;
+        (best.0 < u8::MAX).then_some(best.1)
     }
     /// The first leaf with a run of `blocks` from `from` on, or else the first one. A leaf whose level does not tell is looked
     /// at, but only a few, and more only if there is no other.
@@ -102,7 +92,7 @@ impl BitmapIndex {
             return self.reaching(level, from);
         }
         let mut at = from;
-        for _ in 0..self.tries {
+        for _ in 0..TRIES {
             let Some(leaf) = self.leaves.tops.next(level, at) else { break };
             if self.leaves.holds(leaf, blocks) {
                 return Some(leaf);
@@ -130,7 +120,7 @@ impl BitmapIndex {
         None
     }
     /// A run that gives at least `blocks` as `want` wishes, or proof that there is none.
-    fn search(&mut self, want: &Want, blocks: u64, from: usize) -> Option<Extent> {
+    fn search(&mut self, want: &Want, blocks: u64, from: Option<usize>) -> Option<Extent> {
         let needed = blocks.checked_add(want.align - 1).and_then(|needed| usize::try_from(needed).ok());
         match needed {
             Some(needed) if needed <= LONG_BLOCKS => {
@@ -140,7 +130,7 @@ impl BitmapIndex {
                 }
             }
             _ => {
-                if let Some(run) = self.long_run(want, blocks, from) {
+                if let Some(run) = self.long_run(want, blocks, from.unwrap_or(0)) {
                     return Some(run);
                 }
             }
@@ -152,7 +142,7 @@ impl BitmapIndex {
         let enough = usize::try_from(want.blocks_max.saturating_add(want.align)).unwrap_or(usize::MAX);
         for (from, to) in [(from, self.leaves.count()), (0, from)] {
             let mut at = from;
-            while let Some(leaf) = self.leaves.sets.next(LONG, at).filter(|leaf| *leaf < to) {
+            while let Some(leaf) = self.leaves.tops.next(LONG_LEVEL, at).filter(|leaf| *leaf < to) {
                 let run = self.leaves.long_run(leaf, enough);
                 if let Some(run) = self.fit(want, blocks, run) {
                     return Some(run);
@@ -182,11 +172,14 @@ impl BitmapIndex {
         self.long_run(want, blocks, 0)
     }
     /// No run gives all that is wanted: one of the longest, or any that gives the least.
-    fn shorter(&mut self, want: &Want, from: usize) -> Option<Extent> {
-        let filled = self.leaves.sets.filled & CLASS_BITS;
-        let class = filled.checked_ilog2()? as usize;
-        let leaf = self.after(class, from)?;
-        let run = if class == LONG { self.longest_of_long(leaf) } else { self.leaves.longest_span(leaf) };
+    fn shorter(&mut self, want: &Want, from: Option<usize>) -> Option<Extent> {
+        let highest = self.leaves.tops.highest();
+        if highest == 0 {
+            return None;
+        }
+        let leaf = self.reaching(highest, from.unwrap_or(0))?;
+        let run =
+            if highest == LONG_LEVEL { self.longest_of_long(leaf) } else { self.leaves.longest_span(leaf) };
         run.and_then(|run| self.fit(want, want.blocks_min, run))
             .or_else(|| self.search(want, want.blocks_min, from))
     }
@@ -194,7 +187,7 @@ impl BitmapIndex {
     fn longest_of_long(&mut self, from: usize) -> Option<Span> {
         let (mut best, mut at): (Option<Span>, usize) = (None, from);
         for _ in 0..LONG_RUNS_MAX {
-            let Some(leaf) = self.leaves.sets.next(LONG, at) else { break };
+            let Some(leaf) = self.leaves.tops.next(LONG_LEVEL, at) else { break };
             let run = self.leaves.long_run(leaf, usize::MAX);
             if best.is_none_or(|best| best.blocks < run.blocks) {
                 best = Some(run);
@@ -208,14 +201,14 @@ impl BitmapIndex {
         if let Some(start) = self.leaves.take_recent(blocks) {
             return Some(self.extent(Span { start, blocks }));
         }
-        let leaf = self.leaf_for(blocks, 0)?;
+        let leaf = self.leaf_for(blocks, None)?;
         let start = self.leaves.take(leaf, blocks)?;
         Some(self.extent(Span { start, blocks }))
     }
     /// The whole of `pick` for any request; `most` is what it wants, but no more than is free.
     pub(crate) fn careful(&mut self, want: &Want, most: u64) -> Option<Extent> {
         let hint = self.hint(want);
-        let from = hint.unwrap_or(0) / LEAF_BLOCKS;
+        let from = hint.map(|hint| hint / LEAF_BLOCKS);
         let needed = usize::try_from(most.saturating_add(want.align - 1)).unwrap_or(usize::MAX);
         let near = hint.and_then(|hint| self.near(want, most, needed, hint));
         let run = near

@@ -6,7 +6,7 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-const FAN: usize = 64;
+pub(crate) const FAN: usize = 64;
 
 /// Levels of leaves, and the highest of each group.
 #[derive(Clone, Debug, Default)]
@@ -84,6 +84,23 @@ impl Tops {
             at = at * FAN + step.expect("a top is the highest of its members");
         }
         at
+    }
+    /// The highest level of all.
+    pub(crate) fn highest(&self) -> u8 {
+        self.tiers.last().and_then(|tier| tier.first()).copied().unwrap_or(0)
+    }
+    /// How many groups of 64 leaves there are.
+    pub(crate) fn groups(&self) -> usize {
+        self.count().div_ceil(FAN)
+    }
+    /// Of the leaves of a group with a level of at least `level`, the first of the lowest, and its level.
+    pub(crate) fn tightest(&self, group: usize, level: u8) -> Option<(u8, usize)> {
+        let levels = members(&self.tiers[0], group);
+        // A level that is too low wraps round to more than any that is not.
+        let above = levels.iter().fold(u8::MAX, |least, has| least.min(has.wrapping_sub(level)));
+        let found = level.checked_add(above)?;
+        let place = levels.iter().position(|has| *has == found)?;
+        Some((found, group * FAN + place))
     }
     /// Tiers, each of which is one line to look at.
     pub(crate) fn tiers(&self) -> u64 {

@@ -9,33 +9,25 @@ fn summaries_equal_a_fresh_look(leaves: &Leaves) {
         leaves.bits.runs(leaf, |_, blocks| longest = longest.max(blocks));
         assert_eq!(leaves.tops.level(leaf), level_of(longest), "level of leaf {leaf}, longest run {longest}");
         assert!(leaves.bound >= longest, "a run of {longest} above the bound {}", leaves.bound);
-        for class in 0..CLASSES {
-            let belongs = longest > 0 && class_of(longest) == class;
-            assert_eq!(
-                leaves.sets.has(class, leaf),
-                belongs,
-                "leaf {leaf} in class {class}, longest run {longest}"
-            );
-        }
         let start = leaf * LEAF_BLOCKS;
         let full = leaves.bits.ones_end(start, start + LEAF_BLOCKS) == start + LEAF_BLOCKS;
-        assert_eq!(leaves.sets.has(FULL, leaf), full, "leaf {leaf} is full");
-    }
-    for set in 0..SETS {
-        let members: Vec<usize> = (0..leaves.count()).filter(|leaf| leaves.sets.has(set, *leaf)).collect();
-        assert_eq!(leaves.sets.first(set), members.first().copied(), "first of set {set}");
-        for from in 0..=leaves.count() {
-            let next = members.iter().find(|leaf| **leaf >= from).copied();
-            assert_eq!(leaves.sets.next(set, from), next, "set {set} from {from}");
-        }
+        assert_eq!(leaves.full.stretch(leaf) > 0, full, "leaf {leaf} is full");
     }
 }
 
 fn tops_equal_a_scan(leaves: &Leaves) {
+    let highest = (0..leaves.count()).map(|leaf| leaves.tops.level(leaf)).max();
+    assert_eq!(Some(leaves.tops.highest()), highest, "highest level");
     for level in 1..=level_of(LONG_BLOCKS) {
         for from in (0..leaves.count()).step_by(13) {
             let scan = (from..leaves.count()).find(|leaf| leaves.tops.level(*leaf) >= level);
             assert_eq!(leaves.tops.next(level, from), scan, "level {level} from {from}");
+        }
+        for group in 0..leaves.tops.groups() {
+            let members = group * 64..leaves.count().min((group + 1) * 64);
+            let serving =
+                members.map(|leaf| (leaves.tops.level(leaf), leaf)).filter(|(has, _)| *has >= level);
+            assert_eq!(leaves.tops.tightest(group, level), serving.min(), "level {level} in group {group}");
         }
     }
 }
