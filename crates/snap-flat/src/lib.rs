@@ -2,6 +2,8 @@
 //!
 //! Invariant: no index page is shared. A block's stored count is the number of versions that map it beyond the first, and
 //! it is right after every call: nothing is left for later.
+#![doc = include_str!("../README.md")]
+#![doc = include_str!("../FORMAT.md")]
 
 mod check;
 mod entry;

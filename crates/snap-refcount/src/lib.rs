@@ -2,6 +2,8 @@
 //!
 //! Invariant: a node's or block's stored count is the number of pointers at it beyond the first. A node with a second
 //! owner is never changed. State stands on pages only. Knows no allocator and no device.
+#![doc = include_str!("../README.md")]
+#![doc = include_str!("../FORMAT.md")]
 
 mod audit;
 mod bound;

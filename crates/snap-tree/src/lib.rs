@@ -3,6 +3,8 @@
 //!
 //! Invariant: nothing here decides who owns a block; that is the scheme. Everything stands on pages, and handles hold
 //! page numbers that never change, so an older view is read through the same handles.
+#![doc = include_str!("../README.md")]
+#![doc = include_str!("../FORMAT.md")]
 
 pub mod anchor;
 pub mod catalogue;

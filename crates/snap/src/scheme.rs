@@ -25,7 +25,8 @@ pub struct Limits {
     pub clones_of_clones: bool,
     /// Whether a version that others were taken from can be deleted.
     pub delete_any_order: bool,
-    /// Whether nothing is held beyond what live versions own, at every moment.
+    /// Whether nothing is held beyond what live versions own and what `tend` has still to delete; so nothing else at all
+    /// when `tend` is idle.
     pub exact: bool,
     /// The most versions, if there is a limit.
     pub versions_max: Option<u64>,
