@@ -59,7 +59,10 @@ impl Pair {
     #[must_use]
     pub fn all(registry: &Arc<Registry>) -> Vec<Pair> {
         let schemes = || registry.schemes.iter().map(|scheme| scheme.name);
-        let pairs = registry.allocator_names().into_iter().flat_map(|allocator| schemes().map(move |scheme| (allocator, scheme)));
+        let pairs = registry
+            .allocator_names()
+            .into_iter()
+            .flat_map(|allocator| schemes().map(move |scheme| (allocator, scheme)));
         pairs.map(|(allocator, scheme)| Pair::new(registry, allocator, scheme)).collect()
     }
 
@@ -192,7 +195,7 @@ impl Life {
             Err(error) => return Err(error.to_string()),
         }
         if committed {
-            self.model.durable_but(self.model.len() - before);
+            self.model.durable_but(self.model.len().saturating_sub(before));
         }
         self.stats.steps += 1;
         Ok(())
@@ -224,9 +227,13 @@ impl Life {
                 }
                 None => Ok(()),
             },
-            Step::Write { of, at, blocks } => self.write(of, u64::from(at) * BLOCK, u64::from(blocks) * BLOCK),
+            Step::Write { of, at, blocks } => {
+                self.write(of, u64::from(at) * BLOCK, u64::from(blocks) * BLOCK)
+            }
             Step::Ragged { of, offset, bytes } => self.write(of, u64::from(offset), u64::from(bytes)),
-            Step::Discard { of, at, blocks } => self.discard(of, u64::from(at) * BLOCK, u64::from(blocks) * BLOCK),
+            Step::Discard { of, at, blocks } => {
+                self.discard(of, u64::from(at) * BLOCK, u64::from(blocks) * BLOCK)
+            }
             Step::Zero { of, offset, bytes } => self.zero(of, u64::from(offset), u64::from(bytes)),
             Step::Audit | Step::Reopen | Step::Crash { .. } => Ok(()),
         }
@@ -266,7 +273,8 @@ impl Life {
     fn write(&mut self, of: u8, offset: u64, bytes: u64) -> Result<(), Error> {
         let Some((dev, offset, bytes)) = self.target(of, offset, bytes) else { return Ok(()) };
         self.stamp += 1;
-        let data: Vec<u8> = (0..bytes).map(|at| (self.stamp.wrapping_mul(0x9E37_79B9) >> (at % 4 * 8)) as u8 | 1).collect();
+        let data: Vec<u8> =
+            (0..bytes).map(|at| (self.stamp.wrapping_mul(0x9E37_79B9) >> (at % 4 * 8)) as u8 | 1).collect();
         self.model.write(dev, offset, &data);
         self.pool().write(dev, offset, &data)
     }
@@ -308,8 +316,11 @@ impl Life {
         self.device.restart(image);
         let below = (self.pair.device)(self.device.clone());
         let (registry, plant) = (self.pair.registry.clone(), self.pair.parts);
-        let build = |text: &str| Ok(plant(&registry, &PoolSpec::parse(text).map_err(|_| Error::Unsupported("description"))?));
-        let pool = Pool::open(below, options(), &build).map_err(|error| format!("open after a cut: {error}"))?;
+        let build = |text: &str| {
+            Ok(plant(&registry, &PoolSpec::parse(text).map_err(|_| Error::Unsupported("description"))?))
+        };
+        let pool =
+            Pool::open(below, options(), &build).map_err(|error| format!("open after a cut: {error}"))?;
         self.model.recover(&pool).map_err(|what| format!("after a cut: {what}"))?;
         check(&pool).map_err(|what| format!("after a cut: {what}"))?;
         self.pool = Some(pool);
@@ -335,7 +346,13 @@ impl Life {
 }
 
 fn options() -> PoolOptions {
-    PoolOptions { metadata_blocks: Some(480), cache_pages: 24, commit_blocks: 100, tend_budget: 6, ..PoolOptions::default() }
+    PoolOptions {
+        metadata_blocks: Some(480),
+        cache_pages: 24,
+        commit_blocks: 100,
+        tend_budget: 6,
+        ..PoolOptions::default()
+    }
 }
 
 fn check(pool: &Pool) -> Result<(), String> {

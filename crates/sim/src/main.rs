@@ -41,10 +41,16 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     };
     let registry = Arc::new(Registry::standard());
-    let wanted = |pair: &Pair| options.pair.as_ref().is_none_or(|name| *name == format!("{},{}", pair.allocator, pair.scheme));
+    let wanted = |pair: &Pair| {
+        options.pair.as_ref().is_none_or(|name| *name == format!("{},{}", pair.allocator, pair.scheme))
+    };
     let pairs: Vec<Pair> = Pair::all(&registry).into_iter().filter(wanted).collect();
     if pairs.is_empty() {
-        eprintln!("no such pair; known: {}, each with {}", registry.allocator_names().join(" "), registry.schemes.iter().map(|s| s.name).collect::<Vec<_>>().join(" "));
+        eprintln!(
+            "no such pair; known: {}, each with {}",
+            registry.allocator_names().join(" "),
+            registry.schemes.iter().map(|s| s.name).collect::<Vec<_>>().join(" ")
+        );
         return ExitCode::from(2);
     }
     std::panic::set_hook(Box::new(|_| {}));
@@ -56,7 +62,8 @@ fn main() -> ExitCode {
 fn run(pair: &Pair, options: &Options) -> usize {
     let started = Instant::now();
     let seeds = options.from..options.from + options.seeds;
-    let lives: Vec<_> = seeds.into_par_iter().map(|seed| (seed, Life::of_seed(pair, seed, options.steps))).collect();
+    let lives: Vec<_> =
+        seeds.into_par_iter().map(|seed| (seed, Life::of_seed(pair, seed, options.steps))).collect();
     let failed: Vec<_> = lives.iter().filter_map(|(seed, life)| Some((*seed, life.clone().err()?))).collect();
     let sound = lives.iter().filter_map(|(_, life)| life.clone().ok());
     let (steps, cuts, pending) = sound.fold((0, 0, 0), |(steps, cuts, pending), life| {

@@ -105,7 +105,11 @@ impl Model {
         while !rest.is_empty() {
             let skew = (at % size) as usize;
             let ragged = skew != 0 || rest.len() < BLOCK_BYTES;
-            let taken = if ragged { rest.len().min(BLOCK_BYTES - skew) } else { rest.len() - rest.len() % BLOCK_BYTES };
+            let taken = if ragged {
+                rest.len().min(BLOCK_BYTES - skew)
+            } else {
+                rest.len() - rest.len() % BLOCK_BYTES
+            };
             self.change(|state| {
                 if let Some(content) = state.get_mut(&dev) {
                     content.overwrite(at, &rest[..taken]);
@@ -136,7 +140,10 @@ impl Model {
             None => {
                 let newest = compare(self.now(), pool).err().unwrap_or_default();
                 let oldest = compare(&self.states[0], pool).err().unwrap_or_default();
-                Err(format!("none of {} allowed states (newest: {newest}; last durable: {oldest})", self.states.len()))
+                Err(format!(
+                    "none of {} allowed states (newest: {newest}; last durable: {oldest})",
+                    self.states.len()
+                ))
             }
         }
     }

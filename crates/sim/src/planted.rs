@@ -8,8 +8,8 @@ use spinney_core::{BlockDevice, Epoch, Extent, Finding, Flow, PageNo, PageRead, 
 use spinney_device::CrashDevice;
 use spinney_registry::{AllocatorSpec, PoolSpec, Registry};
 use spinney_volume::{Parts, SUPERBLOCK_SLOTS, Superblock};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A fault by name.
 pub struct Fault {
@@ -41,12 +41,16 @@ pub const FAULTS: &[Fault] = &[
     Fault {
         name: "no-flush-before-superblock",
         what: "the superblock is written before data and pages are flushed",
-        plant: |pair| pair.device = |device| Arc::new(LazyFlush { device, before: true, state: LazyState::default() }),
+        plant: |pair| {
+            pair.device = |device| Arc::new(LazyFlush { device, before: true, state: LazyState::default() })
+        },
     },
     Fault {
         name: "no-flush-after-superblock",
         what: "blocks are reused before the superblock that let them go is flushed",
-        plant: |pair| pair.device = |device| Arc::new(LazyFlush { device, before: false, state: LazyState::default() }),
+        plant: |pair| {
+            pair.device = |device| Arc::new(LazyFlush { device, before: false, state: LazyState::default() })
+        },
     },
     Fault {
         name: "one-superblock-slot",
@@ -69,7 +73,10 @@ struct ReuseAtOnce {
 
 fn reuse_at_once(registry: &Registry, spec: &PoolSpec) -> Parts {
     let parts = sound(registry, spec);
-    Parts { allocator: Box::new(ReuseAtOnce { inner: parts.allocator, spare: Vec::new(), spent_spare: 0 }), ..parts }
+    Parts {
+        allocator: Box::new(ReuseAtOnce { inner: parts.allocator, spare: Vec::new(), spent_spare: 0 }),
+        ..parts
+    }
 }
 
 impl Allocator for ReuseAtOnce {
@@ -149,9 +156,21 @@ struct Forgetful {
 fn forgetful(registry: &Registry, spec: &PoolSpec, forgets: fn(&Change) -> bool) -> Parts {
     let parts = sound(registry, spec);
     let AllocatorSpec::Composed { index, form, reclaim } = &spec.allocator else { return parts };
-    let index = registry.indexes.iter().find(|entry| entry.name == index.name).map(|entry| (entry.build)(&index.settings));
-    let form = registry.forms.iter().find(|entry| entry.name == form.name).map(|entry| (entry.build)(&form.settings));
-    let reclaim = registry.reclaims.iter().find(|entry| entry.name == reclaim.name).map(|entry| (entry.build)(&reclaim.settings));
+    let index = registry
+        .indexes
+        .iter()
+        .find(|entry| entry.name == index.name)
+        .map(|entry| (entry.build)(&index.settings));
+    let form = registry
+        .forms
+        .iter()
+        .find(|entry| entry.name == form.name)
+        .map(|entry| (entry.build)(&form.settings));
+    let reclaim = registry
+        .reclaims
+        .iter()
+        .find(|entry| entry.name == reclaim.name)
+        .map(|entry| (entry.build)(&reclaim.settings));
     match (index, form, reclaim) {
         (Some(Ok(index)), Some(Ok(inner)), Some(Ok(reclaim))) => {
             let form = Box::new(Forgetful { inner, forgets, seen: 0 });
@@ -272,7 +291,9 @@ impl BlockDevice for OneSlot {
     /// What was meant for the second slot goes to the first, sealed for it.
     fn write(&self, at: Pba, data: &[u8]) -> Result<()> {
         match Superblock::decode(data, 1) {
-            Ok(superblock) if at == SUPERBLOCK_SLOTS[1] => self.device.write(SUPERBLOCK_SLOTS[0], &superblock.encode(0)),
+            Ok(superblock) if at == SUPERBLOCK_SLOTS[1] => {
+                self.device.write(SUPERBLOCK_SLOTS[0], &superblock.encode(0))
+            }
             _ => self.device.write(at, data),
         }
     }

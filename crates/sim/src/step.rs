@@ -105,7 +105,15 @@ pub fn draw(seed: u64, steps: usize) -> Vec<Step> {
     (0..steps)
         .map(|_| {
             let mut at = chance.random_range(0..total);
-            let kind = weights.iter().position(|weight| at < *weight || { at -= weight; false }).unwrap_or(0);
+            let kind = weights
+                .iter()
+                .position(|weight| {
+                    at < *weight || {
+                        at -= weight;
+                        false
+                    }
+                })
+                .unwrap_or(0);
             step(kind, &mut chance)
         })
         .collect()
@@ -113,7 +121,8 @@ pub fn draw(seed: u64, steps: usize) -> Vec<Step> {
 
 fn step(kind: usize, chance: &mut impl Rng) -> Step {
     let of = chance.random();
-    let blocks = if chance.random_ratio(1, 3) { chance.random_range(1..=24) } else { chance.random_range(1..=3) };
+    let blocks =
+        if chance.random_ratio(1, 3) { chance.random_range(1..=24) } else { chance.random_range(1..=3) };
     let (at, offset) = (chance.random_range(0..48), chance.random_range(0..48 * 4096));
     match kind {
         0 => Step::Write { of, at, blocks },

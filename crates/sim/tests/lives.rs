@@ -21,19 +21,29 @@ fn add(one: LifeStats, other: LifeStats) -> LifeStats {
 fn three_hundred_crash_lives_of_every_pair_keep_what_was_flushed() {
     let registry = Arc::new(Registry::standard());
     for pair in Pair::all(&registry) {
-        let lives: Result<Vec<_>, _> =
-            (0..LIVES).into_par_iter().map(|seed| Life::of_seed(&pair, seed, STEPS).map_err(|failure| (seed, failure))).collect();
+        let lives: Result<Vec<_>, _> = (0..LIVES)
+            .into_par_iter()
+            .map(|seed| Life::of_seed(&pair, seed, STEPS).map_err(|failure| (seed, failure)))
+            .collect();
         match lives {
             Ok(lives) => {
                 let sum = lives.into_iter().fold(LifeStats::default(), add);
                 println!("{} x {}: {sum:?}", pair.allocator, pair.scheme);
-                assert!(sum.cuts_with_pending > LIVES / 2, "the lives cut too rarely to show anything: {sum:?}");
+                assert!(
+                    sum.cuts_with_pending > LIVES / 2,
+                    "the lives cut too rarely to show anything: {sum:?}"
+                );
                 assert!(sum.steps > LIVES * 20, "most steps must do something: {sum:?}");
             }
             Err((seed, failure)) => {
                 let (steps, shrunk) = shrink(&pair, &draw(seed, STEPS), failure.clone());
                 let lines: Vec<String> = steps.iter().map(ToString::to_string).collect();
-                panic!("seed {seed}: {failure}\nshrunk ({shrunk}):\npair {} {}\n{}", pair.allocator, pair.scheme, lines.join("\n"));
+                panic!(
+                    "seed {seed}: {failure}\nshrunk ({shrunk}):\npair {} {}\n{}",
+                    pair.allocator,
+                    pair.scheme,
+                    lines.join("\n")
+                );
             }
         }
     }
@@ -49,7 +59,8 @@ fn every_kept_case_passes() {
         let text = std::fs::read_to_string(&path).unwrap();
         let mut lines = text.lines().filter(|line| !line.starts_with('#') && !line.trim().is_empty());
         let names: Vec<&str> = lines.next().unwrap().split_whitespace().collect();
-        let steps: Vec<_> = lines.map(|line| step::parse(line).unwrap_or_else(|| panic!("{path:?}: {line}"))).collect();
+        let steps: Vec<_> =
+            lines.map(|line| step::parse(line).unwrap_or_else(|| panic!("{path:?}: {line}"))).collect();
         let pair = Pair::new(&registry, names[1], names[2]);
         Life::run(&pair, &steps).unwrap_or_else(|failure| panic!("{path:?}: {failure}"));
     }

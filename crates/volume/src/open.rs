@@ -21,7 +21,7 @@ impl Pool {
         }
         device.flush()?;
         let Parts { mut allocator, mut scheme, description } = parts;
-        let mut pages = PageStore::format(device.clone(), layout.area, store_options(&options))?;
+        let mut pages = PageStore::format(device.clone(), &[layout.area], store_options(&options))?;
         allocator.format(layout.data, &mut pages)?;
         scheme.format(&mut pages)?;
         let checksums = Checksums::create(options.checksums, layout.data, &mut pages)?;
@@ -59,7 +59,7 @@ impl Pool {
         let Superblock { epoch, layout, checksums, description, .. } = superblock;
         let options = PoolOptions { checksums, metadata_blocks: Some(layout.area.blocks), ..options };
         let Parts { mut allocator, mut scheme, .. } = build(&description)?;
-        let pages = PageStore::open(device.clone(), layout.area, &superblock.pages, store_options(&options))?;
+        let pages = PageStore::open(device.clone(), &[layout.area], &superblock.pages, store_options(&options))?;
         allocator.open(layout.data, &superblock.allocator, &pages)?;
         scheme.open(&superblock.scheme, &pages)?;
         let checksums = Checksums::open(checksums, layout.data, superblock.checksum_page, &pages)?;

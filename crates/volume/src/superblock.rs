@@ -13,7 +13,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 /// The two homes of the superblock; 32 KiB apart, so that one bad physical page of a disk does not take both.
 pub const SUPERBLOCK_SLOTS: [Pba; 2] = [Pba(0), Pba(8)];
 /// The most bytes of description (names and settings of allocator and scheme).
-pub const DESCRIPTION_BYTES_MAX: usize = 1024;
+pub(crate) const DESCRIPTION_BYTES_MAX: usize = 1024;
 const MAGIC: &[u8; 8] = b"spinney\0";
 const VERSION: u32 = 1;
 const CHECKSUM_AT: usize = BLOCK_BYTES - 8;

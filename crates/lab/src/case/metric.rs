@@ -12,6 +12,8 @@ pub struct Metric {
     pub name: String,
     /// Its unit, for axes.
     pub unit: &'static str,
+    /// Its name on an axis, without the unit.
+    pub label: String,
     /// What it is.
     pub says: String,
 }
@@ -103,34 +105,69 @@ const SIMPLE: &[(&str, &str, &str)] = &[
         "MB/s",
         "workload bytes written per virtual second, since the last row (10^6 bytes)",
     ),
-    plain("scan_mb_per_s", "MB/s", "bytes read per virtual second in a scan round (10^6 bytes)"),
+    plain(
+        "scan_mb_per_s",
+        "MB/s",
+        "bytes fetched from the device per virtual second in a scan round (10^6 bytes); holes cost and count nothing",
+    ),
 ];
 
 /// Every metric, in column order.
 pub static METRICS: LazyLock<Vec<Metric>> = LazyLock::new(|| {
-    let simple =
-        SIMPLE.iter().map(|(name, unit, says)| Metric { name: (*name).into(), unit, says: (*says).into() });
+    let simple = SIMPLE.iter().map(|(name, unit, says)| Metric {
+        name: (*name).into(),
+        unit,
+        label: label(name),
+        says: (*says).into(),
+    });
     let of_kind = |kind: &&str| {
         [
-            Metric {
-                name: format!("pages_written_{kind}"),
-                unit: "pages/commit",
-                says: format!("{kind} pages written per commit, since the last row"),
-            },
-            Metric {
-                name: format!("pages_read_{kind}"),
-                unit: "pages/commit",
-                says: format!("{kind} pages read per commit, since the last row"),
-            },
-            Metric {
-                name: format!("pages_live_{kind}"),
-                unit: "pages",
-                says: format!("{kind} pages in use"),
-            },
+            kind_metric("pages_written", kind, "pages/commit", "written per commit, since the last row"),
+            kind_metric("pages_read", kind, "pages/commit", "read per commit, since the last row"),
+            kind_metric("pages_live", kind, "pages", "in use"),
         ]
     };
     simple.chain(KINDS.iter().flat_map(of_kind)).collect()
 });
+
+/// A metric of one kind of page.
+fn kind_metric(what: &str, kind: &str, unit: &'static str, says: &str) -> Metric {
+    let verb = what.trim_start_matches("pages_");
+    Metric {
+        name: format!("{what}_{kind}"),
+        unit,
+        label: format!("{kind} pages {verb}"),
+        says: format!("{kind} pages {says}"),
+    }
+}
+
+/// The words of an axis where a column's own name would read badly.
+const LABELS: &[(&str, &str)] = &[
+    ("user_bytes", "written by the workload"),
+    ("user_bytes_read", "read by the workload"),
+    ("free_run_mean_blocks", "mean free run"),
+    ("free_run_max_blocks", "longest free run"),
+    ("zfs_fragmentation_2025", "ZFS fragmentation (2025 table)"),
+    ("zfs_fragmentation_2014", "ZFS fragmentation (table before 2025)"),
+    ("bluestore_score_old", "BlueStore score (old formula; 1 = fragmented)"),
+    ("bluestore_score_new", "BlueStore score (2025 formula; 1 = fragmented)"),
+    ("bluestore_rating", "BlueStore rating"),
+    ("unusable_64k", "free space useless for 64 KiB"),
+    ("unusable_1m", "free space useless for 1 MiB"),
+    ("extents_per_mib", "extents of the volume"),
+    ("write_run_blocks", "run of fresh blocks in a commit"),
+    ("write_amplification", "device bytes written per user byte"),
+    ("metadata_amplification", "metadata bytes written per user byte"),
+    ("index_memory_bytes", "memory of the index"),
+    ("virtual_ms", "virtual time"),
+    ("write_mb_per_s", "write throughput, virtual time"),
+    ("scan_mb_per_s", "scan throughput, virtual time"),
+];
+
+fn label(name: &str) -> String {
+    let known = LABELS.iter().find(|(known, _)| *known == name);
+    known.map_or_else(|| name.replace('_', " "), |(_, words)| (*words).to_owned())
+}
 
 /// The columns that stand before the metrics: which case, which part of it.
 #[must_use]

@@ -25,7 +25,6 @@ struct Reading {
     io: IoCounts,
     pages: StoreStats,
     pool: PoolStats,
-    read_bytes: u64,
     effort: u64,
     time_ns: u64,
 }
@@ -36,7 +35,6 @@ impl Reading {
             io: bench.device.counts(),
             pages: bench.pool.page_stats(),
             pool: bench.pool.stats(),
-            read_bytes: bench.bytes_read,
             effort: bench.pool.space().effort.steps,
             time_ns: bench.timed.time_ns(),
         }
@@ -165,7 +163,7 @@ impl Sampler {
         put("virtual_ms", seconds * 1e3);
         put("write_mb_per_s", user / 1e6 / seconds);
         if is_scan(self.phase) {
-            put("scan_mb_per_s", (now.read_bytes - last.read_bytes) as f64 / 1e6 / seconds);
+            put("scan_mb_per_s", io.read_bytes() as f64 / 1e6 / seconds);
             put("dynamic_layout_score", 1.0 - io.read_runs() as f64 / io.read_blocks as f64);
         }
     }

@@ -60,8 +60,10 @@ pub(super) fn names(specs: &[ReportSpec], tables: &Tables, labels: &[String]) ->
     names
 }
 
+/// A column on an axis or in a title.
 fn words(column: &str) -> String {
-    column.replace('_', " ")
+    let metric = METRICS.iter().find(|metric| metric.name == column);
+    metric.map_or_else(|| column.replace('_', " "), |metric| metric.label.clone())
 }
 
 fn axis(column: &str, log: bool) -> Axis {
@@ -87,35 +89,65 @@ fn caption(spec: &ReportSpec, selection: &Selection) -> String {
     format!("Phase {}: {folded}{seeds}.", selection.phase)
 }
 
-/// Fill in a title, or make one.
-fn title(spec: &ReportSpec, selection: &Selection) -> String {
-    let mut ends: Vec<(f64, String)> = Vec::new();
+/// The centres at which series are compared: within one facet, at one x.
+type Group = Vec<(f64, String)>;
+
+/// Series are compared where they stand side by side: in one facet, and (for bars) at one x; for lines at their last x.
+fn groups(spec: &ReportSpec, selection: &Selection) -> Vec<(String, Group)> {
+    let mut groups: Vec<(String, Group)> = Vec::new();
     for selected in &selection.all {
-        let name = if selected.facet.is_empty() {
-            selected.series.clone()
-        } else {
-            format!("{} on {}", selected.series, selected.facet)
-        };
-        ends.extend(selected.end(spec.band).map(|end| (end, name)));
+        let bands = selected.bands(spec.band);
+        let last = bands.len().saturating_sub(1);
+        let shown = if spec.kind == ReportKind::Bars { 0 } else { last };
+        for (x, band) in bands.iter().skip(shown) {
+            let category = selected.categories.get(*x as usize).cloned().unwrap_or_default();
+            let place = if selected.facet.is_empty() { category } else { selected.facet.clone() };
+            let entry = (band.mid, selected.series.clone());
+            match groups.iter_mut().find(|(known, _)| *known == place) {
+                Some((_, group)) => group.push(entry),
+                None => groups.push((place, vec![entry])),
+            }
+        }
     }
-    ends.sort_by(|one, other| one.0.total_cmp(&other.0));
+    for (_, group) in &mut groups {
+        group.sort_by(|one, other| one.0.total_cmp(&other.0));
+    }
+    groups
+}
+
+/// Fill in a title, or make one, from the group in which the series differ most.
+fn title(spec: &ReportSpec, selection: &Selection) -> String {
+    let ratio = |group: &Group| match (group.first(), group.last()) {
+        (Some(low), Some(high)) if low.0 > 0.0 => high.0 / low.0,
+        (Some(low), Some(high)) if high.0 > low.0 => f64::INFINITY,
+        _ => 1.0,
+    };
+    let groups = groups(spec, selection);
+    let most = groups.iter().max_by(|one, other| ratio(&one.1).total_cmp(&ratio(&other.1)));
+    let Some((place, group)) = most else { return words(&spec.y) };
+    let (Some(low), Some(high)) = (group.first(), group.last()) else { return words(&spec.y) };
+    if group.len() == 1 && spec.title.is_empty() {
+        return format!("{}: {} ends at {}", words(&spec.y), low.1, shown(low.0));
+    }
     let template = if spec.title.is_empty() {
-        "{y}: {lowest} has the least, {highest} the most ({ratio} times as much)"
+        "{y}: {lowest} has the least, {highest} {ratio} times as much"
     } else {
         &spec.title
     };
-    let (Some(low), Some(high)) = (ends.first(), ends.last()) else { return words(&spec.y) };
-    if spec.title.is_empty() && ends.len() == 1 {
-        return format!("{}: {} ends at {}", words(&spec.y), low.1, shown(low.0));
+    if ratio(group) <= 1.01 && template.contains("{ratio}") {
+        return format!("{}: no difference above 1 % between {} series", words(&spec.y), group.len());
     }
-    if (high.0 - low.0).abs() <= 0.01 * high.0.abs() && template.contains("{lowest}") {
-        return format!("{}: no difference above 1 % between {} series", words(&spec.y), ends.len());
-    }
-    let ratio = if low.0 > 0.0 { shown(high.0 / low.0) } else { "many".into() };
-    let fill = [("{lowest}", &low.1), ("{highest}", &high.1), ("{ratio}", &ratio), ("{y}", &words(&spec.y))];
-    let fill_values = [("{low}", shown(low.0)), ("{high}", shown(high.0))];
+    let times = if low.0 > 0.0 { shown(ratio(group)) } else { "many".into() };
+    let fill = [
+        ("{lowest}", low.1.clone()),
+        ("{highest}", high.1.clone()),
+        ("{ratio}", times),
+        ("{y}", words(&spec.y)),
+        ("{low}", shown(low.0)),
+        ("{high}", shown(high.0)),
+    ];
     let text = fill.iter().fold(template.to_owned(), |text, (key, value)| text.replace(key, value));
-    fill_values.iter().fold(text, |text, (key, value)| text.replace(key, value))
+    if groups.len() > 1 && !place.is_empty() { format!("{text} ({place})") } else { text }
 }
 
 fn shown(value: f64) -> String {

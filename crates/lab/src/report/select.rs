@@ -152,8 +152,4 @@ impl Selected {
     pub(super) fn bands(&self, kind: BandKind) -> Vec<(f64, Band)> {
         self.points.iter().filter_map(|(x, values)| Some((*x, band(values, kind)?))).collect()
     }
-    /// The centre at the last x.
-    pub(super) fn end(&self, kind: BandKind) -> Option<f64> {
-        self.bands(kind).last().map(|(_, band)| band.mid)
-    }
 }

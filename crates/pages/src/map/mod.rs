@@ -128,7 +128,8 @@ impl OrderedMap {
         for level in 0..=LEVEL_MAX {
             let root = live <= 1;
             live = live.div_ceil(self.cells_min(level));
-            let ever = live.saturating_mul(2).saturating_add(operations / 4 + 4);
+            // What is freed on the way is issued again, so new pages are bounded by what a level can hold, too.
+            let ever = live.saturating_mul(2).saturating_add((operations / 4).min(live) + 4);
             total = total.saturating_add(operations.saturating_mul(window).min(ever));
             if root {
                 break;
