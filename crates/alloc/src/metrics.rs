@@ -192,13 +192,32 @@ fn worth(bytes: u64, weights: &[f64; 65]) -> f64 {
 /// `extents` are the file's runs in logical order; `None` for fewer than two blocks.
 #[must_use]
 pub fn layout_score(extents: impl IntoIterator<Item = Extent>) -> Option<f64> {
+    layout_score_of_all([extents])
+}
+
+/// The same over many files: the sum of the numerators by the sum of the denominators, so that a large file weighs more.
+/// `None` if no file has two blocks.
+#[must_use]
+pub fn layout_score_of_all<F: IntoIterator<Item = Extent>>(
+    files: impl IntoIterator<Item = F>,
+) -> Option<f64> {
+    let (follows, of) = files
+        .into_iter()
+        .map(layout_counts)
+        .fold((0, 0), |(follows, of), (more, more_of)| (follows + more, of + more_of));
+    (of > 0).then(|| follows as f64 / of as f64)
+}
+
+/// Blocks that follow their predecessor, and blocks that could.
+fn layout_counts(extents: impl IntoIterator<Item = Extent>) -> (u64, u64) {
     let (mut blocks, mut breaks, mut end) = (0u64, 0u64, None);
     for run in extents {
         breaks += u64::from(end.is_some_and(|end| end != run.start));
         blocks += run.blocks;
         end = Some(run.end());
     }
-    (blocks > 1).then(|| 1.0 - breaks as f64 / (blocks - 1) as f64)
+    let of = blocks.saturating_sub(1);
+    (of - breaks, of)
 }
 
 /// Write run length: mean maximal run of the blocks written by one commit, in any order; `None` for none.

@@ -87,3 +87,12 @@ fn write_run_length_joins_neighbors_written_in_any_order() {
     assert_eq!(write_run_blocks(alloc::vec![run(4, 4), run(0, 4), run(20, 4)]), Some(6.0));
     assert_eq!(write_run_blocks(Vec::new()), None);
 }
+
+#[test]
+fn a_large_file_weighs_more_in_the_score_of_all() {
+    let run = |start, blocks| Extent::new(Pba(start), blocks);
+    let files =
+        [alloc::vec![run(0, 7), run(20, 2)], alloc::vec![run(40, 1), run(50, 1)], alloc::vec![run(60, 1)]];
+    assert_eq!(layout_score_of_all(files), Some(7.0 / 9.0));
+    assert_eq!(layout_score_of_all([[run(0, 1)]]), None);
+}
