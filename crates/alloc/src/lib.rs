@@ -1,10 +1,4 @@
-//! The allocator contract, and the mechanism that every allocator shares.
-//!
-//! An allocator is three independent choices: a [`FreeIndex`] (in memory: which blocks), a [`SpaceForm`] (on pages:
-//! how free space is kept) and a [`Reclaim`] policy (when freed blocks come back). [`Composed`] joins any three.
-//!
-//! Invariant: no released block is issued again before the epoch that released it is durable; only `Composed` knows
-//! that order, so no index or form can get it wrong. Knows no volume, no snapshot scheme and no device.
+#![doc = include_str!("../README.md")]
 #![no_std]
 extern crate alloc;
 
