@@ -103,7 +103,7 @@ struct Walk<'a> {
 impl Walk<'_> {
     fn node(&mut self, at: Position, sides: [Side; 2]) -> Result<()> {
         let [old, new] = sides;
-        if old.slot.pointer() == new.slot.pointer() && (old.level == new.level || old.slot.is_empty()) {
+        if old.slot.pointer() == new.slot.pointer() {
             return Ok(());
         }
         let nodes = [old.load(self.shape, at, self.pages)?, new.load(self.shape, at, self.pages)?];

@@ -93,3 +93,43 @@ pub fn slot(bytes: &Payload, index: u64) -> Slot {
 pub fn set_slot(bytes: &mut Payload, index: u64, slot: Slot) {
     bytes[place(index)..place(index + 1)].copy_from_slice(&slot.0.to_le_bytes());
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use spinney_testkit::MemoryPages;
+
+    #[test]
+    fn a_node_is_read_at_its_own_position_only() {
+        let mut pages = MemoryPages::new();
+        let shape = Shape::new(4).unwrap();
+        let at = Position { level: 1, first: 32 };
+        let page = create(&mut pages, shape, at).unwrap();
+        assert!(Node::read(&pages, page, shape, at).unwrap().is_empty(0, 3));
+        let other = Shape::new(5).unwrap();
+        let below = Position { level: 0, ..at };
+        let beside = Position { first: 48, ..at };
+        for (shape, at) in [(shape, below), (shape, beside), (other, at)] {
+            let found = Node::read(&pages, page, shape, at).map(|_| ());
+            assert_eq!(found, Err(Error::corrupt_page("index node's position", page)));
+        }
+    }
+
+    #[test]
+    fn slots_keep_what_was_set() {
+        let mut pages = MemoryPages::new();
+        let shape = Shape::new(FANOUT_MAX).unwrap();
+        let at = Position { level: 0, first: 0 };
+        let page = create(&mut pages, shape, at).unwrap();
+        for index in [0, 7, FANOUT_MAX - 1] {
+            let bytes = pages.edit(page, PageKind::TREE).unwrap();
+            set_slot(bytes, index, Slot::to(index * 9).tagged(3));
+            assert_eq!(slot(bytes, index), Slot::to(index * 9).tagged(3));
+        }
+        let node = Node::read(&pages, page, shape, at).unwrap();
+        assert_eq!(node.slots(6, 8).collect::<Vec<_>>(), [Slot::EMPTY, Slot::to(63).tagged(3), Slot::EMPTY]);
+        assert!(node.is_empty(1, 6) && !node.is_empty(1, 7));
+        let twin = copy(&mut pages, &node).unwrap();
+        assert_eq!(Node::read(&pages, twin, shape, at).unwrap().payload(), node.payload());
+    }
+}

@@ -26,6 +26,7 @@ macro_rules! scheme_laws {
                     histories_with_single_slot_deletes_agree,
                     a_snapshot_never_changes,
                     a_clone_of_a_clone_is_on_its_own,
+                    unmapping_all_costs_no_more_than_a_new_volume,
                     every_delete_order_gives_all_back,
                     ids_are_never_reused,
                     reopening_finds_the_same,
@@ -175,6 +176,28 @@ pub fn a_clone_of_a_clone_is_on_its_own(make: SchemeFactory) {
         life.write(dev, LbaRange::new(Lba(11), 9));
         life.unmap(dev, LbaRange::new(Lba(2), 3));
         life.audit();
+    }
+}
+
+/// A volume that was written and unmapped, in any pieces, holds the pages of a new one.
+pub fn unmapping_all_costs_no_more_than_a_new_volume(make: SchemeFactory) {
+    for seed in seeds(10) {
+        let mut life = SchemeLife::new(make, "unmapping_all_costs_no_more_than_a_new_volume", seed);
+        let dev = life.create(60);
+        life.commit();
+        let pages_new = life.pages.live().count();
+        life.write(dev, LbaRange::new(Lba(0), 60));
+        let snapshot = life.snapshot(dev, Access::ReadOnly);
+        life.write(dev, LbaRange::new(Lba(7), 30));
+        life.delete(snapshot);
+        while !life.model.versions[&dev].map.is_empty() {
+            let range = any_range(&mut life.dice, 60);
+            life.unmap(dev, range);
+        }
+        life.tend_to_idle(9);
+        life.commit();
+        life.audit();
+        assert_eq!(life.pages.live().count(), pages_new, "pages that hold nothing");
     }
 }
 

@@ -28,8 +28,12 @@ pub struct SchemeLife<'a> {
     /// Ids issued so far.
     pub issued: BTreeSet<DevId>,
     epoch: Epoch,
+    /// The pool's first data block.
+    base: u64,
 }
 
+/// Where the data blocks may begin: at the front, and far out, where tables by block number have another shape.
+const BASES: [u64; 4] = [0, 0, 514_000, 1 << 38];
 /// Data blocks there are: few, so that freed ones come back soon.
 const POOL_BLOCKS: u64 = 4096;
 
@@ -40,8 +44,9 @@ impl<'a> SchemeLife<'a> {
         let mut pages = MemoryPages::new();
         scheme.format(&mut pages).expect("format");
         let (held, issued) = (BTreeSet::new(), BTreeSet::new());
-        let (dice, model) = (Dice::new(law, seed), SchemeModel::default());
-        SchemeLife { make, dice, scheme, pages, model, held, issued, epoch: Epoch(0) }
+        let (mut dice, model) = (Dice::new(law, seed), SchemeModel::default());
+        let base = *dice.one_of(&BASES);
+        SchemeLife { make, dice, scheme, pages, model, held, issued, epoch: Epoch(0), base }
     }
 
     /// Do `call` inside the bounds of `work`; what it freed is checked and goes back to the pool.
@@ -144,10 +149,11 @@ impl<'a> SchemeLife<'a> {
 
     /// Fresh data blocks, at most `most` in one run.
     fn fresh(&mut self, most: u64) -> Extent {
-        let wish = self.dice.below(POOL_BLOCKS);
+        let (base, end) = (self.base, self.base + POOL_BLOCKS);
+        let wish = base + self.dice.below(POOL_BLOCKS);
         let is_free = |block: &u64| !self.held.contains(&Pba(*block));
-        let start = (wish..POOL_BLOCKS).chain(0..wish).find(is_free).expect("the pool is large enough");
-        let blocks = (start..(start + most).min(POOL_BLOCKS)).take_while(is_free).count() as u64;
+        let start = (wish..end).chain(base..wish).find(is_free).expect("the pool is large enough");
+        let blocks = (start..(start + most).min(end)).take_while(is_free).count() as u64;
         self.held.extend((start..start + blocks).map(Pba));
         Extent::new(Pba(start), blocks)
     }
