@@ -1,13 +1,15 @@
 //! A results folder: what a run leaves, and what a later run finds done.
 //!
-//! Invariant: a case is done when its rows file exists, and that is renamed into place last; so a killed run loses at
-//! most the cases under way, and the assembled tables depend on the plan's order only.
+//! Invariant: a case is done when its build file exists, names this very program and was renamed into place last; so a
+//! killed run loses at most the cases under way, rows of another build are never taken for this one's, and the assembled
+//! tables depend on the plan's order only.
 
 use crate::case::CaseOutput;
 use crate::plan::Case;
 use crate::table::Table;
 use std::io;
 use std::path::{Path, PathBuf};
+use xxhash_rust::xxh3::xxh3_64;
 
 /// The three tables of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,6 +26,8 @@ pub struct Tables {
 #[derive(Clone, Debug)]
 pub struct Results {
     folder: PathBuf,
+    /// Fingerprint of the running program: a rebuilt one may count differently under the same version.
+    build: String,
 }
 
 const TABLES: [&str; 3] = ["histogram", "fullness", "rows"];
@@ -32,7 +36,8 @@ impl Results {
     /// Open or make the folder.
     pub fn open(folder: &Path) -> io::Result<Results> {
         std::fs::create_dir_all(folder.join("cases"))?;
-        Ok(Results { folder: folder.to_owned() })
+        let program = std::env::current_exe().and_then(std::fs::read)?;
+        Ok(Results { folder: folder.to_owned(), build: format!("{:016x}", xxh3_64(&program)) })
     }
 
     /// Where it is.
@@ -45,19 +50,23 @@ impl Results {
         self.folder.join("cases").join(format!("{hash}.{table}.csv"))
     }
 
-    /// Whether a case is done.
-    #[must_use]
-    pub fn has(&self, case: &Case) -> bool {
-        self.part(&case.hash, "rows").is_file()
+    fn mark(&self, case: &Case) -> PathBuf {
+        self.folder.join("cases").join(format!("{}.build", case.hash))
     }
 
-    /// Keep a case's tables, the rows last.
+    /// Whether a case is done, by this very program.
+    #[must_use]
+    pub fn has(&self, case: &Case) -> bool {
+        std::fs::read(self.mark(case)).is_ok_and(|build| build == self.build.as_bytes())
+    }
+
+    /// Keep a case's tables, and then mark it done.
     pub fn keep(&self, case: &Case, output: &CaseOutput) -> io::Result<()> {
         for (name, table) in TABLES.into_iter().zip([&output.histogram, &output.fullness, &output.rows]) {
             let bytes = table.to_csv().map_err(io::Error::other)?;
             self.write_to(&self.part(&case.hash, name), &bytes)?;
         }
-        Ok(())
+        self.write_to(&self.mark(case), self.build.as_bytes())
     }
 
     /// Put the tables of these cases together, in their order.
