@@ -110,14 +110,16 @@ impl Experiment {
     }
 }
 
-/// Read each named table of a section.
+/// Read each named table of a section, in the order in which they are written.
 fn named<T>(
     section: Option<(Table, Origin)>,
     problems: &mut Vec<Problem>,
     read: fn(&str, Table, Origin, &mut Vec<Problem>) -> Option<T>,
 ) -> Vec<T> {
     let mut all = Vec::new();
-    for (name, (origin, node)) in section.map_or_else(Table::new, |(table, _)| table) {
+    let mut tables: Vec<_> = section.map_or_else(Table::new, |(table, _)| table).into_iter().collect();
+    tables.sort_by_key(|(_, (origin, _))| (origin.file, origin.bytes.start));
+    for (name, (origin, node)) in tables {
         match node.tree {
             Tree::Table(table) => all.extend(read(&name, table, origin, problems)),
             _ => problems.push(Problem {
