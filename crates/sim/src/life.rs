@@ -17,7 +17,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// Blocks of a life's device: small, since bugs of this kind need few operations (RELIABILITY section 7).
-pub const DEVICE_BLOCKS: u64 = 1024;
+pub const DEVICE_BLOCKS: u64 = 16 + METADATA_BLOCKS + 72;
+/// Of these, blocks of metadata: both kinds of space are small enough to run out in some lives.
+const METADATA_BLOCKS: u64 = 300;
 const BLOCK: u64 = BLOCK_BYTES as u64;
 /// More versions than this are not made.
 const VERSIONS_MAX: usize = 12;
@@ -97,6 +99,8 @@ pub struct LifeStats {
     pub cuts: u64,
     /// Of these, cuts with requests that no flush covered.
     pub cuts_with_pending: u64,
+    /// Of these, cuts inside a commit: metadata pages or a superblock were on their way.
+    pub cuts_in_commit: u64,
     /// Requests refused for want of space.
     pub refused: u64,
 }
@@ -308,9 +312,7 @@ impl Life {
     /// Power off, power on, open, compare. A close without a flush loses what a cut would lose, so `Reopen` comes here too.
     fn recover(&mut self) -> Result<(), String> {
         let fates = self.fates.take().unwrap_or_default();
-        let pending = !self.device.pending().is_empty();
-        self.stats.cuts += 1;
-        self.stats.cuts_with_pending += u64::from(pending);
+        self.count_cut();
         self.pool = None;
         let image = self.device.cut(&mut ChaCha8Rng::seed_from_u64(fates));
         self.device.restart(image);
@@ -325,6 +327,14 @@ impl Life {
         check(&pool).map_err(|what| format!("after a cut: {what}"))?;
         self.pool = Some(pool);
         Ok(())
+    }
+
+    fn count_cut(&mut self) {
+        let pending = self.device.pending();
+        let data = self.pool().layout().data;
+        self.stats.cuts += 1;
+        self.stats.cuts_with_pending += u64::from(!pending.is_empty());
+        self.stats.cuts_in_commit += u64::from(pending.iter().any(|write| write.run.start < data.start));
     }
 
     /// Cut once more if one is due, then delete everything: all space must come back.
@@ -347,7 +357,7 @@ impl Life {
 
 fn options() -> PoolOptions {
     PoolOptions {
-        metadata_blocks: Some(480),
+        metadata_blocks: Some(METADATA_BLOCKS),
         cache_pages: 24,
         commit_blocks: 100,
         tend_budget: 6,

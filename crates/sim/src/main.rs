@@ -36,6 +36,10 @@ fn options() -> Option<Options> {
 }
 
 fn main() -> ExitCode {
+    if std::env::args().any(|word| word == "--help" || word == "-h") {
+        println!("{HELP}");
+        return ExitCode::SUCCESS;
+    }
     let Some(options) = options() else {
         eprintln!("{HELP}");
         return ExitCode::from(2);
@@ -66,11 +70,11 @@ fn run(pair: &Pair, options: &Options) -> usize {
         seeds.into_par_iter().map(|seed| (seed, Life::of_seed(pair, seed, options.steps))).collect();
     let failed: Vec<_> = lives.iter().filter_map(|(seed, life)| Some((*seed, life.clone().err()?))).collect();
     let sound = lives.iter().filter_map(|(_, life)| life.clone().ok());
-    let (steps, cuts, pending) = sound.fold((0, 0, 0), |(steps, cuts, pending), life| {
-        (steps + life.steps, cuts + life.cuts, pending + life.cuts_with_pending)
+    let (steps, cuts, commits) = sound.fold((0, 0, 0), |(steps, cuts, commits), life| {
+        (steps + life.steps, cuts + life.cuts, commits + life.cuts_in_commit)
     });
     println!(
-        "{} x {}: {} lives, {steps} steps, {cuts} cuts ({pending} with unflushed requests), {} failed, {:.0} s",
+        "{} x {}: {} lives, {steps} steps, {cuts} cuts ({commits} inside a commit), {} failed, {:.0} s",
         pair.allocator,
         pair.scheme,
         lives.len(),

@@ -87,7 +87,7 @@ pub enum Step {
 }
 
 /// Weight of each kind of step, in the order of [`kind`].
-const WEIGHTS: [u32; 13] = [30, 6, 6, 4, 2, 9, 8, 9, 8, 4, 2, 2, 8];
+const WEIGHTS: [u32; 13] = [30, 6, 6, 4, 2, 9, 8, 9, 8, 4, 2, 2, 12];
 
 /// The life of a seed.
 #[must_use]
@@ -101,22 +101,32 @@ pub fn draw(seed: u64, steps: usize) -> Vec<Step> {
             _ => {}
         }
     }
-    let total: u32 = weights.iter().sum();
-    (0..steps)
-        .map(|_| {
-            let mut at = chance.random_range(0..total);
-            let kind = weights
-                .iter()
-                .position(|weight| {
-                    at < *weight || {
-                        at -= weight;
-                        false
-                    }
-                })
-                .unwrap_or(0);
-            step(kind, &mut chance)
-        })
-        .collect()
+    let mut life = Vec::with_capacity(steps + 1);
+    while life.len() < steps {
+        let step = step(pick(&weights, &mut chance), &mut chance);
+        life.push(step);
+        // Two cuts of three are aimed at a commit: that is where order matters.
+        if matches!(step, Step::Crash { .. }) && chance.random_ratio(2, 3) {
+            life.pop();
+            life.push(Step::Crash {
+                after: chance.random_range(0..20),
+                fates: u64::from(chance.random::<u32>()),
+            });
+            life.push(Step::Flush);
+        }
+    }
+    life
+}
+
+/// A kind of step, by weight.
+fn pick(weights: &[u32], chance: &mut impl Rng) -> usize {
+    let mut at = chance.random_range(0..weights.iter().sum());
+    let chosen = weights.iter().position(|weight| {
+        let here = at < *weight;
+        at = at.saturating_sub(*weight);
+        here
+    });
+    chosen.unwrap_or(0)
 }
 
 fn step(kind: usize, chance: &mut impl Rng) -> Step {
@@ -137,7 +147,7 @@ fn step(kind: usize, chance: &mut impl Rng) -> Step {
         9 => Step::Tend { budget: chance.random_range(1..=8) },
         10 => Step::Audit,
         11 => Step::Reopen,
-        _ => Step::Crash { after: chance.random_range(0..60), fates: u64::from(chance.random::<u32>()) },
+        _ => Step::Crash { after: chance.random_range(0..40), fates: u64::from(chance.random::<u32>()) },
     }
 }
 

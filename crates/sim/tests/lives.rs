@@ -13,6 +13,7 @@ fn add(one: LifeStats, other: LifeStats) -> LifeStats {
         steps: one.steps + other.steps,
         cuts: one.cuts + other.cuts,
         cuts_with_pending: one.cuts_with_pending + other.cuts_with_pending,
+        cuts_in_commit: one.cuts_in_commit + other.cuts_in_commit,
         refused: one.refused + other.refused,
     }
 }
@@ -33,6 +34,8 @@ fn three_hundred_crash_lives_of_every_pair_keep_what_was_flushed() {
                     sum.cuts_with_pending > LIVES / 2,
                     "the lives cut too rarely to show anything: {sum:?}"
                 );
+                assert!(sum.cuts_in_commit * 4 > sum.cuts, "too few cuts fall inside a commit: {sum:?}");
+                assert!(sum.refused > 0, "some lives must run out of space: {sum:?}");
                 assert!(sum.steps > LIVES * 20, "most steps must do something: {sum:?}");
             }
             Err((seed, failure)) => {
