@@ -134,8 +134,8 @@ fn title(spec: &ReportSpec, selection: &Selection) -> String {
     } else {
         &spec.title
     };
-    if ratio(group) <= 1.01 && template.contains("{ratio}") {
-        return format!("{}: no difference above 1 % between {} series", words(&spec.y), group.len());
+    if ratio(group) <= 1.05 && template.contains("{ratio}") {
+        return format!("{}: no difference above 5 % between {} series", words(&spec.y), group.len());
     }
     let times = if low.0 > 0.0 { shown(ratio(group)) } else { "many".into() };
     let fill = [

@@ -82,11 +82,14 @@ fn varying(spec: &ReportSpec, rows: &Table, kept: &[&Vec<String>], labels: &[Str
     if found.is_empty() { labels.first().cloned().into_iter().collect() } else { found }
 }
 
+/// x, then case, then the case's values in row order.
+type Points = BTreeMap<String, BTreeMap<String, Vec<f64>>>;
+
 #[derive(Default)]
 struct Groups {
     order: Vec<(String, String)>,
-    /// facet and series, x, case: values in row order.
-    values: BTreeMap<(String, String), BTreeMap<String, BTreeMap<String, Vec<f64>>>>,
+    /// By facet and series.
+    values: BTreeMap<(String, String), Points>,
     xs: Vec<String>,
 }
 
