@@ -34,6 +34,8 @@ pub struct Experiment {
     pub fixed: Table,
     /// The sweep.
     pub axes: Vec<Axis>,
+    /// Whether wall-clock times count: cases then run alone, one after the other.
+    pub timed: bool,
     /// Combinations to leave out: every key must match.
     pub exclude: Vec<Vec<(String, String)>>,
     /// Figures.
@@ -85,6 +87,7 @@ impl Experiment {
                 fixed.insert(section.into(), (origin, node));
             }
         }
+        let timed = take_timed(&mut fixed, top.problems());
         let [sweep, report, claim] = ["sweep", "report", "claim"].map(|key| top.table(key));
         let exclude = top.take("exclude");
         top.finish();
@@ -93,7 +96,19 @@ impl Experiment {
         let reports = named(report, &mut problems, read_report);
         let claims = named(claim, &mut problems, read_claim);
         if problems.is_empty() {
-            Ok(Experiment { name, title, says, fixed, axes, exclude, reports, claims, sources, library })
+            Ok(Experiment {
+                name,
+                title,
+                says,
+                fixed,
+                axes,
+                timed,
+                exclude,
+                reports,
+                claims,
+                sources,
+                library,
+            })
         } else {
             Err(ConfigError { problems, sources })
         }
@@ -107,6 +122,20 @@ impl Experiment {
         let origin = Origin { file: 0, bytes: 0..0 };
         let value = (Scalar::Integer(i128::from(seed)), origin.clone());
         self.axes.push(Axis { path: "seed".into(), values: vec![value], origin });
+    }
+}
+
+/// `[run] timed` concerns the whole experiment, not a case: it changes no row.
+fn take_timed(fixed: &mut Table, problems: &mut Vec<Problem>) -> bool {
+    let Some((_, Node { tree: Tree::Table(run), .. })) = fixed.get_mut("run") else { return false };
+    match run.remove("timed") {
+        None => false,
+        Some((_, Node { tree: Tree::Scalar(Scalar::Switch(timed)), .. })) => timed,
+        Some((_, node)) => {
+            let message = format!("`run.timed` must be true or false, not {}", node.kind());
+            problems.push(Problem { message, origin: Some(node.origin), help: None });
+            false
+        }
     }
 }
 

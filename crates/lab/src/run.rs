@@ -1,6 +1,7 @@
 //! A whole experiment: what is done is skipped, the rest runs in parallel, then everything is put together.
 //!
-//! Invariant: threads decide when a case runs, never what its rows are. Wall-clock times go to `timed.csv` and nowhere else.
+//! Invariant: threads decide when a case runs, never what its rows are. Wall-clock times go to `timed.csv` and nowhere else;
+//! cases whose times are to be compared (`[run] timed = true`) run alone.
 
 use crate::case::{Backing, CaseError, run_case};
 use crate::config::ConfigError;
@@ -99,7 +100,8 @@ pub fn run(
     let results = Results::open(&folder)?;
     let todo: Vec<&Case> = cases.iter().filter(|case| options.force || !results.has(case)).collect();
     let skipped = cases.len() - todo.len();
-    let outcomes = run_all(&todo, registry, options, &results)?;
+    let jobs = if experiment.timed { 1 } else { options.jobs };
+    let outcomes = run_all(&todo, registry, options, jobs, &results)?;
     let stopped = options.stop.is_some_and(|stop| stop.load(Ordering::Relaxed));
     let failed: Vec<(String, String)> =
         outcomes.iter().filter_map(|outcome| outcome.failure.clone()).collect();
@@ -108,7 +110,7 @@ pub fn run(
     if stopped || done.is_empty() {
         return Ok(summary);
     }
-    write_times(&results, &outcomes)?;
+    write_times(&results, &outcomes, experiment.timed || options.jobs == 1)?;
     let tables = results.assemble(&done)?;
     results.write("provenance.toml", provenance(&experiment, &cases).as_bytes())?;
     if let Some((_, text)) = experiment.sources.0.first() {
@@ -129,10 +131,10 @@ fn run_all(
     todo: &[&Case],
     registry: &Registry,
     options: &RunOptions,
+    jobs: usize,
     results: &Results,
 ) -> Result<Vec<Outcome>, RunError> {
-    let threads =
-        rayon::ThreadPoolBuilder::new().num_threads(options.jobs).build().map_err(io::Error::other)?;
+    let threads = rayon::ThreadPoolBuilder::new().num_threads(jobs).build().map_err(io::Error::other)?;
     let bar = progress_bar(todo.len() as u64);
     let outcomes = threads
         .install(|| todo.par_iter().map(|case| run_one(case, registry, options, results, &bar)).collect());
@@ -180,17 +182,36 @@ fn run_one(
     }
 }
 
-/// Wall-clock seconds, apart from everything else.
-fn write_times(results: &Results, outcomes: &[Outcome]) -> Result<(), RunError> {
-    let mut table = Table::new(["case", "wall_seconds"]);
+/// Wall-clock seconds, apart from everything else, with the machine that they were taken on; those of earlier runs stay.
+fn write_times(results: &Results, outcomes: &[Outcome], alone: bool) -> Result<(), RunError> {
+    let path = results.folder().join("timed.csv");
+    let columns = ["case", "wall_seconds", "alone", "machine"];
+    let mut table =
+        Table::read(&path).ok().filter(|old| old.columns == columns).unwrap_or_else(|| Table::new(columns));
+    let machine = machine();
     for outcome in outcomes.iter().filter(|outcome| outcome.failure.is_none()) {
-        table.push(vec![outcome.hash.clone(), print_number(outcome.seconds)]);
-    }
-    if table.rows.is_empty() {
-        return Ok(());
+        table.rows.retain(|row| row[0] != outcome.hash);
+        table.push(vec![
+            outcome.hash.clone(),
+            print_number(outcome.seconds),
+            alone.to_string(),
+            machine.clone(),
+        ]);
     }
     let bytes = table.to_csv().map_err(io::Error::other)?;
     Ok(results.write("timed.csv", &bytes)?)
+}
+
+/// Processor, cores and kernel, as far as the system tells.
+fn machine() -> String {
+    let read = |path| std::fs::read_to_string(path).unwrap_or_default();
+    let (processor, kernel) = (read("/proc/cpuinfo"), read("/proc/sys/kernel/osrelease"));
+    let model = processor
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(": "))
+        .map_or("unknown processor", |(_, name)| name);
+    let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
+    format!("{model}, {cores} cores, {} {}", std::env::consts::OS, kernel.trim())
 }
 
 /// Version, command and every case with all that its rows depend on.

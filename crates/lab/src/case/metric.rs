@@ -39,6 +39,12 @@ const SIMPLE: &[(&str, &str, &str)] = &[
     plain("free_blocks", "blocks", "allocatable blocks"),
     plain("deferred_blocks", "blocks", "freed blocks that are not allocatable yet (reclaim lag)"),
     plain("owned_blocks", "blocks", "data blocks held by versions or pending deletes"),
+    plain("volume_blocks", "blocks", "data blocks that the first volume maps"),
+    plain(
+        "other_versions_blocks",
+        "blocks",
+        "data blocks that only other versions (or pending deletes) hold",
+    ),
     plain("fullness", "share", "share of the data blocks that is not allocatable"),
     plain("free_runs", "runs", "maximal runs of free blocks"),
     plain("free_run_mean_blocks", "blocks", "mean length of a free run"),

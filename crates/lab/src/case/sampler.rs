@@ -220,6 +220,9 @@ fn layout(bench: &Bench, values: &mut BTreeMap<String, f64>) -> Result<()> {
         extents += u64::from(follows != Some(on));
         follows = Some(Pba(on.0 + run.blocks));
     })?;
+    let owned = values.get("owned_blocks").copied().unwrap_or(0.0);
+    values.insert("volume_blocks".into(), mapped as f64);
+    values.insert("other_versions_blocks".into(), owned - mapped as f64);
     if mapped > 1 {
         values.insert("layout_score".into(), (mapped - extents) as f64 / (mapped - 1) as f64);
         values.insert("extents_per_mib".into(), extents as f64 / (mapped as f64 / MIB_BLOCKS));

@@ -25,6 +25,11 @@ impl<'a> Section<'a> {
         self.problems.push(Problem { message, origin, help });
     }
 
+    /// The complaints so far, to add to.
+    pub fn problems(&mut self) -> &mut Vec<Problem> {
+        self.problems
+    }
+
     /// Where a key's value stands.
     #[must_use]
     pub fn peek(&self, key: &str) -> Option<Origin> {
