@@ -29,9 +29,7 @@ impl Pool {
     /// Close the epoch and make it durable.
     pub(crate) fn commit(&mut self) -> Result<()> {
         self.alive()?;
-        if self.tend_left > 0 {
-            self.tend(self.options.tend_budget)?;
-        }
+        self.tend_if_possible()?;
         let epoch = self.epoch;
         self.whole(|pool| {
             let roots = pool.encode(epoch)?;

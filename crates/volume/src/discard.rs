@@ -27,7 +27,7 @@ impl Pool {
                 admitted => {
                     admitted?;
                     self.whole(|pool| pool.scheme.unmap(dev, range, &mut pool.pages, &mut pool.freed))?;
-                    self.release_freed();
+                    self.release_freed()?;
                     at += range.blocks;
                 }
             }

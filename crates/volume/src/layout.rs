@@ -21,7 +21,8 @@ pub struct Layout {
 impl Layout {
     /// The layout of a device with a metadata area of `metadata_blocks`. Errors: `NoSpace` if nothing is left for data.
     pub fn new(device_blocks: u64, metadata_blocks: u64) -> Result<Layout> {
-        let refused = Error::NoSpace { needed: RESERVED_BLOCKS + metadata_blocks + 1, free: device_blocks };
+        let needed = metadata_blocks.saturating_add(RESERVED_BLOCKS + 1);
+        let refused = Error::NoSpace { needed, free: device_blocks };
         let data_start = RESERVED_BLOCKS.checked_add(metadata_blocks).ok_or(refused)?;
         let data_blocks = device_blocks.checked_sub(data_start).ok_or(refused)?;
         let area = Extent::checked(RESERVED_BLOCKS, metadata_blocks).ok_or(refused)?;

@@ -4,18 +4,21 @@
 
 use crate::checksum::Checksums;
 use crate::pool::Dirty;
-use crate::superblock::{SUPERBLOCK_SLOTS, Superblock};
+use crate::superblock::{DESCRIPTION_BYTES_MAX, SUPERBLOCK_SLOTS, Superblock};
 use crate::{Layout, Parts, Pool, PoolOptions, PoolStats};
-use spinney_core::{BLOCK_BYTES, BlockDevice, Epoch, Result};
+use spinney_core::{BLOCK_BYTES, BlockDevice, Epoch, Error, Result};
 use spinney_pages::{PageStore, StoreOptions};
 use spinney_snap::Freed;
 use std::sync::Arc;
 
 impl Pool {
     /// Make a new, empty pool on the whole device; whatever was there is gone. Durable on return.
-    /// Errors: `NoSpace` if the device is too small, `Io`.
+    /// Errors: `NoSpace` or `NoPages` if device or metadata area is too small, `BadSetting`, `Io`.
     pub fn format(device: Arc<dyn BlockDevice>, parts: Parts, options: PoolOptions) -> Result<Pool> {
         let layout = Layout::new(device.blocks(), options.metadata_blocks(device.blocks()))?;
+        if parts.description.len() > DESCRIPTION_BYTES_MAX {
+            return Err(Error::BadSetting("description: at most 1,024 bytes"));
+        }
         for slot in SUPERBLOCK_SLOTS {
             device.write(slot, &[0; BLOCK_BYTES])?;
         }
@@ -59,7 +62,8 @@ impl Pool {
         let Superblock { epoch, layout, checksums, description, .. } = superblock;
         let options = PoolOptions { checksums, metadata_blocks: Some(layout.area.blocks), ..options };
         let Parts { mut allocator, mut scheme, .. } = build(&description)?;
-        let pages = PageStore::open(device.clone(), &[layout.area], &superblock.pages, store_options(&options))?;
+        let pages =
+            PageStore::open(device.clone(), &[layout.area], &superblock.pages, store_options(&options))?;
         allocator.open(layout.data, &superblock.allocator, &pages)?;
         scheme.open(&superblock.scheme, &pages)?;
         let checksums = Checksums::open(checksums, layout.data, superblock.checksum_page, &pages)?;

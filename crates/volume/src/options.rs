@@ -31,7 +31,8 @@ pub struct PoolOptions {
     /// Checksum of data blocks.
     pub checksums: ChecksumKind,
     /// Overwrite in place what a version owns alone, if the scheme offers it. Gives up data checksums (a torn block
-    /// could not be told from a damaged one), so it is taken only with `ChecksumKind::None`.
+    /// could not be told from a damaged one), so it is taken only with `ChecksumKind::None`. What a version did not own
+    /// alone in the last durable epoch as well is written anew: a cut would bring the other owner back.
     pub in_place: bool,
 }
 

@@ -6,7 +6,7 @@
 use crate::checksum::Checksums;
 use crate::{Layout, PoolOptions, PoolStats};
 use spinney_alloc::Allocator;
-use spinney_core::{BlockDevice, Epoch, Error, Extent, Result};
+use spinney_core::{BlockDevice, Epoch, Error, Extent, Place, Result};
 use spinney_pages::PageStore;
 use spinney_snap::{Freed, SnapshotScheme};
 use std::sync::Arc;
@@ -66,11 +66,21 @@ impl Pool {
         done
     }
 
-    /// Queue what the scheme let go of.
-    pub(crate) fn release_freed(&mut self) {
-        for run in self.freed.drain() {
-            self.allocator.release(run);
-        }
+    /// Queue what the scheme let go of. Errors: `Corrupt`, and the pool is closed, if that was never a data block.
+    pub(crate) fn release_freed(&mut self) -> Result<()> {
+        let mut freed = std::mem::take(&mut self.freed);
+        let stray = freed.drain().map(|run| self.inside(run).map(|()| self.allocator.release(run)));
+        let done = stray.collect::<Result<()>>();
+        self.closed |= done.is_err();
+        self.freed = freed;
+        done
+    }
+
+    /// Errors: `Corrupt` if a pointer leads outside the data.
+    pub(crate) fn inside(&self, run: Extent) -> Result<()> {
+        let what = "pointer to a data block (outside the data)";
+        let inside = self.layout.data.contains(run);
+        if inside { Ok(()) } else { Err(Error::Corrupt { what, place: Place::Block(run.start) }) }
     }
 
     /// Where things lie on the device.

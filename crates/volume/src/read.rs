@@ -3,7 +3,7 @@
 //! Invariant: a read gives what was last written, or an error; never other bytes. Changes nothing.
 
 use crate::Pool;
-use spinney_core::{BLOCK_BYTES, DevId, Lba, LbaRange, Pba, Result};
+use spinney_core::{BLOCK_BYTES, DevId, Extent, Lba, LbaRange, Pba, Result};
 use spinney_snap::Run;
 
 const BLOCK: u64 = BLOCK_BYTES as u64;
@@ -42,6 +42,8 @@ impl Pool {
             }
         })?;
         assert!(rest.is_empty(), "a lookup covers its range");
+        let run = |at: Pba, buffer: &[u8]| Extent { start: at, blocks: buffer.len() as u64 / BLOCK };
+        reads.iter().try_for_each(|(at, buffer)| self.inside(run(*at, buffer)))?;
         match &mut reads[..] {
             [(at, buffer)] => self.device.read(*at, buffer)?,
             many => self.device.read_many(many)?,

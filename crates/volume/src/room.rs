@@ -5,8 +5,9 @@
 
 use crate::Pool;
 use spinney_alloc::Grant;
-use spinney_core::{DevId, Error, LbaRange, Result};
-use spinney_snap::{Work, WritePlan};
+use spinney_core::{DevId, Error, Extent, Lba, LbaRange, Pba, Result};
+use spinney_snap::{Step, Work, WritePlan};
+use std::collections::BTreeMap;
 
 /// Commits that may pass without a block coming back before a request is refused; reclaim policies hold blocks for a few.
 const PATIENCE: u32 = 4;
@@ -18,39 +19,48 @@ impl Pool {
     }
 
     /// At most how many pages `work` and the commit after it need, if it takes `takes` fresh blocks.
-    fn pages_needed(&self, work: Work, takes: u64) -> Result<u64> {
-        let frees = self.scheme.frees_bound(work, &self.pages)?;
-        let commit = self.scheme.pages_bound(Work::Commit, &self.pages)?;
-        let work = self.scheme.pages_bound(work, &self.pages)?;
-        Ok(work + commit + self.checksums.pages_bound(takes) + self.allocator.pages_bound(takes + frees))
+    fn pages_needed(&self, work: &[Work], takes: u64) -> Result<u64> {
+        let mut pages = self.scheme.pages_bound(Work::Commit, &self.pages)?;
+        let mut changed_blocks = takes;
+        for work in work {
+            pages = pages.saturating_add(self.scheme.pages_bound(*work, &self.pages)?);
+            changed_blocks = changed_blocks.saturating_add(self.scheme.frees_bound(*work, &self.pages)?);
+        }
+        // Each block can be taken once and released once before a commit.
+        let space = self.allocator.pages_bound(changed_blocks.min(self.layout.data.blocks.saturating_mul(2)));
+        Ok(pages.saturating_add(self.checksums.pages_bound(takes)).saturating_add(space))
     }
 
     /// Whether `work` may start now; `reserve` pages stay untouched.
-    fn fits(&self, work: Work, takes: u64, reserve: u64) -> Result<()> {
+    fn fits(&self, work: &[Work], takes: u64, reserve: u64) -> Result<()> {
         let needed = self.pages_needed(work, takes)?;
         let free = self.pages.room().saturating_sub(reserve);
         if needed <= free { Ok(()) } else { Err(Error::NoPages { needed, free }) }
     }
 
-    /// Admit `work`, after a commit if that makes room.
-    fn admit_with(&mut self, work: Work, takes: u64, reserve: u64) -> Result<()> {
-        match self.fits(work, takes, reserve) {
-            Err(Error::NoPages { .. }) if self.dirty.any => {
+    /// Admit `work`, after commits and background work as long as these may make room.
+    fn admit_with(&mut self, work: &[Work], takes: u64, reserve: u64) -> Result<()> {
+        loop {
+            let refused = match self.fits(work, takes, reserve) {
+                Err(refused @ Error::NoPages { .. }) => refused,
+                fits => return fits,
+            };
+            if self.dirty.any {
                 self.commit()?;
-                self.fits(work, takes, reserve)
+            } else if self.tend_if_possible()? == 0 {
+                return Err(refused);
             }
-            fits => fits,
         }
     }
 
     /// Admit work that may make the pool fuller.
     pub(crate) fn admit(&mut self, work: Work) -> Result<()> {
-        self.admit_with(work, 0, self.slop_pages())
+        self.admit_with(&[work], 0, self.slop_pages())
     }
 
     /// Admit work that gives space back: it may use the reserve.
     pub(crate) fn admit_shrinking(&mut self, work: Work) -> Result<()> {
-        self.admit_with(work, 0, 0)
+        self.admit_with(&[work], 0, 0)
     }
 
     /// Plan a write and set aside all that it needs. A refusal changes nothing.
@@ -59,9 +69,12 @@ impl Pool {
         loop {
             let mut plan = WritePlan::default();
             self.scheme.plan_write(dev, range, &self.pages, &mut plan)?;
+            if self.options.overwrites() && self.dirty.any {
+                plan = self.spare_what_may_return(dev, range, plan)?;
+            }
             let takes = plan.blocks_bound();
             let epoch = self.epoch;
-            self.admit_with(Work::Map(dev, range), takes, self.slop_pages())?;
+            self.admit_with(&maps(dev, range, &plan), takes, self.slop_pages())?;
             if self.epoch != epoch {
                 continue; // a commit tends, and may have changed what is shared
             }
@@ -70,6 +83,33 @@ impl Pool {
                 Err(refused) => self.wait_for_space(&mut patience, refused)?,
             }
         }
+    }
+
+    /// A cut brings back every version and pointer that the open epoch let go of, and they must find their bytes. So in
+    /// place only what `dev` owned alone in the last durable epoch too; the rest is written anew.
+    fn spare_what_may_return(&self, dev: DevId, range: LbaRange, plan: WritePlan) -> Result<WritePlan> {
+        let mut durable = WritePlan::default();
+        match self.scheme.plan_write(dev, range, &self.pages.view(), &mut durable) {
+            Ok(()) | Err(Error::NotFound(_)) => {} // not found: made in this epoch, so it owns nothing durable alone
+            Err(error) => return Err(error),
+        }
+        let mut owned = BTreeMap::new();
+        for step in &durable.0 {
+            each_overwrite(step, |at, on| owned.extend([(at, on)]));
+        }
+        let mut spared = WritePlan::default();
+        for step in plan.0 {
+            match step {
+                Step::Overwrite { .. } => each_overwrite(&step, |at, on| {
+                    spared.0.push(match owned.get(&at) == Some(&on) {
+                        true => Step::Overwrite { at, on: Extent { start: on, blocks: 1 } },
+                        false => Step::Place { at, blocks: 1, near: Some(on) },
+                    })
+                }),
+                other => spared.0.push(other),
+            }
+        }
+        Ok(spared)
     }
 
     /// Commit so that deferred and pending frees come back; give `refused` back once that brings nothing more.
@@ -91,11 +131,27 @@ impl Pool {
     pub(crate) fn tend_budget(&self, wish: u64) -> Result<u64> {
         let mut budget = wish;
         while budget > 0 {
-            match self.fits(Work::Tend(budget), 0, 0) {
+            match self.fits(&[Work::Tend(budget)], 0, 0) {
                 Err(Error::NoPages { .. }) => budget /= 2,
                 other => return other.map(|()| budget),
             }
         }
         Ok(0)
+    }
+}
+
+/// What a plan maps: its range, and what it relocates.
+fn maps(dev: DevId, range: LbaRange, plan: &WritePlan) -> Vec<Work> {
+    let relocated = plan.0.iter().filter_map(|step| match *step {
+        Step::Relocate { at, from } => Some(Work::Map(dev, LbaRange::new(at, from.blocks))),
+        _ => None,
+    });
+    std::iter::once(Work::Map(dev, range)).chain(relocated).collect()
+}
+
+/// The blocks that a step overwrites, one by one.
+fn each_overwrite(step: &Step, mut each: impl FnMut(Lba, Pba)) {
+    if let Step::Overwrite { at, on } = *step {
+        (at.0..).map(Lba).zip(on.iter()).for_each(|(at, on)| each(at, on));
     }
 }

@@ -3,13 +3,17 @@
 //! Invariant: each of these is atomic: after a crash it has wholly happened or not at all, in the order of the calls.
 
 use crate::Pool;
-use spinney_core::{DevId, LbaRange, Result};
+use crate::write::VERSION_BLOCKS_MAX;
+use spinney_core::{DevId, Error, LbaRange, Result};
 use spinney_snap::{Access, Delta, Progress, Usage, Version, Work};
 
 impl Pool {
-    /// A new volume of `blocks` blocks, all holes.
+    /// A new volume of `blocks` blocks, all holes. Errors: `OutOfRange` if its bytes cannot be counted in 64 bits.
     pub fn create(&mut self, blocks: u64) -> Result<DevId> {
         self.alive()?;
+        if blocks > VERSION_BLOCKS_MAX {
+            return Err(Error::OutOfRange { start: 0, length: blocks, limit: VERSION_BLOCKS_MAX });
+        }
         self.admit(Work::Create(blocks))?;
         self.whole(|pool| pool.scheme.create(blocks, &mut pool.pages))
     }
@@ -37,35 +41,51 @@ impl Pool {
         self.scheme.version(dev, &self.pages)?;
         self.admit_shrinking(Work::Delete(dev))?;
         self.whole(|pool| pool.scheme.delete(dev, &mut pool.pages, &mut pool.freed))?;
-        self.release_freed();
         self.tend_left = u64::MAX;
-        Ok(())
+        self.release_freed()
     }
 
     /// Do up to `budget` units of background work now. `left == 0` means idle.
     pub fn tend(&mut self, budget: u64) -> Result<Progress> {
         self.alive()?;
         let budget = self.tend_budget(budget)?;
+        self.tend_admitted(budget)
+    }
+
+    /// As [`Pool::tend`], where it is only opportune: what cannot be admitted or even planned (a damaged tree of a deleted
+    /// version, say, which `check` reports) must not keep anybody from writing and flushing. How much was done.
+    pub(crate) fn tend_if_possible(&mut self) -> Result<u64> {
+        let budget = if self.tend_left > 0 { self.tend_budget(self.options.tend_budget) } else { Ok(0) };
+        Ok(self.tend_admitted(budget.unwrap_or(0))?.done)
+    }
+
+    fn tend_admitted(&mut self, budget: u64) -> Result<Progress> {
         if budget == 0 {
             return Ok(Progress { done: 0, left: self.tend_left });
         }
         let any = self.dirty.any;
         let progress = self.whole(|pool| pool.scheme.tend(budget, &mut pool.pages, &mut pool.freed))?;
         self.dirty.any = any || progress.done > 0;
-        self.release_freed();
         self.tend_left = progress.left;
+        self.release_freed()?;
         Ok(progress)
     }
 
-    /// Commit and tend until nothing is pending and every freed block is allocatable again.
+    /// Commit and tend until nothing is pending and every freed block is allocatable again, or as long as that brings
+    /// anything: a reclaim policy may hold blocks back. Errors: as `tend`; `NoPages` if there is no room to go on.
     pub fn settle(&mut self) -> Result<()> {
         loop {
-            self.dirty.any = true;
             let before = self.allocator.stats().deferred_blocks;
+            self.dirty.any = true;
             self.commit()?;
+            let progress = self.tend(self.options.tend_budget)?;
             let after = self.allocator.stats().deferred_blocks;
-            if self.tend_left == 0 && (after == 0 || after == before) {
-                return Ok(());
+            match (progress.done, progress.left) {
+                (0, 0) if after == 0 || after == before => return Ok(()),
+                (0, 1..) if after == before => {
+                    return Err(Error::NoPages { needed: 1, free: self.pages.room() });
+                }
+                _ => {}
             }
         }
     }

@@ -11,6 +11,8 @@ use spinney_snap::Step;
 /// Blocks written as one piece: a piece is admitted whole, and its page bound grows with it.
 const PIECE_BLOCKS: u64 = 256;
 const BLOCK: u64 = BLOCK_BYTES as u64;
+/// The most blocks of a version: its bytes can be counted, and rounded up, in 64 bits.
+pub(crate) const VERSION_BLOCKS_MAX: u64 = u64::MAX / BLOCK - 1;
 
 impl Pool {
     /// Write `data` at byte `offset` of a volume. Durable at the next `flush`. Ragged ends read, change and write
@@ -66,8 +68,7 @@ impl Pool {
         let (plan, mut grant) = self.admit_write(dev, range)?;
         let done = plan.0.into_iter().try_for_each(|step| self.carry_out(dev, step, range, data, &mut grant));
         self.allocator.settle(grant);
-        self.release_freed();
-        done
+        self.release_freed().and(done)
     }
 
     fn carry_out(
@@ -84,6 +85,7 @@ impl Pool {
         };
         match step {
             Step::Overwrite { at, on } if self.options.overwrites() => {
+                self.inside(on)?;
                 self.dirty.any = true;
                 self.note_fresh(on);
                 self.device.write(on.start, slice(at, on.blocks))
@@ -91,6 +93,7 @@ impl Pool {
             Step::Overwrite { at, on } => self.place(dev, at, slice(at, on.blocks), Some(on.end()), grant),
             Step::Place { at, blocks, near } => self.place(dev, at, slice(at, blocks), near, grant),
             Step::Relocate { at, from } => {
+                self.inside(from)?;
                 let mut copy = vec![0; (from.blocks * BLOCK) as usize];
                 self.device.read(from.start, &mut copy)?;
                 self.checksums.verify(from.start, &copy, &self.pages)?;
@@ -141,7 +144,7 @@ impl Pool {
 
     /// Errors: `OutOfRange` if the bytes pass the end of the version.
     pub(crate) fn in_range(&self, dev: DevId, offset: u64, length: u64) -> Result<()> {
-        let limit = self.scheme.version(dev, &self.pages)?.blocks * BLOCK;
+        let limit = self.scheme.version(dev, &self.pages)?.blocks.min(VERSION_BLOCKS_MAX) * BLOCK;
         let inside = offset.checked_add(length).is_some_and(|end| end <= limit);
         if inside { Ok(()) } else { Err(Error::OutOfRange { start: offset, length, limit }) }
     }
