@@ -1,13 +1,14 @@
 //! The bitmap beside a plain pair of B-trees under the aging program: fill, turn over, then free one and allocate one.
 //!
 //! `cargo bench -p spinney-alloc-bitmap` measures 2^20 and 2^24 blocks; `AGING_POWERS="28"` names others, and
-//! `AGING_GROUPS="1 16 64"` adds the bitmap with other settings. Criterion times whole pairs (clock included); the table beside it has
+//! `AGING_GROUPS="1 16 64"` adds the bitmap with other settings. `floor` changes a random word for each call. Criterion times whole pairs (clock included); the table beside it has
 //! the clock taken off, tails, requests that found no run of their size, and memory.
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use spinney_alloc::FreeIndex;
 use spinney_alloc_bitmap::{BitmapIndex, Fit};
 use spinney_core::{Extent, Pba};
+use spinney_testkit::Dice;
 use spinney_testkit::aging::{Aged, Space, TreePair};
 use std::time::Duration;
 
@@ -16,6 +17,35 @@ fn bitmap(fit: Fit, groups: u64, blocks: u64) -> BitmapIndex {
     index.reset(universe);
     index.insert(universe);
     index
+}
+
+/// What no bitmap can beat: for a free and for an allocation, one word each at a random place is changed, and no more.
+struct Floor {
+    words: Vec<u64>,
+    dice: Dice,
+}
+
+impl Floor {
+    fn new(blocks: u64) -> Floor {
+        Floor { words: vec![0; blocks as usize / 64], dice: Dice::new("floor", 1) }
+    }
+}
+
+impl Space for Floor {
+    fn take(&mut self, blocks: u64) -> Option<u64> {
+        let at = self.dice.below(self.words.len() as u64);
+        self.words[at as usize] ^= blocks;
+        Some(at * 64)
+    }
+    fn give(&mut self, start: u64, blocks: u64) {
+        self.words[start as usize / 64] ^= blocks;
+    }
+    fn free_runs(&self) -> u64 {
+        0
+    }
+    fn memory_bytes(&self) -> u64 {
+        self.words.len() as u64 * 8
+    }
 }
 
 fn candidate<S: Space>(c: &mut Criterion, power: u32, name: &str, make: impl Fn(u64) -> S) {
@@ -57,6 +87,7 @@ fn aging(c: &mut Criterion) {
         let power = power as u32;
         candidate(c, power, "bitmap, best", |blocks| bitmap(Fit::Best, 8, blocks));
         candidate(c, power, "pair of B-trees", TreePair::new);
+        candidate(c, power, "floor", Floor::new);
         candidate(c, power, "bitmap, first", |blocks| bitmap(Fit::First, 8, blocks));
         for groups in numbers("AGING_GROUPS", "") {
             candidate(c, power, &format!("best, {groups} groups"), |blocks| {
