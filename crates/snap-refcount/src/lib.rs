@@ -61,6 +61,10 @@ impl RefCount {
         }
         let tree = state.tree(&record);
         let no_node_shared = state.nodes.0.is_empty(pages)?;
+        // A discard of what is a hole already would otherwise copy the path to it.
+        if on.is_none() && !no_node_shared && !tree.maps_any(range, pages)? {
+            return Ok(());
+        }
         let emptied = &mut self.emptied;
         let mut change = Change { state, range, on, pages, freed, emptied, no_node_shared, lost_blocks: 0 };
         let root = change.node(tree.root_position(), tree.root_slot(), false)?;

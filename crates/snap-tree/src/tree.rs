@@ -75,6 +75,16 @@ impl Tree {
         runs.finish();
         Ok(())
     }
+    /// Whether any block of the range is mapped. Errors: `Corrupt`, `OutOfRange`.
+    pub fn maps_any(&self, range: LbaRange, pages: &dyn PageRead) -> Result<bool> {
+        let mut any = false;
+        self.visit(range, pages, &mut |stretch| {
+            if let Stretch::Leaf(range, node, low) = stretch {
+                any |= !node.is_empty(low, low + range.blocks - 1);
+            }
+        })?;
+        Ok(any)
+    }
     /// Calls `each` for every slot past the end that points somewhere; there should be none. Errors: `Corrupt`.
     pub fn visit_past_end(&self, pages: &dyn PageRead, each: &mut dyn FnMut()) -> Result<()> {
         let (mut at, mut slot) = (self.root_position(), self.root_slot());
