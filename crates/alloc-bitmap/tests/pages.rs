@@ -11,7 +11,7 @@ fn formatted(universe: Extent) -> (BitmapIndex, BitmapForm, MemoryPages, Root) {
     let (mut index, mut form, mut pages) = (BitmapIndex::default(), BitmapForm::new(), MemoryPages::new());
     index.reset(universe);
     index.insert(universe);
-    let root = form.format(universe, &index, &mut pages).unwrap();
+    let root = form.format(universe, &index, &mut pages).expect("memory has room");
     (index, form, pages, root)
 }
 
