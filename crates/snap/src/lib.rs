@@ -3,6 +3,7 @@
 //! Invariant: the scheme decides, the volume acts. A scheme never allocates a data block, never sees a device, and
 //! lets go of blocks by one channel only, [`Freed`]. Everything it knows stands on pages of its own, so the cost of a
 //! scheme can be counted page by page.
+#![doc = include_str!("../README.md")]
 #![no_std]
 extern crate alloc;
 
