@@ -19,9 +19,9 @@ const GROUPS_PARAMETER: Parameter = Parameter::integer(
     "groups",
     GROUPS,
     "Groups of 64 leaves (128 MiB of blocks each) among which `best` takes the tightest run when no exact one is known. More \
-     fit tighter and cost time: of the requests at 95 % in 2^20 blocks, 6.5 in a hundred found no run of their size with 1 \
-     group, 1.9 with 8 and 1.5 with 16, while the slowest hundredth of picks rose from 380 to 460 and 500 ns; with 2^24 \
-     blocks all found one. 8 is where the curve bends.",
+     fit tighter and cost time: of the requests at 95 % in 2^20 blocks, 6.3 in a hundred found no run of their size with 1 \
+     group, 2.0 with 8, 1.7 with 16 and 1.6 with 32, while the 99th percentile of picks rose from 200 to 300, 430 and 510 ns; \
+     in 2^24 blocks all found one. 8 is where the curve bends.",
 );
 const NEAR: Parameter = Parameter::integer(
     "near_blocks",
