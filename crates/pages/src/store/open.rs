@@ -151,3 +151,6 @@ fn grow_numbers(numbers: &mut Bits, from: u64, layout: &Layout) {
     numbers.grow(layout.numbers_end());
     numbers.unset_run(from, layout.numbers_end().saturating_sub(from));
 }
+
+#[cfg(test)]
+mod tests;

@@ -40,14 +40,17 @@ impl PageStore {
     /// no older view is open.
     pub fn committed(&mut self, epoch: Epoch) {
         assert!(self.pending && epoch.0 == self.sealed.epoch, "{epoch} is not the epoch that was sealed");
-        let mut views = self.shared.views();
-        views.committed = self.sealed;
-        for page in self.replaced.drain(..) {
-            if !views.hold(page) {
-                self.places.release(page.place);
+        self.shared.views().committed = self.sealed;
+        // New views see none of the replaced pages, so the lock can be let go between batches: readers wait for no more.
+        for batch in self.replaced.chunks(BATCH) {
+            let mut views = self.shared.views();
+            for page in batch {
+                if !views.hold(*page) {
+                    self.places.release(page.place);
+                }
             }
         }
-        drop(views);
+        self.replaced.clear();
         self.pending = false;
         self.reclaim();
     }

@@ -157,3 +157,37 @@ fn a_page_held_does_not_change() {
     assert_eq!(held[..8], (2u64 * 0x1_0001).to_le_bytes());
     assert_eq!(dirty[..8], (77u64 * 0x1_0001).to_le_bytes());
 }
+
+#[test]
+fn the_map_grows_taller_beside_what_it_holds() {
+    // The last number of a full leaf, and of a full map of two levels: the next page touches none of the old leaves.
+    for full in [168, 28_560] {
+        let (device, area) = area(60_000);
+        let (mut store, pages, _) = filled(&device, &area, full);
+        let page = store.alloc(PageKind::OTHER).unwrap();
+        assert_eq!(page.0, full + 1);
+        fill(store.edit(page, PageKind::OTHER).unwrap(), full);
+        let before = store.stats().written;
+        let root = commit(&mut store);
+        let written = (store.stats().written - before)[PageKind::MAP];
+        assert_eq!(written, if full == 168 { 2 } else { 3 }, "a path to the new page, and nothing else");
+        let store = PageStore::open(device, &area, &root, StoreOptions::default()).unwrap();
+        let all = pages.into_iter().chain([page]).zip(0..);
+        all.for_each(|(page, value)| assert!(holds(&store, page, value), "page {page} of {full}"));
+    }
+}
+
+#[test]
+fn what_an_aborted_seal_wrote_stays_forgotten() {
+    let (device, area) = area(400);
+    let (mut store, pages, _) = filled(&device, &area, 50);
+    fill(store.edit(pages[7], PageKind::OTHER).unwrap(), 1000);
+    store.seal(next(&store)).unwrap();
+    store.abort().unwrap();
+    // The same epoch again, without that change.
+    fill(store.edit(pages[8], PageKind::OTHER).unwrap(), 1001);
+    commit(&mut store);
+    assert!(holds(&store, pages[7], 7), "memory must not hold the aborted version");
+    assert!(holds(&store, pages[8], 1001));
+    assert!(holds(&store.view(), pages[7], 7));
+}
