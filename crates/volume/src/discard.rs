@@ -5,14 +5,15 @@
 
 use crate::Pool;
 use spinney_core::{BLOCK_BYTES, DevId, Error, Lba, LbaRange, Result};
-use spinney_snap::{Access, Work};
+use spinney_snap::Access;
 
 const BLOCK: u64 = BLOCK_BYTES as u64;
 /// Blocks unmapped as one piece.
 const PIECE_BLOCKS: u64 = 4096;
 
 impl Pool {
-    /// The whole blocks inside the range become holes. Works on a full pool.
+    /// The whole blocks inside the range become holes. Works on a pool full of data. Errors: `NoPages` (the pieces before
+    /// the refused one are holes) if the metadata area is full and what is discarded is shared, `ReadOnly`, `OutOfRange`.
     pub fn discard(&mut self, dev: DevId, offset: u64, length: u64) -> Result<()> {
         self.alive()?;
         self.in_range(dev, offset, length)?;
@@ -22,7 +23,7 @@ impl Pool {
         let mut piece = PIECE_BLOCKS;
         while at < end {
             let range = LbaRange::new(Lba(at), piece.min(end - at));
-            match self.admit_shrinking(Work::Unmap(dev, range)) {
+            match self.admit_discard(dev, range) {
                 Err(Error::NoPages { .. }) if range.blocks > 1 && !self.closed => piece = range.blocks / 2,
                 admitted => {
                     admitted?;

@@ -13,9 +13,10 @@ use std::collections::BTreeMap;
 const PATIENCE: u32 = 4;
 
 impl Pool {
-    /// The pages that only deletes and discards may use.
+    /// The pages that only deletes and discards may use: 24 let a discard copy the nodes above one block, shared ones
+    /// and their counts included, in trees as deep as they come.
     fn slop_pages(&self) -> u64 {
-        (self.layout.area.blocks / 32).max(8)
+        (self.layout.area.blocks / 32).max(24)
     }
 
     /// At most how many pages `work` and the commit after it need, if it takes `takes` fresh blocks.
@@ -58,9 +59,14 @@ impl Pool {
         self.admit_with(&[work], 0, self.slop_pages())
     }
 
-    /// Admit work that gives space back: it may use the reserve.
-    pub(crate) fn admit_shrinking(&mut self, work: Work) -> Result<()> {
-        self.admit_with(&[work], 0, 0)
+    /// Admit a discard: it may use the reserve but for a third, since below a snapshot it copies nodes to make holes in.
+    pub(crate) fn admit_discard(&mut self, dev: DevId, range: LbaRange) -> Result<()> {
+        self.admit_with(&[Work::Unmap(dev, range)], 0, self.slop_pages() / 3)
+    }
+
+    /// Admit a delete: it may use all of the reserve.
+    pub(crate) fn admit_delete(&mut self, dev: DevId) -> Result<()> {
+        self.admit_with(&[Work::Delete(dev)], 0, 0)
     }
 
     /// Plan a write and set aside all that it needs. A refusal changes nothing.

@@ -39,7 +39,7 @@ impl Pool {
     pub fn delete(&mut self, dev: DevId) -> Result<()> {
         self.alive()?;
         self.scheme.version(dev, &self.pages)?;
-        self.admit_shrinking(Work::Delete(dev))?;
+        self.admit_delete(dev)?;
         self.whole(|pool| pool.scheme.delete(dev, &mut pool.pages, &mut pool.freed))?;
         self.tend_left = u64::MAX;
         self.release_freed()
