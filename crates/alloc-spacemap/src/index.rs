@@ -44,11 +44,11 @@ impl RangeIndex {
     /// one kind lie together; once it is not, best fit.
     fn dynamic(&mut self, want: &Want) -> Option<Extent> {
         let cursor = &mut self.cursors[want.blocks_max.trailing_zeros() as usize];
-        let (longest, universe) = (self.set.longest_blocks(), self.set.universe().blocks);
-        let plenty = longest >= self.tuning.run_blocks_min
+        let universe = self.set.universe().blocks;
+        let plenty = self.set.has_run(self.tuning.run_blocks_min.max(want.blocks_max))
             && self.set.blocks() as u128 * 100
                 >= u128::from(universe) * u128::from(self.tuning.free_percent_min);
-        if plenty && longest >= want.blocks_max {
+        if plenty {
             let reach = Reach { blocks: self.tuning.walk_blocks_max, runs: self.tuning.walk_runs_min };
             if let Some(run) = self.set.take_first(want, Pba(*cursor), reach) {
                 *cursor = run.end().0;
@@ -65,7 +65,7 @@ impl RangeIndex {
     /// First fit: the lowest address that holds it.
     fn first(&mut self, want: &Want) -> Option<Extent> {
         let reach = Reach { blocks: u64::MAX, runs: u64::MAX };
-        if self.set.longest_blocks() >= want.blocks_max {
+        if self.set.has_run(want.blocks_max) {
             let run = self.set.take_first(want, self.set.universe().start, reach);
             if run.is_some() {
                 return run;

@@ -22,7 +22,7 @@ mod sizes;
 #[cfg(test)]
 mod tests;
 
-use regions::{Found, Regions};
+use regions::{Found, Regions, Seat};
 pub use search::Reach;
 use sizes::Sizes;
 use spinney_core::{Extent, Flow, Pba};
@@ -53,7 +53,7 @@ impl ExtentSet {
     pub fn new(universe: Extent) -> ExtentSet {
         assert!(universe.blocks <= UNIVERSE_BLOCKS_MAX, "{universe:?} is more than an extent set holds");
         let regions = Regions::new(universe.blocks);
-        let sizes = Sizes::new(regions.levels());
+        let sizes = Sizes::new(regions.levels(), universe.blocks);
         ExtentSet { universe, regions, sizes, blocks: 0, runs: 0, steps: 0 }
     }
     /// Where all runs lie.
@@ -102,8 +102,8 @@ impl ExtentSet {
             return false;
         }
         let (start, end) = (run.start.0 - self.universe.start.0, run.end().0 - self.universe.start.0);
-        let before = self.regions.at_or_before(start);
-        let after = self.regions.follower(start, before.as_ref(), end);
+        let seat = self.regions.seat(start);
+        let (before, after) = (self.regions.before(seat), self.regions.at_seat_until(seat, end));
         self.steps += 1;
         let clear = before.is_none_or(|run| run.end() <= start) && after.is_none_or(|run| run.start >= end);
         if !clear {
@@ -111,7 +111,7 @@ impl ExtentSet {
         }
         self.blocks += run.blocks;
         match (before.filter(|run| run.end() == start), after) {
-            (None, None) => self.add(start, run.blocks),
+            (None, None) => self.add(seat, start, run.blocks),
             (Some(before), None) => self.resize(&before, before.start, before.blocks + run.blocks),
             (None, Some(after)) => self.resize(&after, start, run.blocks + after.blocks),
             (Some(before), Some(after)) => {
@@ -146,7 +146,14 @@ impl ExtentSet {
     fn holder(&self, run: Extent) -> Option<Found> {
         let run = Some(run).filter(|run| self.universe.contains(*run))?;
         let (start, end) = (run.start.0 - self.universe.start.0, run.end().0 - self.universe.start.0);
-        self.regions.at_or_before(start).filter(|found| found.end() >= end)
+        self.regions.before(self.regions.seat(start)).filter(|found| found.end() >= end)
+    }
+
+    /// The run that holds `at`, else the first one after it.
+    fn touching_or_after(&self, at: u64) -> Option<Found> {
+        let seat = self.regions.seat(at);
+        let holder = self.regions.before(seat).filter(|run| run.end() > at);
+        holder.or_else(|| self.regions.at_seat(seat))
     }
 
     fn extent(&self, found: &Found) -> Extent {
@@ -157,8 +164,7 @@ impl ExtentSet {
     pub fn visit(&self, within: Extent, each: &mut dyn FnMut(Extent) -> Flow) {
         let Some(within) = within.intersect(self.universe) else { return };
         let from = within.start.0 - self.universe.start.0;
-        let mut next = self.regions.at_or_before(from).filter(|run| run.end() > from);
-        next = next.or_else(|| self.regions.at_or_after(from));
+        let mut next = self.touching_or_after(from);
         while let Some(found) = next {
             let Some(part) = self.extent(&found).intersect(within) else { return };
             if each(part) == Flow::Stop {
@@ -179,15 +185,18 @@ impl ExtentSet {
             (_, 0) => self.resize(found, found.start, head),
             _ => {
                 self.resize(found, found.start, head);
-                self.add(start + piece.blocks, tail);
+                let next = start + piece.blocks;
+                let here = self.regions.region(next) == found.region;
+                let seat = (self.regions.region(next), if here { found.place + 1 } else { 0 });
+                self.add(seat, next, tail);
             }
         }
     }
 
-    fn add(&mut self, start: u64, blocks: u64) {
+    fn add(&mut self, seat: Seat, start: u64, blocks: u64) {
         self.runs += 1;
-        self.regions.insert(start, blocks);
-        self.sizes.insert(blocks, self.regions.region(start));
+        self.regions.insert(seat, start, blocks);
+        self.sizes.insert(blocks, seat.0);
     }
 
     fn drop_run(&mut self, found: &Found) {

@@ -22,6 +22,8 @@ const REGIONS_BITS_MAX: u32 = 24;
 const PAGE: usize = 64;
 
 type List = Vec<u32>;
+/// A region and a place in its list.
+pub(super) type Seat = (u32, usize);
 
 /// A run and where its list keeps it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -111,23 +113,27 @@ impl Regions {
         let last = (self.low(at) << self.blocks_bits()) | self.mark();
         count(self.list(self.region(at)), |run| run <= last)
     }
-    /// The last run that starts at or before `at`.
-    pub(super) fn at_or_before(&self, at: u64) -> Option<Found> {
-        let region = self.region(at);
-        if let Some(place) = self.rank(at).checked_sub(1) {
-            return self.get(region, place);
-        }
-        self.last(self.levels.prev(&self.occupied, region.checked_sub(1)?)?)
+    /// Where a run that starts at `at` would stand: its region, and how many runs of that start at or before `at`.
+    pub(super) fn seat(&self, at: u64) -> Seat {
+        (self.region(at), self.rank(at))
     }
-    /// The first run that starts at or after `at`.
-    pub(super) fn at_or_after(&self, at: u64) -> Option<Found> {
-        let region = self.region(at);
-        let place = self.rank_before(at);
+    /// The last run before a seat.
+    pub(super) fn before(&self, (region, place): Seat) -> Option<Found> {
+        match place.checked_sub(1) {
+            Some(place) => self.get(region, place),
+            None => self.last(self.levels.prev(&self.occupied, region.checked_sub(1)?)?),
+        }
+    }
+    /// The first run from a seat on.
+    pub(super) fn at_seat(&self, (region, place): Seat) -> Option<Found> {
         self.get(region, place).or_else(|| self.first_from(region + 1))
     }
-    fn rank_before(&self, at: u64) -> usize {
-        let first = self.low(at) << self.blocks_bits();
-        count(self.list(self.region(at)), |run| run < first)
+    /// The same, if it starts at `until` or before.
+    pub(super) fn at_seat_until(&self, (region, place): Seat, until: u64) -> Option<Found> {
+        let next = self.get(region, place);
+        let next =
+            if next.is_none() && self.region(until) > region { self.first_from(region + 1) } else { next };
+        next.filter(|run| run.start <= until)
     }
     /// The first region from `region` on that has runs.
     pub(super) fn occupied_from(&self, region: u32) -> Option<u32> {
@@ -143,15 +149,7 @@ impl Regions {
     }
     /// The run after `found`.
     pub(super) fn after(&self, found: &Found) -> Option<Found> {
-        self.get(found.region, found.place + 1).or_else(|| self.first_from(found.region + 1))
-    }
-    /// The run that follows `at` if it starts no later than `until`; `before` is the run before it in its list, if any.
-    pub(super) fn follower(&self, at: u64, before: Option<&Found>, until: u64) -> Option<Found> {
-        let (region, last) = (self.region(at), self.region(until));
-        let place = before.filter(|run| run.region == region).map_or(0, |run| run.place + 1);
-        let next = self.get(region, place);
-        let next = if next.is_none() && last > region { self.first_from(region + 1) } else { next };
-        next.filter(|run| run.start <= until)
+        self.at_seat((found.region, found.place + 1))
     }
     /// The first run of exactly `blocks` blocks at `place` or later in a region's list.
     pub(super) fn find(&self, region: u32, place: usize, blocks: u64) -> Option<Found> {
@@ -175,9 +173,8 @@ impl Regions {
         let at = position(list.get(place..)?, |run| run & mark >= blocks as u32)?;
         self.get(region, place + at)
     }
-    /// Add a run where none is.
-    pub(super) fn insert(&mut self, start: u64, blocks: u64) {
-        let (region, place) = (self.region(start), self.rank(start));
+    /// Add a run at its seat, where none is.
+    pub(super) fn insert(&mut self, (region, place): Seat, start: u64, blocks: u64) {
         let run = self.pack(start, blocks);
         let page = self.pages[region as usize / PAGE].get_or_insert_with(|| {
             self.bytes += size_of::<[List; PAGE]>() as u64;
@@ -213,7 +210,7 @@ impl Regions {
     pub(super) fn replace(&mut self, found: &Found, start: u64, blocks: u64) {
         if self.region(start) != found.region {
             self.remove(found);
-            return self.insert(start, blocks);
+            return self.insert(self.seat(start), start, blocks);
         }
         self.forget_long(found);
         let run = self.pack(start, blocks);

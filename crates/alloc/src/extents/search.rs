@@ -31,6 +31,12 @@ impl ExtentSet {
         Some(self.extent(&found))
     }
 
+    /// Whether there is a run of at least `blocks` blocks.
+    #[must_use]
+    pub fn has_run(&self, blocks: u64) -> bool {
+        self.sizes.at_least(blocks).is_some()
+    }
+
     /// Best fit: take `want.blocks_max` blocks from the smallest run that holds them, at the lowest address among equals
     /// (with `want.near`, at the first address among equals from there on). No such run: take the longest one, whole.
     ///
@@ -129,8 +135,7 @@ impl ExtentSet {
     /// `from` on, looking no further than `reach`.
     pub fn take_first(&mut self, want: &Want, from: Pba, reach: Reach) -> Option<Extent> {
         let from = from.0.saturating_sub(self.universe.start.0).min(self.universe.blocks);
-        let before = self.regions.at_or_before(from).filter(|run| run.end() > from);
-        let first = before.or_else(|| self.regions.at_or_after(from))?;
+        let first = self.touching_or_after(from)?;
         let whole = Want { blocks_min: want.blocks_max, ..*want };
         let (mut at, mut seen) = (Some((first.region, first.place)), 0);
         while let Some((region, place)) = at {
@@ -141,8 +146,11 @@ impl ExtentSet {
             if last.start - first.start > reach.blocks && seen > reach.runs {
                 return None;
             }
-            if let Some((found, piece)) = hit.and_then(|found| Some((found, whole.fit(self.extent(&found))?)))
-            {
+            let fit = |run: Extent| match want.align {
+                1 => Some(Extent { blocks: whole.blocks_max, ..run }), // spares a division
+                _ => whole.fit(run),
+            };
+            if let Some((found, piece)) = hit.and_then(|found| Some((found, fit(self.extent(&found))?))) {
                 self.carve(&found, piece);
                 return Some(piece);
             }

@@ -4,17 +4,21 @@
 //! fits, at the lowest address, is: the first size that has regions, its first region, the first such run of its list.
 //! Knows sizes and region numbers only.
 //!
-//! Sizes up to [`SMALL`] have a set each (a sorted list while they are few, a bit set afterwards); larger ones, rare in
-//! an aged space, share one ordered set of packed pairs.
+//! Small sizes have a set each (a sorted list while they are few, a bit set afterwards); larger ones, rare in an aged
+//! space, share one ordered set of packed pairs.
 
 use super::levels::Levels;
 use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
-/// Sizes with a set of their own. A request above this costs a descent of an ordered set instead (about 40 ns more);
-/// each size costs 24 bytes. 256 covers requests of up to 1 MiB.
-pub(super) const SMALL: u64 = 256;
+/// Sizes with a set of their own, at least. A size above costs a descent of an ordered set, which is some five times as
+/// slow; each size costs 24 bytes, so there are more of them in a larger universe. 256 blocks are 1 MiB.
+const SMALL_MIN: u64 = 256;
+/// The most sizes with a set of their own.
+const SMALL_MAX: u64 = 4096;
+/// One size for each so many blocks of the universe, as a power of two: a bit and a half for each 1,000 blocks.
+const SMALL_SHIFT: u32 = 14;
 /// Bits of a region number in a packed pair.
 const REGION_BITS: u32 = 24;
 /// What an ordered set of `u64` holds for each, reckoned as nodes of 11 at two thirds.
@@ -33,8 +37,11 @@ enum Regions {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sizes {
     small: Vec<Regions>,
-    /// Bit `s - 1`: size `s` has regions.
-    used: [u64; (SMALL / 64) as usize],
+    /// Sizes that have regions.
+    used: Box<[u64]>,
+    used_levels: Levels,
+    /// The largest size that has a set of its own.
+    small_max: u64,
     large: BTreeSet<u64>,
     levels: Levels,
     /// A list longer than this becomes a bit set: from here on it is not larger than four times the list.
@@ -43,12 +50,15 @@ pub(super) struct Sizes {
 }
 
 impl Sizes {
-    /// No sizes, for regions of the given shape.
-    pub(super) fn new(levels: Levels) -> Sizes {
-        let small: Vec<_> = (0..SMALL).map(|_| Regions::Few(Vec::new())).collect();
-        let bytes = (small.len() * size_of::<Regions>()) as u64;
+    /// No sizes, for a universe of `blocks` blocks in regions of the given shape.
+    pub(super) fn new(levels: Levels, blocks: u64) -> Sizes {
+        let small_max = (blocks >> SMALL_SHIFT).clamp(SMALL_MIN, SMALL_MAX);
+        let small: Vec<_> = (0..=small_max).map(|_| Regions::Few(Vec::new())).collect();
+        let used_levels = Levels::new(small_max + 1);
+        let bytes = (small.len() * size_of::<Regions>()) as u64 + used_levels.bytes();
         let few_max = (levels.bytes() / 16).clamp(2, 4096) as usize;
-        Sizes { small, levels, few_max, bytes, ..Sizes::default() }
+        let used = used_levels.empty();
+        Sizes { small, used, used_levels, small_max, levels, few_max, bytes, ..Sizes::default() }
     }
     /// Bytes held.
     pub(super) fn bytes(&self) -> u64 {
@@ -56,73 +66,50 @@ impl Sizes {
     }
     /// `region` has a run of `blocks` blocks (perhaps it had one already).
     pub(super) fn insert(&mut self, blocks: u64, region: u32) {
-        if blocks > SMALL {
+        if blocks > self.small_max {
             self.large.insert(pack(blocks, region));
             return;
         }
-        let bit = blocks - 1;
-        self.used[(bit / 64) as usize] |= 1 << (bit % 64);
-        let set = &mut self.small[bit as usize];
+        self.used_levels.insert(&mut self.used, blocks as u32);
+        let set = &mut self.small[blocks as usize];
         let (held, levels) = (set.bytes(), self.levels);
         set.insert(region, &levels, self.few_max);
         self.bytes = self.bytes + set.bytes() - held;
     }
     /// `region` has no run of `blocks` blocks any more.
     pub(super) fn remove(&mut self, blocks: u64, region: u32) {
-        if blocks > SMALL {
+        if blocks > self.small_max {
             self.large.remove(&pack(blocks, region));
-            return;
-        }
-        let bit = blocks - 1;
-        if self.small[bit as usize].remove(region, &self.levels) {
-            self.used[(bit / 64) as usize] &= !(1 << (bit % 64));
+        } else if self.small[blocks as usize].remove(region, &self.levels) {
+            self.used_levels.remove(&mut self.used, blocks as u32);
         }
     }
     /// The smallest size of at least `blocks`.
     pub(super) fn at_least(&self, blocks: u64) -> Option<u64> {
-        if blocks <= SMALL {
-            let bit = blocks.saturating_sub(1);
-            let mut mask = u64::MAX << (bit % 64);
-            for word in (bit / 64) as usize..self.used.len() {
-                let rest = self.used[word] & mask;
-                if rest != 0 {
-                    return Some(word as u64 * 64 + u64::from(rest.trailing_zeros()) + 1);
-                }
-                mask = u64::MAX;
-            }
-        }
-        self.large.range(pack_from(blocks)..).next().map(|pair| pair >> REGION_BITS)
+        let small = (blocks <= self.small_max).then(|| self.used_levels.next(&self.used, blocks as u32));
+        let large = || self.large.range(pack_from(blocks)..).next().map(|pair| pair >> REGION_BITS);
+        small.flatten().map(u64::from).or_else(large)
     }
     /// The largest size.
     pub(super) fn largest(&self) -> Option<u64> {
         let large = self.large.last().map(|pair| pair >> REGION_BITS);
-        large.or_else(|| self.largest_small(SMALL))
+        large.or_else(|| self.largest_small(self.small_max))
     }
-    /// The largest size of at most `up_to`, which is at most [`SMALL`].
     fn largest_small(&self, up_to: u64) -> Option<u64> {
-        let bit = up_to.checked_sub(1)?;
-        let mut mask = u64::MAX >> (63 - bit % 64);
-        for word in (0..=(bit / 64) as usize).rev() {
-            let rest = self.used[word] & mask;
-            if rest != 0 {
-                return Some(word as u64 * 64 + 64 - u64::from(rest.leading_zeros()));
-            }
-            mask = u64::MAX;
-        }
-        None
+        self.used_levels.prev(&self.used, up_to as u32).map(u64::from)
     }
     /// The largest size below `blocks`.
     pub(super) fn below(&self, blocks: u64) -> Option<u64> {
         let large = self.large.range(..pack_from(blocks)).next_back().map(|pair| pair >> REGION_BITS);
-        large.or_else(|| self.largest_small(SMALL.min(blocks.saturating_sub(1))))
+        large.or_else(|| self.largest_small(self.small_max.min(blocks.saturating_sub(1))))
     }
     /// The first region at or after `from` that has a run of `blocks` blocks.
     pub(super) fn region_from(&self, blocks: u64, from: u32) -> Option<u32> {
-        if blocks > SMALL {
+        if blocks > self.small_max {
             let pair = *self.large.range(pack(blocks, from)..).next()?;
             return (pair >> REGION_BITS == blocks).then_some((pair & ((1 << REGION_BITS) - 1)) as u32);
         }
-        self.small[(blocks - 1) as usize].next(from, &self.levels)
+        self.small[blocks as usize].next(from, &self.levels)
     }
     /// Every pair, in order.
     #[cfg(test)]
