@@ -10,7 +10,8 @@ use spinney_device::{CrashDevice, Fault, FaultDevice, FaultKind, MemoryDevice};
 use spinney_pages::{PageStore, StoreOptions};
 use std::sync::Arc;
 
-const BLOCKS: u64 = 500;
+/// Small, so that places come round again soon.
+const BLOCKS: u64 = 150;
 const AREA: [Extent; 1] = [Extent { start: Pba(0), blocks: BLOCKS }];
 
 /// The pair as of a root, on an image.

@@ -128,3 +128,21 @@ fn readers_in_threads_see_whole_epochs_while_commits_go_on() {
     });
     assert_eq!(store.stats().open_views, 0);
 }
+
+#[test]
+fn an_abort_counts_the_places_that_a_view_let_go_once() {
+    let (device, area) = area(600);
+    let (mut store, pages, _) = filled(&device, &area, 100);
+    let view = store.view();
+    pages.iter().for_each(|page| fill(store.edit(*page, PageKind::OTHER).unwrap(), 500));
+    commit(&mut store);
+    assert_eq!(store.stats().retired_places, 100);
+    assert_eq!(store.room(), store.pages_total() - 200);
+    drop(view);
+    assert_eq!(store.room(), store.pages_total() - 100);
+    store.abort().unwrap();
+    assert_eq!(store.room(), store.pages_total() - 100);
+    commit(&mut store);
+    assert_eq!(store.room(), store.pages_total() - 100);
+    assert_eq!(store.stats().retired_places, 0);
+}
