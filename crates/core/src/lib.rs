@@ -2,6 +2,7 @@
 //!
 //! Invariant: nothing here decides, stores or orders anything; every other crate may depend on this one, and this
 //! one depends on none. It deliberately knows no allocator, no snapshot scheme, no clock and no thread.
+#![doc = include_str!("../README.md")]
 #![no_std]
 extern crate alloc;
 
