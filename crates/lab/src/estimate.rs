@@ -3,8 +3,9 @@
 //! Invariant: an estimate, and called one: bytes are counted exactly by draining the workloads, seconds follow from them
 //! by a rate that was measured once.
 
-use crate::case::{CaseError, dry_run};
+use crate::case::{Amount, CaseError, dry_run};
 use crate::plan::Case;
+use spinney_core::BLOCK_BYTES;
 use std::collections::BTreeMap;
 
 /// Cost of a plan.
@@ -25,9 +26,23 @@ const BYTES_PER_SECOND: f64 = 1.0e9;
 /// A row with its histogram and fullness lines.
 const ROW_BYTES: u64 = 4_500;
 
+/// Most memory that a case takes: its device's blocks, if all are written, and its page cache.
+#[must_use]
+pub fn memory_bytes(case: &Case) -> u64 {
+    (case.device_blocks + case.options.cache_pages as u64) * BLOCK_BYTES as u64
+}
+
+/// Memory that this machine can give now, where the system says (Linux).
+#[must_use]
+pub fn memory_available_bytes() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    line.trim().trim_end_matches(" kB").parse::<u64>().ok()?.checked_mul(1024)
+}
+
 /// Drain each distinct workload once. Errors: what the first broken one says.
 pub fn estimate(cases: &[Case]) -> Result<Estimate, CaseError> {
-    let mut known: BTreeMap<String, (u64, u64)> = BTreeMap::new();
+    let mut known: BTreeMap<String, Amount> = BTreeMap::new();
     let mut sum = Estimate::default();
     for case in cases {
         let about: Vec<_> = case
@@ -36,14 +51,13 @@ pub fn estimate(cases: &[Case]) -> Result<Estimate, CaseError> {
             .filter(|(key, _)| key.starts_with("workload") || key.starts_with("run"))
             .collect();
         let key = format!("{about:?} {}", case.volume_blocks);
-        let (bytes, rounds) = match known.get(&key) {
+        let amount = match known.get(&key) {
             Some(counted) => *counted,
             None => *known.entry(key).or_insert(dry_run(case)?),
         };
-        sum.written_bytes += bytes;
-        sum.disk_bytes += rounds * ROW_BYTES;
-        sum.memory_bytes =
-            sum.memory_bytes.max(case.device_blocks * 4096 + case.options.cache_pages as u64 * 4096);
+        sum.written_bytes = sum.written_bytes.saturating_add(amount.bytes);
+        sum.disk_bytes = sum.disk_bytes.saturating_add(amount.rounds.saturating_mul(ROW_BYTES));
+        sum.memory_bytes = sum.memory_bytes.max(memory_bytes(case));
     }
     sum.core_seconds = sum.written_bytes as f64 / BYTES_PER_SECOND;
     Ok(sum)

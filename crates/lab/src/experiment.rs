@@ -4,6 +4,7 @@
 //! its line. Knows how a config is written, not how a case is run.
 
 use crate::claim::{Claim, parse};
+use crate::columns::{self, Use};
 use crate::config::{
     ConfigError, Library, Node, Origin, Problem, Scalar, Section, Sources, Table, Tree, load,
 };
@@ -36,12 +37,14 @@ pub struct Experiment {
     pub axes: Vec<Axis>,
     /// Whether wall-clock times count: cases then run alone, one after the other.
     pub timed: bool,
-    /// Combinations to leave out: every key must match.
-    pub exclude: Vec<Vec<(String, String)>>,
+    /// Combinations to leave out: every column must have its value.
+    pub exclude: Vec<Vec<(String, String, Origin)>>,
     /// Figures.
     pub reports: Vec<ReportSpec>,
     /// Claims.
     pub claims: Vec<Claim>,
+    /// The columns that figures and claims name.
+    pub uses: Vec<Use>,
     /// The text behind it.
     pub sources: Sources,
     /// Where parts are found.
@@ -69,15 +72,7 @@ impl Experiment {
     ) -> Result<Experiment, ConfigError> {
         let mut problems = Vec::new();
         let mut top = Section::new("the top level", table, &mut problems);
-        if let Some(version) = top.integer("schema_version", 0..=u64::MAX)
-            && version != 1
-        {
-            top.complain(
-                format!("schema_version {version} is not known"),
-                None,
-                Some("this build reads 1".into()),
-            );
-        }
+        check_version(&mut top);
         let title = top.text("title").unwrap_or_else(|| name.clone());
         let says = top.text("says").unwrap_or_default();
         let mut fixed = Table::new();
@@ -93,24 +88,42 @@ impl Experiment {
         top.finish();
         let axes = sweep.map_or_else(Vec::new, |(table, _)| read_axes(table, &mut problems));
         let exclude = exclude.map_or_else(Vec::new, |node| read_exclude(node, &mut problems));
-        let reports = named(report, &mut problems, read_report);
-        let claims = named(claim, &mut problems, read_claim);
-        if problems.is_empty() {
-            Ok(Experiment {
-                name,
-                title,
-                says,
-                fixed,
-                axes,
-                timed,
-                exclude,
-                reports,
-                claims,
-                sources,
-                library,
-            })
-        } else {
-            Err(ConfigError { problems, sources })
+        let mut uses = Vec::new();
+        let reports = named(report, &mut problems, |name, table, origin, problems| {
+            columns::of_report(name, &table, &mut uses, problems);
+            read_report(name, table, origin, problems)
+        });
+        let claims = named(claim, &mut problems, |name, table, origin, problems| {
+            columns::of_claim(name, &table, &mut uses);
+            read_claim(name, table, origin, problems)
+        });
+        if !problems.is_empty() {
+            return Err(ConfigError { problems, sources });
+        }
+        Ok(Experiment {
+            name,
+            title,
+            says,
+            fixed,
+            axes,
+            timed,
+            exclude,
+            reports,
+            claims,
+            uses,
+            sources,
+            library,
+        })
+    }
+}
+
+fn check_version(top: &mut Section<'_>) {
+    let place = top.peek("schema_version");
+    match top.integer("schema_version", 0..=u64::MAX) {
+        None | Some(1) => {}
+        Some(version) => {
+            let help = Some("this build reads 1".to_owned());
+            top.complain(format!("schema_version {version} is not known"), place, help);
         }
     }
 }
@@ -139,23 +152,33 @@ fn take_timed(fixed: &mut Table, problems: &mut Vec<Problem>) -> bool {
     }
 }
 
-/// Read each named table of a section, in the order in which they are written.
+/// Longest name of a figure or claim.
+const NAME_MAX: usize = 64;
+
+/// Read each named table of a section, in the order in which they are written. Names become file names, so they are plain.
 fn named<T>(
     section: Option<(Table, Origin)>,
     problems: &mut Vec<Problem>,
-    read: fn(&str, Table, Origin, &mut Vec<Problem>) -> Option<T>,
+    mut read: impl FnMut(&str, Table, Origin, &mut Vec<Problem>) -> Option<T>,
 ) -> Vec<T> {
     let mut all = Vec::new();
     let mut tables: Vec<_> = section.map_or_else(Table::new, |(table, _)| table).into_iter().collect();
     tables.sort_by_key(|(_, (origin, _))| (origin.file, origin.bytes.start));
     for (name, (origin, node)) in tables {
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        if name.is_empty() || name.len() > NAME_MAX || !name.chars().all(plain) {
+            let message = format!("`{}` cannot be a file's name", name.escape_debug());
+            let help = Some(format!("use at most {NAME_MAX} letters, digits, `-` and `_`"));
+            problems.push(Problem { message, origin: Some(origin), help });
+            continue;
+        }
         match node.tree {
             Tree::Table(table) => all.extend(read(&name, table, origin, problems)),
-            _ => problems.push(Problem {
-                message: format!("`{name}` must be a table"),
-                origin: Some(origin),
-                help: None,
-            }),
+            _ => {
+                let help = Some(format!("write a section such as [report.{name}]"));
+                let message = format!("`{name}` must be a table, not {}", node.kind());
+                problems.push(Problem { message, origin: Some(origin), help });
+            }
         }
     }
     all
@@ -168,7 +191,7 @@ fn read_axes(table: Table, problems: &mut Vec<Problem>) -> Vec<Axis> {
             problems.push(Problem {
                 message: format!("[sweep] `{path}` {message}"),
                 origin: Some(origin.clone()),
-                help: None,
+                help: Some(format!("for example: {path} = [1, 2, 4]")),
             });
         };
         let Tree::List(items) = node.tree else {
@@ -205,23 +228,30 @@ fn flatten(prefix: &str, table: Table) -> Vec<(String, Origin, Node)> {
     flat
 }
 
-fn read_exclude(node: Node, problems: &mut Vec<Problem>) -> Vec<Vec<(String, String)>> {
+fn read_exclude(node: Node, problems: &mut Vec<Problem>) -> Vec<Vec<(String, String, Origin)>> {
+    let mut wrong = |origin: Origin| {
+        let message = "[[exclude]] holds columns and their values".to_owned();
+        let help = Some("for example: [[exclude]] allocator = \"bitmap\", on lines of their own".to_owned());
+        problems.push(Problem { message, origin: Some(origin), help });
+    };
     let Tree::List(items) = node.tree else {
-        problems.push(Problem {
-            message: "write [[exclude]] tables".into(),
-            origin: Some(node.origin),
-            help: None,
-        });
+        wrong(node.origin);
         return Vec::new();
     };
     let mut all = Vec::new();
     for item in items {
-        let Tree::Table(table) = item.tree else { continue };
-        let pairs = flatten("", table).into_iter().filter_map(|(path, _, node)| match node.tree {
-            Tree::Scalar(scalar) => Some((path, scalar.to_string())),
-            _ => None,
-        });
-        all.push(pairs.collect());
+        let Tree::Table(table) = item.tree else {
+            wrong(item.origin);
+            continue;
+        };
+        let mut rule = Vec::new();
+        for (path, origin, node) in flatten("", table) {
+            match node.tree {
+                Tree::Scalar(scalar) => rule.push((path, scalar.to_string(), origin)),
+                _ => wrong(origin),
+            }
+        }
+        all.push(rule);
     }
     all
 }
@@ -231,7 +261,7 @@ fn read_claim(name: &str, table: Table, origin: Origin, problems: &mut Vec<Probl
     let says = section.text("says");
     let paper = section.text("paper").unwrap_or_default();
     let not_comparable = section.text("not_comparable");
-    let place = section.peek("expect");
+    let place = section.peek("expect").or(Some(origin.clone()));
     let expect = section.text("expect").unwrap_or_default();
     if says.is_none() {
         section.complain(

@@ -5,10 +5,12 @@
 
 pub mod case;
 pub mod claim;
+pub mod columns;
 pub mod config;
 pub mod estimate;
 pub mod experiment;
 pub mod plan;
+mod provenance;
 pub mod report;
 pub mod results;
 pub mod run;

@@ -4,10 +4,11 @@
 //! killed run loses at most the cases under way, rows of another build are never taken for this one's, and the assembled
 //! tables depend on the plan's order only.
 
-use crate::case::CaseOutput;
+use crate::case::{CaseOutput, METRICS, base_columns};
 use crate::plan::Case;
 use crate::table::Table;
-use std::io;
+use std::fs::{File, TryLockError};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -50,14 +51,43 @@ impl Results {
         self.folder.join("cases").join(format!("{hash}.{table}.csv"))
     }
 
-    fn mark(&self, case: &Case) -> PathBuf {
-        self.folder.join("cases").join(format!("{}.build", case.hash))
+    /// Hold the folder for this process until the file is dropped; `None` if another one holds it.
+    pub fn lock(&self) -> io::Result<Option<File>> {
+        let file = File::create(self.folder.join(".lock"))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
     }
 
-    /// Whether a case is done, by this very program.
+    /// Whether a case is done by this very program, and its tables have the columns and labels that it has now.
     #[must_use]
     pub fn has(&self, case: &Case) -> bool {
-        std::fs::read(self.mark(case)).is_ok_and(|build| build == self.build.as_bytes())
+        if std::fs::read(self.mark(case)).ok().as_deref() != Some(self.build.as_bytes()) {
+            return false;
+        }
+        let Ok(rows) = Table::read(&self.part(&case.hash, "rows")) else { return false };
+        let metrics = METRICS.iter().map(|metric| metric.name.clone());
+        let columns: Vec<String> = base_columns(&case.labels).into_iter().chain(metrics).collect();
+        let own = |row: &Vec<String>| {
+            let values = case.labels.iter().map(|(_, value)| value);
+            row.iter().zip([&case.hash].into_iter().chain(values)).all(|(cell, wanted)| cell == wanted)
+        };
+        let beside = |table: &str| self.part(&case.hash, table).is_file();
+        rows.columns == columns && rows.rows.iter().all(own) && beside("histogram") && beside("fullness")
+    }
+
+    /// Forget a case, so that it is done again.
+    pub fn forget(&self, case: &Case) -> io::Result<()> {
+        match std::fs::remove_file(self.mark(case)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    fn mark(&self, case: &Case) -> PathBuf {
+        self.folder.join("cases").join(format!("{}.build", case.hash))
     }
 
     /// Keep a case's tables, and then mark it done.
@@ -108,7 +138,9 @@ impl Results {
         }
         let mut aside = path.as_os_str().to_owned();
         aside.push(".part");
-        std::fs::write(&aside, bytes)?;
+        let mut file = File::create(&aside)?;
+        file.write_all(bytes)?;
+        file.sync_all()?; // or a power cut could leave an empty file under the final name
         std::fs::rename(&aside, path)
     }
 }

@@ -4,18 +4,21 @@
 //! cases whose times are to be compared (`[run] timed = true`) run alone.
 
 use crate::case::{Backing, CaseError, run_case};
-use crate::config::ConfigError;
+use crate::config::{ConfigError, format_bytes};
+use crate::estimate::{memory_available_bytes, memory_bytes};
 use crate::experiment::Experiment;
 use crate::plan::{Case, plan};
+use crate::provenance;
 use crate::report;
 use crate::results::Results;
 use crate::table::{Table, print_number};
 use indicatif::{ProgressBar, ProgressStyle};
 use rayon::prelude::*;
+use spinney_core::BLOCK_BYTES;
 use spinney_registry::Registry;
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
@@ -60,6 +63,15 @@ pub enum RunError {
     Config(ConfigError),
     /// Files could not be read or written.
     Io(io::Error),
+    /// Another run holds the results folder.
+    Busy(PathBuf),
+    /// The cases need more memory than there is.
+    TooLarge {
+        /// What they need.
+        needed_bytes: u64,
+        /// What there is.
+        available_bytes: u64,
+    },
 }
 
 impl fmt::Display for RunError {
@@ -67,6 +79,18 @@ impl fmt::Display for RunError {
         match self {
             RunError::Config(error) => write!(f, "{error}"),
             RunError::Io(error) => write!(f, "results folder: {error}"),
+            RunError::Busy(folder) => write!(
+                f,
+                "another run holds {}; wait for it, or choose another folder with --out",
+                folder.display()
+            ),
+            RunError::TooLarge { needed_bytes, available_bytes } => write!(
+                f,
+                "the cases that run at once may need {} of memory, and {} is available; give fewer --jobs, or \
+                 --backing DIR to hold the devices in files",
+                format_bytes(*needed_bytes),
+                format_bytes(*available_bytes)
+            ),
         }
     }
 }
@@ -96,35 +120,74 @@ pub fn run(
         experiment.fix_seed(seed);
     }
     let cases = plan(&experiment, registry)?;
+    check_memory(&cases, options)?;
     let folder = options.out.clone().unwrap_or_else(|| PathBuf::from("results").join(&experiment.name));
     let results = Results::open(&folder)?;
+    let Some(_held) = results.lock()? else { return Err(RunError::Busy(folder)) };
     let todo: Vec<&Case> = cases.iter().filter(|case| options.force || !results.has(case)).collect();
     let skipped = cases.len() - todo.len();
     let jobs = if experiment.timed { 1 } else { options.jobs };
     let outcomes = run_all(&todo, registry, options, jobs, &results)?;
+    write_times(&results, &outcomes, experiment.timed || options.jobs == 1)?;
     let stopped = options.stop.is_some_and(|stop| stop.load(Ordering::Relaxed));
-    let failed: Vec<(String, String)> =
-        outcomes.iter().filter_map(|outcome| outcome.failure.clone()).collect();
+    let failed: Vec<(String, String)> = outcomes.iter().filter_map(Outcome::failure).collect();
     let mut summary = RunSummary { folder, cases: cases.len(), skipped, failed, stopped, report: None };
     let done: Vec<&Case> = cases.iter().filter(|case| results.has(case)).collect();
     if stopped || done.is_empty() {
         return Ok(summary);
     }
-    write_times(&results, &outcomes, experiment.timed || options.jobs == 1)?;
     let tables = results.assemble(&done)?;
-    results.write("provenance.toml", provenance(&experiment, &cases).as_bytes())?;
-    if let Some((_, text)) = experiment.sources.0.first() {
-        results.write("config.toml", text.as_bytes())?;
-    }
+    provenance::write(&results, &experiment, &cases, options.seed, &summary.failed)?;
     summary.report = Some(report::render(&experiment, &cases, &tables, &summary.failed, &results)?);
     Ok(summary)
+}
+
+/// Draw the report of a results folder again, from its rows and the config that it names (or its copy of it).
+pub fn replot(folder: &Path, registry: &Registry) -> Result<report::Rendered, RunError> {
+    let origin = provenance::read(folder)?;
+    let mut experiment = Experiment::load(&origin.config)?;
+    if let Some(seed) = origin.seed {
+        experiment.fix_seed(seed);
+    }
+    let cases = plan(&experiment, registry)?;
+    let results = Results::open(folder)?;
+    let Some(_held) = results.lock()? else { return Err(RunError::Busy(folder.to_owned())) };
+    Ok(report::render(&experiment, &cases, &results.tables()?, &origin.failed, &results)?)
+}
+
+/// Refuse what this machine cannot hold, before it swaps itself to death.
+fn check_memory(cases: &[Case], options: &RunOptions) -> Result<(), RunError> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let jobs = if options.jobs == 0 { cores } else { options.jobs }.min(cases.len());
+    let each = cases.iter().map(|case| match options.backing {
+        Backing::Memory => memory_bytes(case),
+        Backing::File(_) => case.options.cache_pages as u64 * BLOCK_BYTES as u64,
+    });
+    let needed_bytes = each.max().unwrap_or(0).saturating_mul(jobs as u64);
+    match memory_available_bytes() {
+        Some(available_bytes) if needed_bytes > available_bytes => {
+            Err(RunError::TooLarge { needed_bytes, available_bytes })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// What came of one case.
 struct Outcome {
     hash: String,
+    name: String,
     seconds: f64,
-    failure: Option<(String, String)>,
+    end: Result<(), CaseError>,
+}
+
+impl Outcome {
+    /// Name and reason of a void case; one that was stopped is not void.
+    fn failure(&self) -> Option<(String, String)> {
+        match &self.end {
+            Ok(()) | Err(CaseError::Stopped) => None,
+            Err(error) => Some((self.name.clone(), error.to_string())),
+        }
+    }
 }
 
 fn run_all(
@@ -163,33 +226,33 @@ fn run_one(
     let stop = || options.stop.is_some_and(|stop| stop.load(Ordering::Relaxed));
     let shown = AtomicU64::new(0);
     let step = |to: u64| bar.inc(to.saturating_sub(shown.swap(to, Ordering::Relaxed)));
-    let outcome = |failure: Option<String>| Outcome {
-        hash: case.hash.clone(),
-        seconds: started.elapsed().as_secs_f64(),
-        failure: failure.map(|failure| (case.name(), failure)),
-    };
-    if stop() {
-        return outcome(None);
-    }
+    let progress = |share: f64| step((share * STEPS as f64) as u64);
     bar.set_message(case.name());
-    let done =
-        run_case(case, registry, &options.backing, &|share| step((share * STEPS as f64) as u64), &stop);
+    let end = if stop() {
+        Err(CaseError::Stopped)
+    } else {
+        let kept = |error: io::Error| CaseError::Results(error.to_string());
+        results
+            .forget(case)
+            .map_err(kept)
+            .and_then(|()| run_case(case, registry, &options.backing, &progress, &stop))
+            .and_then(|output| results.keep(case, &output).map_err(kept))
+    };
     step(STEPS);
-    match done {
-        Ok(output) => outcome(results.keep(case, &output).err().map(|error| error.to_string())),
-        Err(CaseError::Stopped) => outcome(None),
-        Err(error) => outcome(Some(error.to_string())),
-    }
+    Outcome { hash: case.hash.clone(), name: case.name(), seconds: started.elapsed().as_secs_f64(), end }
 }
 
 /// Wall-clock seconds, apart from everything else, with the machine that they were taken on; those of earlier runs stay.
 fn write_times(results: &Results, outcomes: &[Outcome], alone: bool) -> Result<(), RunError> {
     let path = results.folder().join("timed.csv");
     let columns = ["case", "wall_seconds", "alone", "machine"];
+    if outcomes.iter().all(|outcome| outcome.end.is_err()) {
+        return Ok(());
+    }
     let mut table =
         Table::read(&path).ok().filter(|old| old.columns == columns).unwrap_or_else(|| Table::new(columns));
     let machine = machine();
-    for outcome in outcomes.iter().filter(|outcome| outcome.failure.is_none()) {
+    for outcome in outcomes.iter().filter(|outcome| outcome.end.is_ok()) {
         table.rows.retain(|row| row[0] != outcome.hash);
         table.push(vec![
             outcome.hash.clone(),
@@ -212,21 +275,4 @@ fn machine() -> String {
         .map_or("unknown processor", |(_, name)| name);
     let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
     format!("{model}, {cores} cores, {} {}", std::env::consts::OS, kernel.trim())
-}
-
-/// Version, command and every case with all that its rows depend on.
-fn provenance(experiment: &Experiment, cases: &[Case]) -> String {
-    let mut text =
-        String::from("# What these results depend on. Counted rows are the same on any machine.\n");
-    let config =
-        experiment.sources.0.first().map_or_else(String::new, |(path, _)| path.display().to_string());
-    text.push_str(&format!("spinney = {:?}\nconfig = {config:?}\n", env!("CARGO_PKG_VERSION")));
-    text.push_str(&format!("command = {:?}\n", format!("spinney run {config}")));
-    for case in cases {
-        text.push_str(&format!("\n[case.{:?}]\n", case.hash));
-        for (key, value) in &case.resolved {
-            text.push_str(&format!("{key:?} = {value:?}\n"));
-        }
-    }
-    text
 }

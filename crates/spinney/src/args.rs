@@ -108,6 +108,7 @@ pub(crate) struct Config {
 #[derive(Subcommand)]
 pub(crate) enum ConfigCommand {
     /// Read a config strictly and say what is wrong with it.
+    #[command(after_help = "Example: spinney config check configs/quickstart.toml --json")]
     Check {
         /// Experiment config.
         config: PathBuf,
@@ -126,6 +127,7 @@ pub(crate) struct Trace {
 #[derive(Subcommand)]
 pub(crate) enum TraceCommand {
     /// What is in a trace.
+    #[command(after_help = "Example: spinney trace info configs/traces/cargo-xfs.csv.zst --json")]
     Info {
         /// The trace.
         file: PathBuf,
@@ -134,6 +136,7 @@ pub(crate) enum TraceCommand {
         json: bool,
     },
     /// Write a trace in the plain format; a name that ends in .zst is compressed.
+    #[command(after_help = "Example: spinney trace convert msr/prxy_0.csv --out prxy.csv.zst")]
     Convert {
         /// The trace.
         file: PathBuf,

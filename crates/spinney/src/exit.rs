@@ -5,15 +5,23 @@
 use spinney_lab::ConfigError;
 use spinney_lab::run::RunError;
 use std::fmt;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 /// Interrupted by the user; results are kept.
 pub(crate) const INTERRUPTED: u8 = 130;
 
+/// Another run holds what this one needs.
+const TRY_AGAIN: u8 = 75;
+
 /// Why a command failed.
 pub(crate) enum Failure {
     /// The config or the command line is wrong.
     Config(ConfigError),
+    /// Another run is at it.
+    Busy(String),
+    /// Nobody reads what is printed any more (`spinney list metrics | head -1`): not a failure worth a word.
+    Deaf,
     /// Something else, in words that say what to do.
     Other(String),
 }
@@ -22,6 +30,8 @@ impl Failure {
     pub(crate) fn code(&self) -> ExitCode {
         match self {
             Failure::Config(_) => ExitCode::from(2),
+            Failure::Busy(_) => ExitCode::from(TRY_AGAIN),
+            Failure::Deaf => ExitCode::SUCCESS,
             Failure::Other(_) => ExitCode::FAILURE,
         }
     }
@@ -31,7 +41,8 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Failure::Config(error) => write!(f, "{error}"),
-            Failure::Other(message) => write!(f, "error: {message}"),
+            Failure::Busy(message) | Failure::Other(message) => write!(f, "error: {message}"),
+            Failure::Deaf => Ok(()),
         }
     }
 }
@@ -46,16 +57,26 @@ impl From<RunError> for Failure {
     fn from(error: RunError) -> Failure {
         match error {
             RunError::Config(error) => Failure::Config(error),
+            busy @ RunError::Busy(_) => Failure::Busy(busy.to_string()),
             error => Failure::Other(error.to_string()),
         }
     }
 }
 
 /// JSON with the header that every command's JSON has.
-pub(crate) fn versioned(command: &str, mut body: serde_json::Value) -> String {
+pub(crate) fn versioned(command: &str, body: &serde_json::Value) -> String {
+    let mut body = body.clone();
     let version = serde_json::json!({ "command": command, "vers_major": 1, "vers_minor": 0 });
     if let Some(fields) = body.as_object_mut() {
         fields.insert("output_version".into(), version);
     }
     format!("{body:#}")
+}
+
+/// Print a line of the result. Errors: `Deaf` if the reader has gone, else that it cannot be printed.
+pub(crate) fn say(text: impl fmt::Display) -> Result<(), Failure> {
+    writeln!(io::stdout(), "{text}").map_err(|error| match error.kind() {
+        io::ErrorKind::BrokenPipe => Failure::Deaf,
+        _ => Failure::Other(format!("cannot print: {error}")),
+    })
 }

@@ -3,7 +3,7 @@
 //! Invariant: nothing is listed that cannot be named in a config.
 
 use crate::args::{self, Listed};
-use crate::exit::{Failure, versioned};
+use crate::exit::{Failure, say, versioned};
 use serde_json::{Value, json};
 use spinney_core::{Fallback, Parameter};
 use spinney_lab::case::METRICS;
@@ -31,18 +31,18 @@ pub(crate) fn list(args: &args::List) -> Result<ExitCode, Failure> {
     };
     if args.json {
         let items: Vec<Value> = items.iter().map(as_json).collect();
-        println!("{}", versioned("spinney list", json!({ "items": items })));
+        say(versioned("spinney list", &json!({ "items": items })))?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut table = Table::new(["name", "kind", "what", "from"]);
     for item in &items {
         table.push(vec![item.name.clone(), item.kind.into(), item.summary.clone(), item.paper.clone()]);
     }
-    println!("{}", aligned(&table));
+    say(aligned(&table))?;
     for item in items.iter().filter(|item| !item.parameters.is_empty()) {
-        println!("\n{} {} takes", item.kind, item.name);
+        say(format!("\n{} {} takes", item.kind, item.name))?;
         for parameter in item.parameters {
-            println!("    {} = {}\n        {}", parameter.name, default(parameter), parameter.reason);
+            say(format!("    {} = {}\n        {}", parameter.name, default(parameter), parameter.reason))?;
         }
     }
     Ok(ExitCode::SUCCESS)

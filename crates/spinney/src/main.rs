@@ -2,7 +2,6 @@
 //!
 //! Invariant: results go to standard output, everything else to standard error; exit codes are those of the README.
 //! Knows how to talk to a terminal and nothing of allocators, schemes or pools.
-#![expect(clippy::print_stdout, reason = "a command talks to its terminal")]
 
 mod args;
 mod config;
@@ -28,7 +27,9 @@ fn main() -> ExitCode {
     match done {
         Ok(code) => code,
         Err(failure) => {
-            eprintln!("{failure}");
+            if !matches!(failure, exit::Failure::Deaf) {
+                eprintln!("{failure}");
+            }
             failure.code()
         }
     }

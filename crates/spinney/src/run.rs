@@ -3,15 +3,13 @@
 //! Invariant: Ctrl-C stops between operations and keeps what is done, so the same command goes on where it stopped.
 
 use crate::args;
-use crate::exit::{Failure, INTERRUPTED, versioned};
+use crate::exit::{Failure, INTERRUPTED, say, versioned};
+use spinney_lab::Experiment;
 use spinney_lab::case::Backing;
 use spinney_lab::claim::Verdict;
 use spinney_lab::report::{Rendered, aligned};
-use spinney_lab::results::Results;
-use spinney_lab::run::{RunOptions, RunSummary, run as run_experiment};
-use spinney_lab::{Experiment, plan, report};
+use spinney_lab::run::{RunOptions, RunSummary, replot, run as run_experiment};
 use spinney_registry::Registry;
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -37,9 +35,9 @@ pub(crate) fn run(args: &args::Run) -> Result<ExitCode, Failure> {
         };
         let summary = run_experiment(&experiment, &Registry::standard(), &options)?;
         if args.json {
-            println!("{}", as_json(&summary))
+            say(as_json(&summary))?;
         } else {
-            print(&summary)
+            print(&summary)?;
         }
         if summary.stopped {
             return Ok(ExitCode::from(INTERRUPTED));
@@ -52,47 +50,25 @@ pub(crate) fn run(args: &args::Run) -> Result<ExitCode, Failure> {
 }
 
 pub(crate) fn plot(args: &args::Plot) -> Result<ExitCode, Failure> {
-    let folder = &args.results;
-    let other = |error: &dyn std::fmt::Display| {
-        Failure::Other(format!("{}: {error}; is it a results folder?", folder.display()))
-    };
-    let config = original_config(folder)?;
-    let experiment = Experiment::load(&config)?;
-    let cases = plan(&experiment, &Registry::standard())?;
-    let results = Results::open(folder).map_err(|error| other(&error))?;
-    let tables = results.tables().map_err(|error| other(&error))?;
-    let rendered =
-        report::render(&experiment, &cases, &tables, &[], &results).map_err(|error| other(&error))?;
+    let rendered = replot(&args.results, &Registry::standard())?;
     if args.json {
-        println!("{}", versioned("spinney plot", rendered_json(&rendered)));
+        say(versioned("spinney plot", &rendered_json(&rendered)))?;
     } else {
-        print_rendered(&rendered);
+        print_rendered(&rendered)?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// The config that a results folder names; its own copy if that is gone (it then finds parts in `configs/` here).
-fn original_config(folder: &Path) -> Result<std::path::PathBuf, Failure> {
-    let provenance = folder.join("provenance.toml");
-    let text = std::fs::read_to_string(&provenance).map_err(|error| {
-        Failure::Other(format!("cannot read {}: {error}; run the experiment first", provenance.display()))
-    })?;
-    let named =
-        text.lines().find_map(|line| line.strip_prefix("config = ")).map(|name| name.trim_matches('"'));
-    let named = named.map(Path::new).filter(|path| path.is_file());
-    Ok(named.map_or_else(|| folder.join("config.toml"), Path::to_path_buf))
-}
-
-fn print(summary: &RunSummary) {
+fn print(summary: &RunSummary) -> Result<(), Failure> {
     for (case, error) in &summary.failed {
         eprintln!("void: {case}: {error}");
     }
     if summary.stopped {
         eprintln!("interrupted; what is done is kept, and the same command goes on from there");
-        return;
+        return Ok(());
     }
     match &summary.report {
-        Some(rendered) => print_rendered(rendered),
+        Some(rendered) => print_rendered(rendered)?,
         None => eprintln!("no case is done, so there is nothing to report"),
     }
     let ran = summary.cases - summary.skipped - summary.failed.len();
@@ -102,17 +78,18 @@ fn print(summary: &RunSummary) {
         summary.skipped,
         summary.failed.len()
     );
+    Ok(())
 }
 
-fn print_rendered(rendered: &Rendered) {
-    println!("{}", aligned(&rendered.summary));
+fn print_rendered(rendered: &Rendered) -> Result<(), Failure> {
+    say(aligned(&rendered.summary))?;
     for (says, verdict, detail) in &rendered.claims {
-        println!("\n{}: {says}\n    {detail}", verdict.words());
+        say(format!("\n{}: {says}\n    {detail}", verdict.words()))?;
     }
     for (name, why) in &rendered.missing {
         eprintln!("figure {name} could not be drawn: {why}");
     }
-    println!("\nreport: {}", rendered.page.display());
+    say(format!("\nreport: {}", rendered.page.display()))
 }
 
 fn rendered_json(rendered: &Rendered) -> serde_json::Value {
@@ -134,5 +111,5 @@ fn as_json(summary: &RunSummary) -> String {
         "failed": summary.failed,
         "result": summary.report.as_ref().map(rendered_json),
     });
-    versioned("spinney run", body)
+    versioned("spinney run", &body)
 }

@@ -3,7 +3,7 @@
 //! Invariant: traces are streamed; memory does not follow their size.
 
 use crate::args::{self, TraceCommand};
-use crate::exit::{Failure, versioned};
+use crate::exit::{Failure, say, versioned};
 use spinney_workload::{TraceInfo, TraceReader, convert};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -15,7 +15,7 @@ pub(crate) fn trace(args: &args::Trace) -> Result<ExitCode, Failure> {
             let to = out.clone().unwrap_or_else(|| default_name(file));
             let read = TraceReader::open(file).and_then(|mut reader| convert(&mut reader, &to, *force));
             let info = read.map_err(|error| Failure::Other(error.to_string()))?;
-            println!("{}: {} requests", to.display(), info.requests);
+            say(format!("{}: {} requests", to.display(), info.requests))?;
             Ok(ExitCode::SUCCESS)
         }
     }
@@ -26,9 +26,9 @@ fn info(file: &Path, json: bool) -> Result<ExitCode, Failure> {
     let info = read.map_err(|error| Failure::Other(error.to_string()))?;
     if json {
         let body = serde_json::to_value(&info).map_err(|error| Failure::Other(error.to_string()))?;
-        println!("{}", versioned("spinney trace info", body));
+        say(versioned("spinney trace info", &body))?;
     } else {
-        println!("{info}");
+        say(info)?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -7,7 +7,8 @@ mod content;
 mod metric;
 mod runner;
 mod sampler;
+mod stream;
 
 pub use metric::{METRICS, Metric, base_columns};
-pub(crate) use runner::dry_run;
 pub use runner::{Backing, CaseError, CaseOutput, Progress, run_case};
+pub(crate) use stream::{Amount, build_workload, dry_run};

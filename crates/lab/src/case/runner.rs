@@ -5,15 +5,17 @@
 
 use super::content::Content;
 use super::sampler::Sampler;
+use super::stream::build_workload;
 use crate::plan::Case;
 use crate::table::Table;
 use spinney_core::{BlockDevice, DevId, Error};
 use spinney_device::{DeviceParameters, MemoryDevice, MeterDevice, TimedDevice, build};
 use spinney_registry::Registry;
 use spinney_volume::Pool;
-use spinney_workload::{Account, Handle, Op, Phase, Workload, WorkloadContext};
+use spinney_workload::{Account, Handle, Op, Phase};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -44,6 +46,8 @@ pub enum CaseError {
     Unsound(String),
     /// The backing could not be made.
     Backing(String),
+    /// The results could not be kept.
+    Results(String),
     /// Somebody asked to stop.
     Stopped,
 }
@@ -55,6 +59,7 @@ impl fmt::Display for CaseError {
             CaseError::Pool(operation, error) => write!(f, "operation {operation}: {error}"),
             CaseError::Unsound(finding) => write!(f, "the pool is not sound at the end: {finding}"),
             CaseError::Backing(error) => write!(f, "backing: {error}"),
+            CaseError::Results(error) => write!(f, "results folder: {error}"),
             CaseError::Stopped => write!(f, "stopped"),
         }
     }
@@ -95,7 +100,7 @@ pub fn run_case(
 ) -> Result<CaseOutput, CaseError> {
     let file = BackingFile::make(case, backing)?;
     let mut bench = Bench::new(case, registry, file.device()?).map_err(|error| CaseError::Pool(0, error))?;
-    let mut workload = workload(case)?;
+    let mut workload = build_workload(case).map_err(|error| CaseError::Workload(error.to_string()))?;
     let mut sampler = Sampler::new(case, &bench);
     while let Some(op) = workload.next().map_err(|error| CaseError::Workload(error.to_string()))? {
         bench.operations += 1;
@@ -117,20 +122,6 @@ pub fn run_case(
     Ok(CaseOutput { account: workload.account(), ..sampler.output() })
 }
 
-/// The stream of a case.
-pub(crate) fn workload(case: &Case) -> Result<Box<dyn Workload>, CaseError> {
-    let entry = spinney_workload::ENTRIES.iter().find(|entry| entry.name == case.workload.name);
-    let entry = entry.ok_or_else(|| CaseError::Workload(format!("no workload `{}`", case.workload.name)))?;
-    let mut settings = case.workload.settings.clone();
-    if let Some(path) = &case.trace {
-        let word = spinney_core::Setting::Word(path.to_string_lossy().into_owned());
-        settings.0.insert("file".into(), word);
-    }
-    let context =
-        WorkloadContext { volume_blocks: case.volume_blocks, seed: case.seed, folder: PathBuf::new() };
-    (entry.build)(&context, &settings).map_err(|error| CaseError::Workload(error.to_string()))
-}
-
 /// A backing file that goes when the case is over.
 struct BackingFile {
     blocks: u64,
@@ -143,7 +134,14 @@ impl BackingFile {
             Backing::Memory => None,
             Backing::File(folder) => {
                 std::fs::create_dir_all(folder).map_err(|error| CaseError::Backing(error.to_string()))?;
-                Some(folder.join(format!("{}.pool", case.hash)))
+                let path = folder.join(format!("{}.pool", case.hash));
+                match std::fs::remove_file(&path) {
+                    Err(error) if error.kind() != ErrorKind::NotFound => {
+                        return Err(CaseError::Backing(format!("{}: {error}", path.display())));
+                    }
+                    _ => {} // a killed run leaves its file behind
+                }
+                Some(path)
             }
         };
         Ok(BackingFile { blocks: case.device_blocks, path })
@@ -265,18 +263,4 @@ impl Bench {
 /// Whether rows of a phase take read throughput.
 pub(crate) fn is_scan(phase: Phase) -> bool {
     phase == Phase::Scan
-}
-
-/// Bytes that a case's workload moves, and its rounds, counted without a pool.
-pub(crate) fn dry_run(case: &Case) -> Result<(u64, u64), CaseError> {
-    let mut workload = workload(case)?;
-    let (mut moved, mut rounds) = (0, 0);
-    while let Some(op) = workload.next().map_err(|error| CaseError::Workload(error.to_string()))? {
-        match op {
-            Op::Write { bytes, .. } | Op::Read { bytes, .. } => moved += bytes.length,
-            Op::Round(_) => rounds += 1,
-            _ => {}
-        }
-    }
-    Ok((moved, rounds))
 }

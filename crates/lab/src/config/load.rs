@@ -5,11 +5,14 @@
 
 use super::tree::{convert, overlay};
 use super::{ConfigError, Origin, Problem, Scalar, Sources, Table, Tree};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use toml::de::DeTable;
 
 /// The most bytes that a config file may have.
 const FILE_BYTES_MAX: u64 = 1 << 20;
+/// The most files that one config is made of: parts that name parts twice could otherwise double without end.
+const FILES_MAX: usize = 256;
 
 /// The folders in which parts and traces are looked up, in order.
 #[derive(Clone, Debug, Default)]
@@ -82,7 +85,15 @@ impl Loader<'_> {
             Ok(parsed) => convert(file, parsed.get_ref()),
             Err(error) => {
                 let origin = error.span().map(|bytes| Origin { file, bytes });
-                self.complain(error.message().to_owned(), origin, None);
+                let message = match origin {
+                    Some(_) => error.message().to_owned(),
+                    None => format!("{}: {}", path.display(), error.message()),
+                };
+                self.complain(
+                    message,
+                    origin,
+                    Some("this is not TOML 1.0 of reasonable depth; see https://toml.io"),
+                );
                 return Table::new();
             }
         };
@@ -124,34 +135,40 @@ impl Loader<'_> {
     }
 
     fn part(&mut self, name: &str, origin: Origin) -> Table {
-        let read = self.library.find(&format!("{name}.toml")).and_then(|path| Ok((read(&path)?, path)));
-        match read {
-            Ok((_, path)) if self.open.contains(&path.canonicalize().unwrap_or_default()) => {
-                self.complain(
-                    format!("part `{name}` is its own base, by a cycle"),
-                    Some(origin),
-                    Some("remove one `base`"),
-                );
-                Table::new()
-            }
-            Ok((text, path)) => self.parse(&path, text),
-            Err(message) => {
-                self.complain(
-                    message,
-                    Some(origin),
-                    Some("parts are files such as configs/device/hdd.toml, named `device/hdd`"),
-                );
-                Table::new()
-            }
+        if self.sources.0.len() >= FILES_MAX {
+            let message = format!("more than {FILES_MAX} files are read for one config");
+            self.complain(message, Some(origin), Some("name fewer bases"));
+            return Table::new();
         }
+        let read = self.library.find(&format!("{name}.toml")).and_then(|path| Ok((read(&path)?, path)));
+        let (message, help) = match read {
+            Ok((_, path)) if self.open.contains(&path.canonicalize().unwrap_or_default()) => {
+                (format!("part `{name}` is its own base, by a cycle"), "remove one `base`")
+            }
+            Ok((text, path)) => return self.parse(&path, text),
+            Err(message) => (message, "parts are files such as configs/device/hdd.toml, named `device/hdd`"),
+        };
+        self.complain(message, Some(origin), Some(help));
+        Table::new()
     }
 }
 
+/// A file's text. Errors: in words, with the file's name.
 fn read(path: &Path) -> Result<String, String> {
     let shown = path.display();
-    let length = std::fs::metadata(path).map_err(|error| format!("cannot read {shown}: {error}"))?.len();
-    if length > FILE_BYTES_MAX {
-        return Err(format!("{shown} has {length} bytes; a config has at most {FILE_BYTES_MAX}"));
+    let failed = |error: std::io::Error| format!("cannot read {shown}: {error}");
+    if !std::fs::metadata(path).map_err(failed)?.is_file() {
+        return Err(format!("{shown} is no file; a config is a TOML file"));
     }
-    std::fs::read_to_string(path).map_err(|error| format!("cannot read {shown}: {error}"))
+    let mut bytes = Vec::new();
+    let mut file = std::fs::File::open(path).map_err(failed)?.take(FILE_BYTES_MAX + 1);
+    file.read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        return Err(format!("{shown} is too large: a config has at most {FILE_BYTES_MAX} bytes"));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        format!("{shown}:{line}: this is not UTF-8 text; save the file as UTF-8")
+    })
 }

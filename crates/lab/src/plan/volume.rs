@@ -1,0 +1,152 @@
+//! The sizes of a case and its device: numbers from a config, made safe.
+//!
+//! Invariant: what leaves here fits: the volume into the device's data blocks, every size into bounds far below overflow,
+//! every device parameter into its model.
+
+use super::choose::Chosen;
+use super::planner::{Planner, take_table};
+use crate::config::{Origin, Section, Table, format_bytes, to_toml};
+use spinney_core::BLOCK_BYTES;
+use spinney_device::DeviceParameters;
+use spinney_registry::nearest;
+use spinney_volume::{ChecksumKind, PoolOptions};
+
+const BLOCK: u64 = BLOCK_BYTES as u64;
+/// The largest device, 16 TiB: larger ones have indexes that no machine of today keeps in memory for every allocator.
+const DEVICE_BLOCKS_MAX: u64 = 1 << 32;
+/// Superblock slots, the least metadata area and some data.
+const DEVICE_BLOCKS_MIN: u64 = 300;
+/// The largest page cache, 64 GiB.
+const CACHE_PAGES_MAX: u64 = 1 << 24;
+/// Blocks before the metadata area, and the least metadata area (see `PoolOptions::metadata_blocks`).
+const RESERVED_BLOCKS: u64 = 16;
+const METADATA_BLOCKS_MIN: u64 = 192;
+
+impl Planner<'_> {
+    /// Blocks of the volume, blocks of the device, and the pool's tunables.
+    pub(super) fn volume(&mut self, fixed: &mut Table) -> Option<(u64, u64, PoolOptions)> {
+        let origin = fixed.get("volume").map(|(origin, _)| origin.clone());
+        let mut found = Vec::new();
+        let mut section = Section::new("volume", take_table(fixed, "volume"), &mut found);
+        let (size_at, device_at) = (section.peek("size"), section.peek("device_size"));
+        let (size, device) = (section.bytes("size"), section.bytes("device_size"));
+        let options = options(&mut section);
+        if size.is_none() && size_at.is_none() {
+            let help = Some("add `size = \"1 GiB\"`".to_owned());
+            section.complain("[volume] needs a size".into(), origin.clone(), help);
+        }
+        section.finish();
+        self.take(found);
+        let volume_blocks = size?.div_ceil(BLOCK);
+        let device_blocks = match (device, device_at.is_some()) {
+            (Some(bytes), _) => bytes / BLOCK,
+            (None, true) => return None,
+            (None, false) => volume_blocks + volume_blocks / 2 + 256,
+        };
+        self.fit(volume_blocks, device_blocks, &options, (size_at.or(origin), device_at))?;
+        Some((volume_blocks, device_blocks, options))
+    }
+
+    /// Whether the volume fits into the device, and the device into the world.
+    fn fit(
+        &mut self,
+        volume_blocks: u64,
+        device_blocks: u64,
+        options: &PoolOptions,
+        (size_at, device_at): (Option<Origin>, Option<Origin>),
+    ) -> Option<()> {
+        let shown = |blocks: u64| format_bytes(blocks.saturating_mul(BLOCK));
+        if !(DEVICE_BLOCKS_MIN..=DEVICE_BLOCKS_MAX).contains(&device_blocks) {
+            let message = format!("a device of {} cannot be made", shown(device_blocks));
+            let help = format!("from {} to {}", shown(DEVICE_BLOCKS_MIN), shown(DEVICE_BLOCKS_MAX));
+            self.complain(message, device_at.or(size_at), Some(format!("a device has {help}")));
+            return None;
+        }
+        let metadata = options.metadata_blocks.unwrap_or((device_blocks / 32).max(METADATA_BLOCKS_MIN));
+        let data = device_blocks.saturating_sub(metadata.saturating_add(RESERVED_BLOCKS));
+        if volume_blocks > data {
+            let message = format!(
+                "a volume of {} does not fit: the device of {} has {} for data",
+                shown(volume_blocks),
+                shown(device_blocks),
+                shown(data)
+            );
+            let help = "raise `device_size`, which should leave room for snapshots too, or lower `size`";
+            self.complain(message, size_at, Some(help.into()));
+            return None;
+        }
+        Some(())
+    }
+
+    pub(super) fn device(&mut self, chosen: Chosen) -> Option<DeviceParameters> {
+        if chosen.table.is_empty() {
+            return Some(DeviceParameters::Memory(Default::default()));
+        }
+        let whole = to_toml(&chosen.table);
+        let read = |table: &toml::Table| {
+            let parameters = <DeviceParameters as serde::Deserialize>::deserialize(table.clone());
+            parameters.map_err(|error: toml::de::Error| error.message().to_owned())
+        };
+        let checked = read(&whole).and_then(|parameters| {
+            parameters.validate().map(|()| parameters).map_err(|error| error.to_string())
+        });
+        let message = match checked {
+            Ok(parameters) => return Some(parameters),
+            Err(message) => message,
+        };
+        // Neither error says where it is: the setting to blame is named in it, or is the one without which it changes.
+        let without = |key: &&String| {
+            let mut less = whole.clone();
+            less.remove(*key);
+            read(&less).err().as_ref() != Some(&message)
+        };
+        let wrong_value = read(&whole).is_err() && !message.starts_with("missing field");
+        let named = |key: &&String| message.contains(key.as_str());
+        let but_kind = || whole.keys().filter(|key| *key != "kind");
+        let culprit = match wrong_value {
+            true => but_kind().find(without).or(whole.keys().find(|key| *key == "kind")),
+            false => but_kind().find(named),
+        };
+        let place = culprit.and_then(|key| chosen.table.get(key)).map(|(_, node)| node.origin.clone());
+        let help = match message.split('`').collect::<Vec<_>>().as_slice() {
+            [start, wrong, known @ ..] if start.starts_with("unknown") => {
+                nearest(wrong, known.iter().copied()).map(|near| format!("did you mean `{near}`?"))
+            }
+            _ => Some("configs/device/ has complete examples with the source of each number".into()),
+        };
+        let about = culprit.map_or_else(String::new, |key| format!(" `{key}`"));
+        self.complain(format!("[device]{about}: {message}"), place.or(chosen.origin), help);
+        None
+    }
+}
+
+/// The tunables of a pool.
+fn options(section: &mut Section<'_>) -> PoolOptions {
+    let default = PoolOptions::default();
+    let cache_at = section.peek("cache_size");
+    let cache_pages = section.bytes("cache_size").map_or(default.cache_pages as u64, |bytes| bytes / BLOCK);
+    if cache_pages > CACHE_PAGES_MAX {
+        let help = Some(format!("at most {}", format_bytes(CACHE_PAGES_MAX * BLOCK)));
+        section.complain("`volume.cache_size` is more than any machine has".into(), cache_at, help);
+    }
+    let checksums_at = section.peek("checksums");
+    let checksums = match section.text("checksums").as_deref() {
+        None | Some("xxh3") => ChecksumKind::Xxh3,
+        Some("none") => ChecksumKind::None,
+        Some(other) => {
+            let help = Some("known: xxh3, none".to_owned());
+            section.complain(format!("no checksum is called `{other}`"), checksums_at, help);
+            ChecksumKind::Xxh3
+        }
+    };
+    PoolOptions {
+        metadata_blocks: section.bytes("metadata_size").map(|bytes| bytes.div_ceil(BLOCK)),
+        cache_pages: cache_pages.clamp(4, CACHE_PAGES_MAX) as usize,
+        commit_blocks: section
+            .bytes("commit_size")
+            .map_or(default.commit_blocks, |bytes| bytes.div_ceil(BLOCK)),
+        tend_budget: section.integer("tend_budget", 1..=1 << 40).unwrap_or(default.tend_budget),
+        checksums,
+        in_place: section.switch("in_place").unwrap_or(false),
+    }
+}
