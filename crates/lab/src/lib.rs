@@ -1,4 +1,4 @@
-//! The experiment model: configs, sweeps, cases, rows, statistics, claims, figures and the report.
+#![doc = include_str!("../README.md")]
 //!
 //! Invariant: the same config, seed and version give the same rows, whatever the number of threads and whatever holds
 //! the bytes of the modelled device. Names no algorithm: parts come from the registry by name.

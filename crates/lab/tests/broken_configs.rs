@@ -1,6 +1,7 @@
 //! Whatever is wrong with a config is said at its file and line, with a remedy, and never by a panic.
 //!
 //! Invariant of the tests: each row is a config that differs from one that passes in the fault that it shows.
+#![expect(clippy::unwrap_used, reason = "a helper of a test may panic as the test may")]
 
 use spinney_lab::config::{Library, load_text};
 use spinney_lab::{ConfigError, Experiment, plan};

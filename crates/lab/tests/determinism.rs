@@ -1,6 +1,7 @@
 //! The promise of the lab: the same config gives the same bytes, however it is run.
 //!
 //! Invariant of the tests: each compares whole files, and each fails if the runs that it compares were one and the same.
+#![expect(clippy::unwrap_used, reason = "a helper of a test may panic as the test may")]
 
 use spinney_lab::case::Backing;
 use spinney_lab::run::{RunOptions, RunSummary, run};
@@ -132,8 +133,7 @@ fn a_stopped_run_goes_on_and_ends_with_the_same_bytes() {
         let cases = &cases;
         scope.spawn(move || {
             // Stop when some cases are done.
-            let done =
-                || std::fs::read_dir(cases).map_or(0, |files| files.filter(|file| is_mark(file)).count());
+            let done = || std::fs::read_dir(cases).map_or(0, |files| files.filter(is_mark).count());
             while done() < 4 {
                 std::thread::sleep(Duration::from_millis(1));
             }

@@ -1,7 +1,7 @@
-//! Names to constructors: every allocator, scheme and workload that this build knows, in one visible table.
+#![doc = include_str!("../README.md")]
 //!
 //! Invariant: a name means one thing; a pool made from a [`PoolSpec`] can be opened again from the text of that spec
-//! alone. Registers nothing by itself: no linker tricks, an entry is a row in [`table`]. Knows no config format.
+//! alone. Registers nothing by itself: no linker tricks, an entry is a row in `table.rs`. Knows no config format.
 
 mod error;
 mod spec;

@@ -1,6 +1,7 @@
 //! The table as a whole: every row can be built, named once, and found again from a pool's description.
 //!
 //! Invariant of the tests: they speak of all rows, so a new one is tested by being there.
+#![expect(clippy::unwrap_used, reason = "a helper of a test may panic as the test may")]
 
 use spinney_core::{Fallback, Parameter, Setting, Settings};
 use spinney_registry::{AllocatorSpec, Choice, PoolSpec, Registry, RegistryError, check_kind, resolved};

@@ -29,6 +29,15 @@ pub(super) struct Planner<'a> {
     labels: BTreeMap<String, BTreeSet<String>>,
 }
 
+/// What the sweep said of a case beyond what was put into its sections.
+#[derive(Default)]
+struct Placed<'a> {
+    /// Names of choices.
+    names: BTreeMap<&'a str, (String, Origin)>,
+    /// Columns of their own.
+    labels: Vec<(String, String)>,
+}
+
 impl<'a> Planner<'a> {
     pub(super) fn new(experiment: &'a Experiment, registry: &'a Registry) -> Planner<'a> {
         Planner {
@@ -93,14 +102,14 @@ impl<'a> Planner<'a> {
         let before = self.problems.len();
         self.places.clear();
         let mut fixed = self.experiment.fixed.clone();
-        let (mut names, extra) = self.place_all(&mut fixed, picks);
+        let Placed { mut names, labels: swept } = self.place_all(&mut fixed, picks);
         let [device, allocator, scheme, workload] =
             CHOICES.map(|choice| self.choose(choice, &mut fixed, names.remove(choice)));
         let mut labels: Vec<(String, String)> =
             [("allocator", &allocator), ("scheme", &scheme), ("device", &device), ("workload", &workload)]
                 .map(|(column, chosen)| (column.to_owned(), chosen.label.clone()))
                 .into();
-        labels.extend(extra);
+        labels.extend(swept);
         let seed = self.run(&mut fixed);
         labels.push(("seed".to_owned(), seed.to_string()));
         if self.excluded(&labels) {
@@ -159,16 +168,12 @@ impl<'a> Planner<'a> {
     }
 
     /// Put every swept value where it belongs. Names of choices and labels of other axes are given back.
-    fn place_all<'b>(
-        &mut self,
-        fixed: &mut Table,
-        picks: &[(&'b Axis, &(Scalar, Origin))],
-    ) -> (BTreeMap<&'b str, (String, Origin)>, Vec<(String, String)>) {
-        let (mut names, mut extra) = (BTreeMap::new(), Vec::new());
+    fn place_all<'b>(&mut self, fixed: &mut Table, picks: &[(&'b Axis, &(Scalar, Origin))]) -> Placed<'b> {
+        let mut placed = Placed::default();
         for (axis, (value, origin)) in picks {
             match (axis.path.as_str(), value) {
                 (choice, Scalar::Text(name)) if CHOICES.contains(&choice) => {
-                    names.insert(choice, (name.clone(), origin.clone()));
+                    placed.names.insert(choice, (name.clone(), origin.clone()));
                 }
                 (choice, _) if CHOICES.contains(&choice) => {
                     let message = format!("[sweep] `{choice}` takes names in quotes, not `{value}`");
@@ -177,11 +182,11 @@ impl<'a> Planner<'a> {
                 ("seed" | "run.seed", _) => self.place(fixed, "run.seed", value, origin),
                 (path, _) => {
                     self.place(fixed, path, value, origin);
-                    extra.push((path.to_owned(), value.to_string()));
+                    placed.labels.push((path.to_owned(), value.to_string()));
                 }
             }
         }
-        (names, extra)
+        placed
     }
 
     /// Put a swept value at its dotted path.
