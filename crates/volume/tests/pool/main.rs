@@ -7,6 +7,7 @@ mod bench;
 mod content;
 mod damage;
 mod durable;
+mod faults;
 mod options;
 mod space;
 mod versions;
