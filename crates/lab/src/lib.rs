@@ -9,6 +9,7 @@ pub mod columns;
 pub mod config;
 pub mod estimate;
 pub mod experiment;
+mod fold;
 pub mod plan;
 mod provenance;
 pub mod report;

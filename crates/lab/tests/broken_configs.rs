@@ -294,3 +294,18 @@ fn any_cut_of_a_config_is_right_or_an_error() {
     }
     assert!(refused > 50, "only {refused} cuts were refused");
 }
+
+#[test]
+fn the_configs_that_come_with_the_project_are_right() {
+    let configs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs");
+    let mut planned = 0;
+    for entry in std::fs::read_dir(configs).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|end| end == "toml") {
+            let checked = Experiment::load(&path).and_then(|found| plan(&found, &Registry::standard()));
+            assert!(checked.is_ok(), "{}", checked.unwrap_err());
+            planned += 1;
+        }
+    }
+    assert!(planned > 0);
+}

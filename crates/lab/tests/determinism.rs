@@ -139,7 +139,10 @@ fn a_stopped_run_goes_on_and_ends_with_the_same_bytes() {
             }
             STOP.store(true, Ordering::Relaxed);
         });
-        bench.run("parts", |options| options.stop = Some(&STOP))
+        bench.run("parts", |options| {
+            options.stop = Some(&STOP);
+            options.jobs = 1;
+        })
     });
     let done = std::fs::read_dir(&cases).unwrap().filter(is_mark).count();
     assert!(stopped.stopped && stopped.report.is_none());

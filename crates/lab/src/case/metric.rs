@@ -1,7 +1,7 @@
 //! The columns of `rows.csv`: what each means, in which unit, and whether less is better.
 //!
 //! Invariant: a column keeps its meaning; a change of meaning raises `ROWS_VERSION`. Formulas with several versions in the
-//! field name theirs (papers/allocation.md section 8, rule M2).
+//! field name theirs (`crates/alloc/src/metrics.rs` has the formulas).
 
 use std::sync::LazyLock;
 
@@ -58,7 +58,7 @@ const SIMPLE: &[(&str, &str, &str)] = &[
     plain("bluestore_score_old", "score", "BlueStore fragmentation score, octopus formula"),
     plain("bluestore_score_new", "score", "BlueStore fragmentation score, 2025 formula"),
     plain("bluestore_rating", "share", "BlueStore avl/btree rating: (runs - 1) / (free blocks - 1)"),
-    plain("largest_run_fragmentation", "%", "100 (1 - longest free run / free blocks), as fsperf has it"),
+    plain("largest_run_fragmentation", "%", "100 (1 - longest free run / free blocks), fsperf's formula with the whole pool as one region"),
     plain("unusable_64k", "share", "share of free space useless for requests of 64 KiB"),
     plain("unusable_1m", "share", "share of free space useless for requests of 1 MiB"),
     plain(
@@ -69,7 +69,7 @@ const SIMPLE: &[(&str, &str, &str)] = &[
     plain(
         "dynamic_layout_score",
         "share",
-        "share of blocks read, in the last scan, that followed the block read before (Conway)",
+        "share of blocks read from the device in a scan, metadata included, that followed the block read before (Conway)",
     ),
     plain("extents_per_mib", "extents/MiB", "physical extents of the first volume per MiB mapped"),
     plain("write_run_blocks", "blocks", "mean run of fresh data blocks per commit, since the last row"),
@@ -92,11 +92,14 @@ const SIMPLE: &[(&str, &str, &str)] = &[
     plain("metadata_pages_live", "pages", "metadata pages in use"),
     plain("relocated_blocks", "blocks", "data blocks copied because the scheme wished it, so far"),
     plain(
-        "effort_per_allocation",
+        "effort_per_write_run",
         "steps",
-        "nodes or words that the index looked at per run allocated or freed, since the last row",
+        "nodes or words that the index looked at per run of fresh blocks, since the last row",
     ),
     plain("index_memory_bytes", "bytes", "memory of the free-space index"),
+    plain("interval_user_bytes", "bytes", "bytes written by the workload since the last row"),
+    plain("interval_commits", "commits", "commits since the last row"),
+    plain("interval_write_runs", "runs", "runs of fresh data blocks, summed over the commits since the last row"),
     plain("device_reads", "requests", "read requests to the device since the last row"),
     plain("device_writes", "requests", "write requests to the device since the last row"),
     plain("device_flushes", "requests", "flushes since the last row"),
@@ -109,12 +112,12 @@ const SIMPLE: &[(&str, &str, &str)] = &[
     plain(
         "write_mb_per_s",
         "MB/s",
-        "workload bytes written per virtual second, since the last row (10^6 bytes)",
+        "workload bytes written per virtual second (reads included in the time), since the last row (10^6 bytes)",
     ),
     plain(
         "scan_mb_per_s",
         "MB/s",
-        "bytes fetched from the device per virtual second in a scan round (10^6 bytes); holes cost and count nothing",
+        "data bytes read from the device per virtual second in a scan round (10^6 bytes), metadata caches empty at its start; holes count nothing",
     ),
 ];
 
@@ -173,6 +176,19 @@ const LABELS: &[(&str, &str)] = &[
 fn label(name: &str) -> String {
     let known = LABELS.iter().find(|(known, _)| *known == name);
     known.map_or_else(|| name.replace('_', " "), |(_, words)| (*words).to_owned())
+}
+
+/// What a rate's mean over the rows of a run is weighted by, so that it is the rate of the whole run.
+pub(crate) fn weight_column(name: &str) -> Option<&'static str> {
+    match name {
+        "write_mb_per_s" | "scan_mb_per_s" => Some("virtual_ms"),
+        "write_amplification" | "metadata_amplification" => Some("interval_user_bytes"),
+        "write_run_blocks" | "effort_per_write_run" => Some("interval_write_runs"),
+        "device_sequential_share" => Some("device_writes"),
+        "metadata_pages_written" | "metadata_pages_read" => Some("interval_commits"),
+        kind if kind.starts_with("pages_written_") || kind.starts_with("pages_read_") => Some("interval_commits"),
+        _ => None,
+    }
 }
 
 /// The columns that stand before the metrics: which case, which part of it.

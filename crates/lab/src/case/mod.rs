@@ -10,5 +10,6 @@ mod sampler;
 mod stream;
 
 pub use metric::{METRICS, Metric, base_columns};
+pub(crate) use metric::weight_column;
 pub use runner::{Backing, CaseError, CaseOutput, Progress, run_case};
 pub(crate) use stream::{Amount, build_workload, dry_run};

@@ -111,7 +111,12 @@ pub fn run_case(
             }
         }
         match op {
-            Op::Phase(phase) => sampler.phase(phase, &bench),
+            Op::Phase(phase) => {
+                if is_scan(phase) {
+                    bench.pool.drop_caches(); // a scan is cold
+                }
+                sampler.phase(phase, &bench);
+            }
             Op::Round(round) => {
                 sampler.row(round, &bench).map_err(|error| CaseError::Pool(bench.operations, error))?;
             }

@@ -155,7 +155,10 @@ impl Sampler {
             put(&format!("pages_written_{kind}"), written[kind_named(kind)] as f64 / commits);
             put(&format!("pages_read_{kind}"), read[kind_named(kind)] as f64 / commits);
         }
-        put("effort_per_allocation", (now.effort - last.effort) as f64 / runs);
+        put("effort_per_write_run", (now.effort - last.effort) as f64 / runs);
+        put("interval_user_bytes", user);
+        put("interval_commits", commits);
+        put("interval_write_runs", runs);
         put("device_reads", io.reads as f64);
         put("device_writes", io.writes as f64);
         put("device_flushes", io.flushes as f64);
@@ -163,7 +166,7 @@ impl Sampler {
         put("virtual_ms", seconds * 1e3);
         put("write_mb_per_s", user / 1e6 / seconds);
         if is_scan(self.phase) {
-            put("scan_mb_per_s", io.read_bytes() as f64 / 1e6 / seconds);
+            put("scan_mb_per_s", (io.read_bytes() as f64 - read.total() as f64 * block) / 1e6 / seconds);
             put("dynamic_layout_score", 1.0 - io.read_runs() as f64 / io.read_blocks as f64);
         }
     }

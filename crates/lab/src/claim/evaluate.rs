@@ -4,7 +4,7 @@
 //! without rows is never a number.
 
 use super::{Claim, Comparison, Expression, Metric, parse};
-use crate::statistics::{mean, median};
+use crate::fold::{Sample, Sampled, fold};
 use crate::table::{Table, print_number};
 use std::collections::BTreeMap;
 
@@ -104,29 +104,19 @@ fn value(expression: &Expression, rows: &Table) -> Result<f64, String> {
 /// One number from the rows.
 pub(crate) fn measure(metric: &Metric, rows: &Table) -> Result<f64, String> {
     let find = |name: &str| rows.column(name).ok_or_else(|| format!("no column `{name}` in the rows"));
-    let (column, case) = (find(&metric.column)?, find("case")?);
+    find(&metric.column)?;
+    let (sampled, case) = (Sampled::of(&metric.column, rows), find("case")?);
     let filters = metric.filters.iter().map(|(key, value)| Ok((find(key)?, value)));
     let filters = filters.collect::<Result<Vec<_>, String>>()?;
-    let mut cases: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+    let mut cases: BTreeMap<&str, Vec<Sample>> = BTreeMap::new();
     for row in rows.rows.iter().filter(|row| filters.iter().all(|(at, value)| row[*at] == **value)) {
-        if let Some(number) = Table::number(row, column) {
-            cases.entry(&row[case]).or_default().push(number);
+        if let Some(sample) = sampled.as_ref().and_then(|sampled| sampled.read(row)) {
+            cases.entry(&row[case]).or_default().push(sample);
         }
     }
-    let numbers: Vec<f64> = cases.values().filter_map(|numbers| fold(numbers, &metric.at)).collect();
+    let values = cases.values().filter_map(|samples| fold(samples, &metric.at));
+    let numbers: Vec<Sample> = values.map(|value| Sample { value, weight: 1.0 }).collect();
     fold(&numbers, &metric.over).ok_or_else(|| format!("no row has a number for {}", shown(metric)))
-}
-
-fn fold(numbers: &[f64], how: &str) -> Option<f64> {
-    match how {
-        "first" => numbers.first().copied(),
-        "mean" => mean(numbers),
-        "max" => numbers.iter().copied().max_by(f64::total_cmp),
-        "min" => numbers.iter().copied().min_by(f64::total_cmp),
-        "sum" => (!numbers.is_empty()).then(|| numbers.iter().sum()),
-        "median" => median(numbers),
-        _ => numbers.last().copied(),
-    }
 }
 
 fn shown(metric: &Metric) -> String {

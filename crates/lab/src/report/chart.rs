@@ -7,6 +7,7 @@ use super::select::{Selected, Selection, select};
 use super::{ReportKind, ReportSpec};
 use crate::case::METRICS;
 use crate::results::Tables;
+use crate::statistics::median;
 use crate::table::Table;
 use spinney_plot::{
     Axis, Bar, Bars, Chart, Dot, Facets, Figure, Frame, Heatmap, Lines, Palette, Point, Scatter, Unit,
@@ -80,7 +81,8 @@ fn axis(column: &str, log: bool) -> Axis {
 
 fn caption(spec: &ReportSpec, selection: &Selection) -> String {
     let folded = match spec.kind {
-        ReportKind::Lines => String::new(),
+        ReportKind::Lines => "the title compares medians over the rounds, ".into(),
+        _ if spec.at == "mean" => "mean of the whole run, ".into(),
         _ => format!("{} row of each run, ", spec.at),
     };
     let repeats = selection.repeats;
@@ -92,20 +94,24 @@ fn caption(spec: &ReportSpec, selection: &Selection) -> String {
 /// The centres at which series are compared: within one facet, at one x.
 type Group = Vec<(f64, String)>;
 
-/// Series are compared where they stand side by side: in one facet, and (for bars) at one x; for lines at their last x.
+/// Series are compared where they stand side by side: in one facet and, for bars, at one x; lines by their median over x.
 fn groups(spec: &ReportSpec, selection: &Selection) -> Vec<(String, Group)> {
     let mut groups: Vec<(String, Group)> = Vec::new();
     for selected in &selection.all {
         let bands = selected.bands(spec.band);
-        let last = bands.len().saturating_sub(1);
-        let shown = if spec.kind == ReportKind::Bars { 0 } else { last };
-        for (x, band) in bands.iter().skip(shown) {
-            let category = selected.categories.get(*x as usize).cloned().unwrap_or_default();
-            let place = if selected.facet.is_empty() { category } else { selected.facet.clone() };
-            let entry = (band.mid, selected.series.clone());
+        let lines = spec.kind == ReportKind::Lines;
+        let over = || median(&bands.iter().map(|(_, band)| band.mid).collect::<Vec<_>>());
+        let ends: Vec<(f64, f64)> = if lines {
+            over().map(|mid| (0.0, mid)).into_iter().collect()
+        } else {
+            bands.iter().map(|(x, band)| (*x, band.mid)).collect()
+        };
+        for (x, mid) in ends {
+            let category = if lines { None } else { selected.categories.get(x as usize).cloned() };
+            let place = if selected.facet.is_empty() { category.unwrap_or_default() } else { selected.facet.clone() };
             match groups.iter_mut().find(|(known, _)| *known == place) {
-                Some((_, group)) => group.push(entry),
-                None => groups.push((place, vec![entry])),
+                Some((_, group)) => group.push((mid, selected.series.clone())),
+                None => groups.push((place, vec![(mid, selected.series.clone())])),
             }
         }
     }
@@ -127,7 +133,7 @@ fn title(spec: &ReportSpec, selection: &Selection) -> String {
     let Some((place, group)) = most else { return words(&spec.y) };
     let (Some(low), Some(high)) = (group.first(), group.last()) else { return words(&spec.y) };
     if group.len() == 1 && spec.title.is_empty() {
-        return format!("{}: {} ends at {}", words(&spec.y), low.1, shown(low.0));
+        return format!("{}: {} at {}", words(&spec.y), low.1, shown(low.0));
     }
     let template = if spec.title.is_empty() {
         "{y}: {lowest} has the least, {highest} {ratio} times as much"
@@ -147,7 +153,7 @@ fn title(spec: &ReportSpec, selection: &Selection) -> String {
         ("{high}", shown(high.0)),
     ];
     let text = fill.iter().fold(template.to_owned(), |text, (key, value)| text.replace(key, value));
-    if groups.len() > 1 && !place.is_empty() { format!("{text} ({place})") } else { text }
+    if groups.len() > 1 && !place.is_empty() { format!("{text} ({place}, where they differ most)") } else { text }
 }
 
 fn shown(value: f64) -> String {

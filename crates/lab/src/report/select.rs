@@ -3,7 +3,8 @@
 //! Invariant: order follows the rows, so a figure does not depend on hash order. Knows no drawing.
 
 use super::ReportSpec;
-use crate::statistics::{Band, BandKind, band, mean, median};
+use crate::fold::{Sample, Sampled, fold};
+use crate::statistics::{Band, BandKind, band};
 use crate::table::Table;
 use std::collections::BTreeMap;
 
@@ -46,11 +47,12 @@ pub(super) fn select(spec: &ReportSpec, rows: &Table, labels: &[String]) -> Resu
         if spec.series.is_empty() { varying(spec, rows, &kept, labels) } else { spec.series.clone() };
     let series_at = series_columns.iter().map(|name| find(name)).collect::<Result<Vec<_>, _>>()?;
     let facet_at = spec.facet.as_deref().map(find).transpose()?;
-    let (y, case) = (find(&spec.y)?, find("case")?);
+    find(&spec.y)?;
+    let (y, case) = (Sampled::of(&spec.y, rows), find("case")?);
     let x = if spec.x.is_empty() { None } else { Some(find(&spec.x)?) };
     let mut groups = Groups::default();
     for row in &kept {
-        let Some(value) = Table::number(row, y) else { continue };
+        let Some(value) = y.as_ref().and_then(|y| y.read(row)) else { continue };
         let facet = facet_at.map_or("", |at| &row[at]);
         let series = series_at.iter().map(|at| row[*at].as_str()).collect::<Vec<_>>().join(" × ");
         groups.add(facet, &series, x.map_or("", |at| &row[at]), &row[case], value);
@@ -83,7 +85,7 @@ fn varying(spec: &ReportSpec, rows: &Table, kept: &[&Vec<String>], labels: &[Str
 }
 
 /// x, then case, then the case's values in row order.
-type Points = BTreeMap<String, BTreeMap<String, Vec<f64>>>;
+type Points = BTreeMap<String, BTreeMap<String, Vec<Sample>>>;
 
 #[derive(Default)]
 struct Groups {
@@ -94,7 +96,7 @@ struct Groups {
 }
 
 impl Groups {
-    fn add(&mut self, facet: &str, series: &str, x: &str, case: &str, value: f64) {
+    fn add(&mut self, facet: &str, series: &str, x: &str, case: &str, value: Sample) {
         let key = (facet.to_owned(), series.to_owned());
         if !self.order.contains(&key) {
             self.order.push(key.clone());
@@ -134,19 +136,6 @@ impl Groups {
             all.push(Selected { facet: facet.clone(), series: series.clone(), points, categories });
         }
         all
-    }
-}
-
-/// The rows of one case, as one number.
-fn fold(values: &[f64], at: &str) -> Option<f64> {
-    match at {
-        "first" => values.first().copied(),
-        "mean" => mean(values),
-        "max" => values.iter().copied().max_by(f64::total_cmp),
-        "min" => values.iter().copied().min_by(f64::total_cmp),
-        "sum" => Some(values.iter().sum()),
-        "median" => median(values),
-        _ => values.last().copied(),
     }
 }
 

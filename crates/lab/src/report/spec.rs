@@ -1,7 +1,7 @@
 //! A figure as a config asks for it.
 //!
-//! Invariant: a spec names columns and filters only; titles are templates over the data, so they cannot claim what the
-//! rows do not show.
+//! Invariant: a spec names columns and filters only. A title may be a template over the data; a plain one should ask or
+//! describe, since nobody checks what it asserts.
 
 use crate::config::{Origin, Problem, Scalar, Section, Table, Tree};
 use crate::statistics::BandKind;
