@@ -1,6 +1,6 @@
 //! Free-space metrics: what the field computes from a list of free runs, each by its own exact formula.
 //!
-//! Formulas and their versions are those of `papers/allocation.md` section 8: two of them were redefined, so the version
+//! Sources: OpenZFS (2.4.99), Ceph BlueStore (octopus and 2025), fsperf. Two formulas were redefined, so the version
 //! is part of the name. Invariant: only the multiset of run lengths counts, never addresses; with no free space every
 //! fragmentation is 0. Knows no allocator: it takes runs from anywhere.
 

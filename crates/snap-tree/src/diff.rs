@@ -1,7 +1,7 @@
 //! The difference of two versions: a walk of both trees in lock step that stops where they share a node.
 //!
 //! Invariant: two equal pointers are equal content (shared nodes and blocks are never changed), so a shared subtree is
-//! skipped unread, and the cost follows the change (`papers/snapshots.md` section 0.6: nodes that differ, twice).
+//! skipped unread, and the cost follows the change (nodes that differ, in both trees).
 
 use crate::node::{Node, Position};
 use crate::tree::{child, clip};

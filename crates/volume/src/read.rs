@@ -51,6 +51,11 @@ impl Pool {
         reads.iter().try_for_each(|(at, buffer)| self.checksums.verify(*at, buffer, &self.pages))
     }
 
+    /// Forget clean metadata pages, so that what is read next comes from the device: for measuring cold reads.
+    pub fn drop_caches(&self) {
+        self.pages.drop_clean();
+    }
+
     /// Where the bytes of a version lie: its runs over the whole blocks that the range touches, holes included.
     pub fn runs(&self, dev: DevId, range: LbaRange, each: &mut dyn FnMut(Run)) -> Result<()> {
         self.alive()?;

@@ -58,7 +58,11 @@ const SIMPLE: &[(&str, &str, &str)] = &[
     plain("bluestore_score_old", "score", "BlueStore fragmentation score, octopus formula"),
     plain("bluestore_score_new", "score", "BlueStore fragmentation score, 2025 formula"),
     plain("bluestore_rating", "share", "BlueStore avl/btree rating: (runs - 1) / (free blocks - 1)"),
-    plain("largest_run_fragmentation", "%", "100 (1 - longest free run / free blocks), fsperf's formula with the whole pool as one region"),
+    plain(
+        "largest_run_fragmentation",
+        "%",
+        "100 (1 - longest free run / free blocks), fsperf's formula with the whole pool as one region",
+    ),
     plain("unusable_64k", "share", "share of free space useless for requests of 64 KiB"),
     plain("unusable_1m", "share", "share of free space useless for requests of 1 MiB"),
     plain(
@@ -99,7 +103,11 @@ const SIMPLE: &[(&str, &str, &str)] = &[
     plain("index_memory_bytes", "bytes", "memory of the free-space index"),
     plain("interval_user_bytes", "bytes", "bytes written by the workload since the last row"),
     plain("interval_commits", "commits", "commits since the last row"),
-    plain("interval_write_runs", "runs", "runs of fresh data blocks, summed over the commits since the last row"),
+    plain(
+        "interval_write_runs",
+        "runs",
+        "runs of fresh data blocks, summed over the commits since the last row",
+    ),
     plain("device_reads", "requests", "read requests to the device since the last row"),
     plain("device_writes", "requests", "write requests to the device since the last row"),
     plain("device_flushes", "requests", "flushes since the last row"),
@@ -186,7 +194,9 @@ pub(crate) fn weight_column(name: &str) -> Option<&'static str> {
         "write_run_blocks" | "effort_per_write_run" => Some("interval_write_runs"),
         "device_sequential_share" => Some("device_writes"),
         "metadata_pages_written" | "metadata_pages_read" => Some("interval_commits"),
-        kind if kind.starts_with("pages_written_") || kind.starts_with("pages_read_") => Some("interval_commits"),
+        kind if kind.starts_with("pages_written_") || kind.starts_with("pages_read_") => {
+            Some("interval_commits")
+        }
         _ => None,
     }
 }

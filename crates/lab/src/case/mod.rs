@@ -9,7 +9,7 @@ mod runner;
 mod sampler;
 mod stream;
 
-pub use metric::{METRICS, Metric, base_columns};
 pub(crate) use metric::weight_column;
+pub use metric::{METRICS, Metric, base_columns};
 pub use runner::{Backing, CaseError, CaseOutput, Progress, run_case};
 pub(crate) use stream::{Amount, build_workload, dry_run};

@@ -108,7 +108,8 @@ fn groups(spec: &ReportSpec, selection: &Selection) -> Vec<(String, Group)> {
         };
         for (x, mid) in ends {
             let category = if lines { None } else { selected.categories.get(x as usize).cloned() };
-            let place = if selected.facet.is_empty() { category.unwrap_or_default() } else { selected.facet.clone() };
+            let place =
+                if selected.facet.is_empty() { category.unwrap_or_default() } else { selected.facet.clone() };
             match groups.iter_mut().find(|(known, _)| *known == place) {
                 Some((_, group)) => group.push((mid, selected.series.clone())),
                 None => groups.push((place, vec![(mid, selected.series.clone())])),
@@ -153,7 +154,11 @@ fn title(spec: &ReportSpec, selection: &Selection) -> String {
         ("{high}", shown(high.0)),
     ];
     let text = fill.iter().fold(template.to_owned(), |text, (key, value)| text.replace(key, value));
-    if groups.len() > 1 && !place.is_empty() { format!("{text} ({place}, where they differ most)") } else { text }
+    if groups.len() > 1 && !place.is_empty() {
+        format!("{text} ({place}, where they differ most)")
+    } else {
+        text
+    }
 }
 
 fn shown(value: f64) -> String {

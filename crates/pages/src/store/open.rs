@@ -65,6 +65,11 @@ impl PageStore {
         })
     }
 
+    /// Empty the cache of clean pages, so that what is read next comes from the device: for measuring cold reads.
+    pub fn drop_clean(&self) {
+        self.shared.cache.clear();
+    }
+
     /// Forget everything since the last committed epoch, a seal that was not committed included. Reads the whole map.
     /// Errors: `Corrupt`, `Io`; the store is then closed.
     pub fn abort(&mut self) -> Result<()> {
