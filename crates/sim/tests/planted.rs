@@ -9,17 +9,17 @@ use std::sync::Arc;
 const LIVES_MAX: u64 = 600;
 
 #[test]
-fn every_planted_fault_is_caught_in_every_allocator() {
+fn every_planted_fault_is_caught_in_every_pair() {
     std::panic::set_hook(Box::new(|_| {}));
     let registry = Arc::new(Registry::standard());
     let mut missed = Vec::new();
     for fault in FAULTS {
-        for allocator in registry.allocator_names() {
-            let mut pair = Pair::new(&registry, allocator, "refcount");
+        for mut pair in Pair::all(&registry) {
             (fault.plant)(&mut pair);
             let caught = (0..LIVES_MAX).into_par_iter().any(|seed| Life::of_seed(&pair, seed, 60).is_err());
             if !caught {
-                missed.push(format!("{} in {allocator}: {}", fault.name, fault.what));
+                missed
+                    .push(format!("{} in {} x {}: {}", fault.name, pair.allocator, pair.scheme, fault.what));
             }
         }
     }

@@ -17,6 +17,8 @@ pub(crate) const DESCRIPTION_BYTES_MAX: usize = 1024;
 const MAGIC: &[u8; 8] = b"spinney\0";
 const VERSION: u32 = 1;
 const CHECKSUM_AT: usize = BLOCK_BYTES - 8;
+/// More than any pool reaches; a forged epoch near the end of the numbers would leave no next one.
+const EPOCH_MAX: u64 = 1 << 62;
 
 /// A decoded superblock.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -131,7 +133,7 @@ impl Superblock {
         let checksum_page = PageNo(reader.word()?);
         let description_bytes = reader.word()?;
         let (pages, allocator, scheme) = (reader.root()?, reader.root()?, reader.root()?);
-        if description_bytes > DESCRIPTION_BYTES_MAX as u64 || epoch.0 == u64::MAX {
+        if description_bytes > DESCRIPTION_BYTES_MAX as u64 || epoch.0 > EPOCH_MAX {
             return Err(corrupt("description length or epoch"));
         }
         let description = core::str::from_utf8(reader.take(description_bytes as usize)?);
