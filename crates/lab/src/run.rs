@@ -197,7 +197,8 @@ fn run_all(
     jobs: usize,
     results: &Results,
 ) -> Result<Vec<Outcome>, RunError> {
-    let threads = rayon::ThreadPoolBuilder::new().num_threads(jobs).build().map_err(io::Error::other)?;
+    let useful = jobs.min(todo.len().max(1)); // 0 stays 0: one for each core
+    let threads = rayon::ThreadPoolBuilder::new().num_threads(useful).build().map_err(io::Error::other)?;
     let bar = progress_bar(todo.len() as u64);
     let outcomes = threads
         .install(|| todo.par_iter().map(|case| run_one(case, registry, options, results, &bar)).collect());

@@ -309,3 +309,11 @@ fn the_configs_that_come_with_the_project_are_right() {
     }
     assert!(planned > 0);
 }
+
+#[test]
+fn a_complaint_cannot_speak_to_the_terminal() {
+    let (folder, _outside) = library();
+    let text = format!("{GOOD}\"\\u001b[2J\" = 1\n[report.\"\\u0007\"]\ny = \"free_runs\"\n");
+    let error = planned(&text, folder.path()).unwrap_err().to_string();
+    assert!(!error.contains(|c: char| c.is_control() && c != '\n'), "{error:?}");
+}

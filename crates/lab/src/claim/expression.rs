@@ -8,7 +8,7 @@
 //! A name is a column; its keys filter rows (`allocator=bitmap`), but `at` says which row of a case counts
 //! (`last`, `first`, `mean`, `max`, `min`, `sum`; default `last`) and `over` how cases combine (`median`, `mean`, `min`, `max`).
 //!
-//! Invariant: parsing never panics, whatever the text, and nests at most 64 deep.
+//! Invariant: parsing never panics, whatever the text, nests at most 64 deep and has at most 256 terms.
 
 use std::fmt;
 
@@ -71,10 +71,12 @@ impl fmt::Display for ParseError {
 }
 
 const DEPTH_MAX: usize = 64;
+/// Numbers and metrics of one claim: a chain of sums is as deep as it is long, and is walked by recursion.
+const TERMS_MAX: usize = 256;
 
 /// Parse a claim.
 pub fn parse(text: &str) -> Result<Expression, ParseError> {
-    let mut parser = Parser { text, at: 0, depth: 0 };
+    let mut parser = Parser { text, at: 0, depth: 0, terms: 0 };
     let claim = parser.claim()?;
     parser.space();
     if parser.at < text.len() { parser.fail("this is not part of the claim") } else { Ok(claim) }
@@ -84,6 +86,7 @@ struct Parser<'a> {
     text: &'a str,
     at: usize,
     depth: usize,
+    terms: usize,
 }
 
 impl<'a> Parser<'a> {
@@ -162,6 +165,10 @@ impl<'a> Parser<'a> {
     }
 
     fn factor(&mut self) -> Result<Expression, ParseError> {
+        self.terms += 1;
+        if self.terms > TERMS_MAX {
+            return self.fail("the claim is too long; split it into several");
+        }
         if self.eat("(") {
             let inner = self.sum()?;
             return if self.eat(")") { Ok(inner) } else { self.fail("`)` is missing") };

@@ -66,7 +66,9 @@ impl ConfigError {
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let texts: Vec<String> = self.problems.iter().map(|problem| self.render(problem)).collect();
-        f.write_str(&texts.join("\n\n"))
+        // A config may come from anywhere, and must not speak to the terminal.
+        let shown = |c: char| if c.is_control() && c != '\n' { char::REPLACEMENT_CHARACTER } else { c };
+        f.write_str(&texts.join("\n\n").chars().map(shown).collect::<String>())
     }
 }
 
