@@ -4,7 +4,7 @@ use crate::bench::{BLOCK, get, holds, metadata, open, parts, put, sound, stamped
 use spinney_core::{BLOCK_BYTES, BlockDevice, DevId, Error, Lba, LbaRange, Pba, Place, Result};
 use spinney_device::{Fault, FaultDevice, FaultKind, MemoryDevice};
 use spinney_testkit::Dice;
-use spinney_volume::{Pool, SUPERBLOCK_SLOTS, Superblock};
+use spinney_volume::{Pool, PoolOptions, SUPERBLOCK_SLOTS, Superblock};
 use std::sync::Arc;
 
 const VOLUME_BLOCKS: u64 = 120;
@@ -212,7 +212,7 @@ fn flipped_bits_in_the_metadata_are_found_or_harmless() {
     let sample = sample();
     let blocks: Vec<Pba> = written(&sample);
     let (mut seen, mut harmless) = (0, 0);
-    for seed in 0..2000 {
+    for seed in 0..1500 {
         let mut dice = Dice::new("flipped bits", seed);
         let image = sample.image.clone();
         for _ in 0..dice.between(1, 3) {
@@ -235,7 +235,7 @@ fn flipped_bits_in_the_metadata_are_found_or_harmless() {
         harmless += u64::from(!found);
     }
     // Blocks of older epochs lie among those that count.
-    assert!(seen > 300 && harmless > 100, "{seen} were found, {harmless} harmless");
+    assert!(seen > 200 && harmless > 100, "{seen} were found, {harmless} harmless");
 }
 
 /// The blocks of the metadata area that hold anything.
@@ -255,7 +255,7 @@ fn written(sample: &Sample) -> Vec<Pba> {
 fn metadata_blocks_that_are_zeroed_or_swapped_are_found_or_harmless() {
     let sample = sample();
     let blocks = written(&sample);
-    for seed in 0..600 {
+    for seed in 0..400 {
         let mut dice = Dice::new("swapped blocks", seed);
         let image = sample.image.clone();
         let (one, other) = (*dice.one_of(&blocks), *dice.one_of(&blocks));
@@ -276,20 +276,24 @@ fn metadata_blocks_that_are_zeroed_or_swapped_are_found_or_harmless() {
 #[test]
 fn a_damaged_tree_of_a_deleted_version_keeps_nobody_from_flushing() {
     let sample = sample();
+    let (volume, snapshot) = (sample.epochs[1][0].0, sample.epochs[1][1].0);
+    let image = Arc::new(sample.image.clone());
+    let idle = PoolOptions { tend_budget: 0, ..PoolOptions::default() };
+    let mut pool = Pool::open(image.clone(), idle, &|_| Ok(parts())).unwrap();
+    pool.delete(snapshot).unwrap();
+    pool.flush().unwrap();
+    drop(pool);
     let mut kept_going = 0;
     for at in written(&sample) {
-        let image = sample.image.clone();
-        let (volume, snapshot) = (sample.epochs[1][0].0, sample.epochs[1][1].0);
-        let device = Arc::new(image);
-        let mut pool = open(device.clone()).unwrap();
-        pool.delete(snapshot).unwrap();
-        drop(pool);
+        let device = (*image).clone();
         flip(&device, at, 9999);
-        let Ok(mut pool) = open(device) else { continue };
-        if put(&mut pool, volume, 100, 1, 6).is_ok() && pool.flush().is_ok() {
+        let Ok(mut pool) = open(Arc::new(device)) else { continue };
+        let cannot_tend = pool.tend(1000).is_err();
+        if put(&mut pool, volume, 100, 1, 6).is_ok() {
+            pool.flush().unwrap();
             holds(&pool, volume, 100, 1, 6);
-            kept_going += 1;
+            kept_going += u64::from(cannot_tend);
         }
     }
-    assert!(kept_going > 0);
+    assert!(kept_going > 0, "no block was of the deleted version's tree alone");
 }
