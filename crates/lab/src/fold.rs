@@ -44,7 +44,7 @@ pub(crate) fn fold(samples: &[Sample], how: &str) -> Option<f64> {
         "min" => values().min_by(f64::total_cmp),
         "sum" => (!samples.is_empty()).then(|| values().sum()),
         "median" => median(&values().collect::<Vec<_>>()),
-        _ => values().last(),
+        _ => values().next_back(),
     }
 }
 

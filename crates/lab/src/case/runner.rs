@@ -12,7 +12,7 @@ use spinney_core::{BlockDevice, DevId, Error};
 use spinney_device::{DeviceParameters, MemoryDevice, MeterDevice, TimedDevice, build};
 use spinney_registry::Registry;
 use spinney_volume::Pool;
-use spinney_workload::{Account, Handle, Op, Phase};
+use spinney_workload::{Account, Bytes, Handle, Op, Phase};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::ErrorKind;
@@ -215,13 +215,16 @@ impl Bench {
         match op {
             Op::Write { to, bytes } => {
                 let dev = self.version(to)?;
-                let data = self.content.make(bytes.length as usize);
-                self.pool.write(dev, bytes.offset, data)
+                pieces(bytes)
+                    .try_for_each(|(offset, length)| self.pool.write(dev, offset, self.content.make(length)))
             }
             Op::Read { of, bytes } => {
-                self.scratch.resize(bytes.length as usize, 0);
+                let dev = self.version(of)?;
                 self.bytes_read += bytes.length;
-                self.pool.read(self.version(of)?, bytes.offset, &mut self.scratch)
+                pieces(bytes).try_for_each(|(offset, length)| {
+                    self.scratch.resize(length, 0);
+                    self.pool.read(dev, offset, &mut self.scratch)
+                })
             }
             Op::Discard { of, bytes } => self.pool.discard(self.version(of)?, bytes.offset, bytes.length),
             Op::Zero { of, bytes } => self.pool.zero(self.version(of)?, bytes.offset, bytes.length),
@@ -265,7 +268,37 @@ impl Bench {
     }
 }
 
+/// The most bytes that one call writes or reads: a trace or a unit may be larger, memory need not follow.
+const PIECE_BYTES_MAX: u64 = 64 << 20;
+
+/// Offset and length of each call that an operation takes: nearly always one.
+fn pieces(bytes: Bytes) -> impl Iterator<Item = (u64, usize)> {
+    let count = bytes.length.div_ceil(PIECE_BYTES_MAX);
+    (0..count).map(move |piece| {
+        let done = piece * PIECE_BYTES_MAX;
+        (bytes.offset + done, PIECE_BYTES_MAX.min(bytes.length - done) as usize)
+    })
+}
+
 /// Whether rows of a phase take read throughput.
 pub(crate) fn is_scan(phase: Phase) -> bool {
     phase == Phase::Scan
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_cover_an_operation_and_no_more() {
+        let most = PIECE_BYTES_MAX;
+        for (length, lengths) in
+            [(0, vec![]), (1, vec![1]), (most, vec![most]), (2 * most + 7, vec![most, most, 7])]
+        {
+            let made: Vec<(u64, usize)> = pieces(Bytes { offset: 5, length }).collect();
+            assert_eq!(made.iter().map(|(_, length)| *length as u64).collect::<Vec<_>>(), lengths);
+            let ends = made.windows(2).all(|pair| pair[0].0 + pair[0].1 as u64 == pair[1].0);
+            assert!(ends && made.first().is_none_or(|first| first.0 == 5));
+        }
+    }
 }
