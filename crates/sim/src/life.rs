@@ -16,10 +16,10 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-/// Blocks of a life's device: small, since bugs of this kind need few operations (RELIABILITY section 7).
-pub const DEVICE_BLOCKS: u64 = 16 + METADATA_BLOCKS + 72;
-/// Of these, blocks of metadata: both kinds of space are small enough to run out in some lives.
-const METADATA_BLOCKS: u64 = 300;
+/// Data blocks of a life: few, since bugs of this kind need few operations, and so that some lives run out.
+const DATA_BLOCKS: u64 = 72;
+/// Blocks of metadata, by seed: enough for every life, or so few that many lives run out and writes go in small pieces.
+const METADATA_BLOCKS: [u64; 3] = [300, 80, 64];
 const BLOCK: u64 = BLOCK_BYTES as u64;
 /// More versions than this are not made.
 const VERSIONS_MAX: usize = 12;
@@ -36,6 +36,8 @@ pub struct Pair {
     pub allocator: String,
     /// Scheme.
     pub scheme: String,
+    /// Size of the metadata area.
+    pub metadata_blocks: u64,
     /// Where both come from.
     pub registry: Arc<Registry>,
     /// A planted fault, or how parts are built without one.
@@ -51,10 +53,24 @@ impl Pair {
         Pair {
             allocator: allocator.into(),
             scheme: scheme.into(),
+            metadata_blocks: METADATA_BLOCKS[0],
             registry: registry.clone(),
             parts: |registry, spec| registry.parts(spec).expect("registered names build"),
             device: |device| device,
         }
+    }
+
+    /// The same on the pool that this seed's life has.
+    #[must_use]
+    pub fn for_seed(&self, seed: u64) -> Pair {
+        let metadata_blocks = METADATA_BLOCKS[(seed % METADATA_BLOCKS.len() as u64) as usize];
+        Pair { metadata_blocks, ..self.clone() }
+    }
+
+    /// The first line of a case: `pair ALLOCATOR SCHEME METADATA_BLOCKS`.
+    #[must_use]
+    pub fn line(&self) -> String {
+        format!("pair {} {} {}", self.allocator, self.scheme, self.metadata_blocks)
     }
 
     /// Every pair of a registry.
@@ -119,7 +135,7 @@ pub struct Life {
 impl Life {
     /// Run the life of a seed.
     pub fn of_seed(pair: &Pair, seed: u64, steps: usize) -> Result<LifeStats, Failure> {
-        Life::run(pair, &draw(seed, steps))
+        Life::run(&pair.for_seed(seed), &draw(seed, steps))
     }
 
     /// Run these steps, then delete everything and check that all space is back. A panic is a failure like any other.
@@ -148,10 +164,11 @@ impl Life {
     }
 
     fn new(pair: Pair) -> Result<Life, String> {
-        let device = Arc::new(CrashDevice::new(DEVICE_BLOCKS));
+        let device = Arc::new(CrashDevice::new(16 + pair.metadata_blocks + DATA_BLOCKS));
         let below = (pair.device)(device.clone());
         let parts = (pair.parts)(&pair.registry, &pair.spec());
-        let pool = Pool::format(below, parts, options()).map_err(|error| format!("format: {error}"))?;
+        let pool = Pool::format(below, parts, options(pair.metadata_blocks))
+            .map_err(|error| format!("format: {error}"))?;
         let (model, stats) = (Model::default(), LifeStats::default());
         let mut life = Life { pair, device, pool: Some(pool), model, fates: None, stamp: 0, stats };
         life.apply(Step::Create { blocks: 40 })?;
@@ -321,8 +338,8 @@ impl Life {
         let build = |text: &str| {
             Ok(plant(&registry, &PoolSpec::parse(text).map_err(|_| Error::Unsupported("description"))?))
         };
-        let pool =
-            Pool::open(below, options(), &build).map_err(|error| format!("open after a cut: {error}"))?;
+        let pool = Pool::open(below, options(self.pair.metadata_blocks), &build)
+            .map_err(|error| format!("open after a cut: {error}"))?;
         self.model.recover(&pool).map_err(|what| format!("after a cut: {what}"))?;
         check(&pool).map_err(|what| format!("after a cut: {what}"))?;
         self.pool = Some(pool);
@@ -355,9 +372,9 @@ impl Life {
     }
 }
 
-fn options() -> PoolOptions {
+fn options(metadata_blocks: u64) -> PoolOptions {
     PoolOptions {
-        metadata_blocks: Some(METADATA_BLOCKS),
+        metadata_blocks: Some(metadata_blocks),
         cache_pages: 24,
         commit_blocks: 100,
         tend_budget: 6,

@@ -83,8 +83,9 @@ fn run(pair: &Pair, options: &Options) -> usize {
     );
     if let Some((seed, failure)) = failed.first() {
         println!("seed {seed}: {failure}");
-        let (steps, failure) = shrink(pair, &draw(*seed, options.steps), failure.clone());
-        println!("shrunk to {} steps ({failure}):\npair {} {}", steps.len(), pair.allocator, pair.scheme);
+        let pair = pair.for_seed(*seed);
+        let (steps, failure) = shrink(&pair, &draw(*seed, options.steps), failure.clone());
+        println!("shrunk to {} steps ({failure}):\n{}", steps.len(), pair.line());
         steps.iter().for_each(|step| println!("{step}"));
     }
     failed.len()

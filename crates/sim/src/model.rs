@@ -17,7 +17,7 @@ pub struct Content {
     pub blocks: u64,
     /// Whether it may be written.
     pub writable: bool,
-    map: BTreeMap<u64, Block>,
+    map: Arc<BTreeMap<u64, Block>>,
 }
 
 /// All live versions.
@@ -79,7 +79,7 @@ impl Model {
     /// A new volume.
     pub fn create(&mut self, dev: DevId, blocks: u64) {
         self.change(|state| {
-            state.insert(dev, Content { blocks, writable: true, map: BTreeMap::new() });
+            state.insert(dev, Content { blocks, writable: true, map: Arc::default() });
         });
     }
 
@@ -98,18 +98,13 @@ impl Model {
         });
     }
 
-    /// Bytes of at most one block, or whole blocks: what a pool writes as one piece.
+    /// Bytes, block by block: a cut inside a write may leave any first part of it, since a pool short of pages commits
+    /// between pieces.
     pub fn write(&mut self, dev: DevId, offset: u64, data: &[u8]) {
         let size = BLOCK_BYTES as u64;
         let (mut at, mut rest) = (offset, data);
         while !rest.is_empty() {
-            let skew = (at % size) as usize;
-            let ragged = skew != 0 || rest.len() < BLOCK_BYTES;
-            let taken = if ragged {
-                rest.len().min(BLOCK_BYTES - skew)
-            } else {
-                rest.len() - rest.len() % BLOCK_BYTES
-            };
+            let taken = rest.len().min((size - at % size) as usize);
             self.change(|state| {
                 if let Some(content) = state.get_mut(&dev) {
                     content.overwrite(at, &rest[..taken]);
@@ -120,13 +115,15 @@ impl Model {
         }
     }
 
-    /// Whole blocks become zeros.
+    /// Whole blocks become zeros, one by one for the same reason.
     pub fn discard(&mut self, dev: DevId, first: u64, end: u64) {
-        self.change(|state| {
-            if let Some(content) = state.get_mut(&dev) {
-                content.map.retain(|at, _| !(first..end).contains(at));
-            }
-        });
+        for at in first..end {
+            self.change(|state| {
+                if let Some(content) = state.get_mut(&dev) {
+                    Arc::make_mut(&mut content.map).remove(&at);
+                }
+            });
+        }
     }
 
     /// Which state the pool is in, counted from the newest; older ones are forgotten. Errors: how it differs from the newest.
@@ -155,18 +152,12 @@ impl Model {
 }
 
 impl Content {
+    /// Bytes inside one block.
     fn overwrite(&mut self, offset: u64, data: &[u8]) {
-        let size = BLOCK_BYTES as u64;
-        let mut rest = data;
-        let mut at = offset;
-        while !rest.is_empty() {
-            let skew = (at % size) as usize;
-            let taken = rest.len().min(BLOCK_BYTES - skew);
-            let block = self.map.entry(at / size).or_insert_with(|| Arc::new([0; BLOCK_BYTES]));
-            Arc::make_mut(block)[skew..skew + taken].copy_from_slice(&rest[..taken]);
-            at += taken as u64;
-            rest = &rest[taken..];
-        }
+        let (at, skew) = (offset / BLOCK_BYTES as u64, (offset % BLOCK_BYTES as u64) as usize);
+        let map = Arc::make_mut(&mut self.map);
+        let block = map.entry(at).or_insert_with(|| Arc::new([0; BLOCK_BYTES]));
+        Arc::make_mut(block)[skew..skew + data.len()].copy_from_slice(data);
     }
 }
 

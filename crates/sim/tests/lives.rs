@@ -39,14 +39,10 @@ fn three_hundred_crash_lives_of_every_pair_keep_what_was_flushed() {
                 assert!(sum.steps > LIVES * 20, "most steps must do something: {sum:?}");
             }
             Err((seed, failure)) => {
+                let pair = pair.for_seed(seed);
                 let (steps, shrunk) = shrink(&pair, &draw(seed, STEPS), failure.clone());
                 let lines: Vec<String> = steps.iter().map(ToString::to_string).collect();
-                panic!(
-                    "seed {seed}: {failure}\nshrunk ({shrunk}):\npair {} {}\n{}",
-                    pair.allocator,
-                    pair.scheme,
-                    lines.join("\n")
-                );
+                panic!("seed {seed}: {failure}\nshrunk ({shrunk}):\n{}\n{}", pair.line(), lines.join("\n"));
             }
         }
     }
@@ -64,7 +60,8 @@ fn every_kept_case_passes() {
         let names: Vec<&str> = lines.next().unwrap().split_whitespace().collect();
         let steps: Vec<_> =
             lines.map(|line| step::parse(line).unwrap_or_else(|| panic!("{path:?}: {line}"))).collect();
-        let pair = Pair::new(&registry, names[1], names[2]);
+        let mut pair = Pair::new(&registry, names[1], names[2]);
+        pair.metadata_blocks = names[3].parse().unwrap();
         Life::run(&pair, &steps).unwrap_or_else(|failure| panic!("{path:?}: {failure}"));
     }
 }
