@@ -142,7 +142,8 @@ fn title(spec: &ReportSpec, selection: &Selection) -> String {
         &spec.title
     };
     if ratio(group) <= 1.05 && template.contains("{ratio}") {
-        return format!("{}: no difference above 5 % between {} series", words(&spec.y), group.len());
+        let text = format!("{}: no difference above 5 % between {} series", words(&spec.y), group.len());
+        return capital(&text);
     }
     let times = if low.0 > 0.0 { shown(ratio(group)) } else { "many".into() };
     let fill = [
@@ -159,6 +160,12 @@ fn title(spec: &ReportSpec, selection: &Selection) -> String {
     } else {
         text
     }
+}
+
+/// The text with its first letter large.
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 fn shown(value: f64) -> String {
