@@ -8,6 +8,7 @@ use spinney_alloc::FreeIndex;
 use spinney_alloc_spacemap::{Policy, RangeIndex, Tuning};
 use spinney_core::{Extent, Pba};
 use spinney_testkit::aging::{Aged, Space, TreePair};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 fn range(policy: Policy, blocks: u64) -> RangeIndex {
@@ -16,6 +17,82 @@ fn range(policy: Policy, blocks: u64) -> RangeIndex {
     index.reset(universe);
     index.insert(universe);
     index
+}
+
+/// Dynamic fit on a plain pair of B-trees: the same choices with what the standard library has.
+struct DynamicPair {
+    by_start: BTreeMap<u64, u64>,
+    by_blocks: BTreeSet<(u64, u64)>,
+    cursors: [u64; 64],
+    free: u64,
+    total: u64,
+}
+
+impl DynamicPair {
+    fn new(total: u64) -> DynamicPair {
+        let (by_start, by_blocks) = (BTreeMap::from([(0, total)]), BTreeSet::from([(total, 0)]));
+        DynamicPair { by_start, by_blocks, cursors: [0; 64], free: total, total }
+    }
+    fn remove(&mut self, start: u64, blocks: u64) {
+        self.by_start.remove(&start);
+        self.by_blocks.remove(&(blocks, start));
+    }
+    fn add(&mut self, start: u64, blocks: u64) {
+        self.by_start.insert(start, blocks);
+        self.by_blocks.insert((blocks, start));
+    }
+    fn walk(&self, cursor: u64, blocks: u64) -> Option<(u64, u64)> {
+        let before = self.by_start.range(..cursor).next_back().filter(|(at, length)| *at + *length > cursor);
+        let mut first = None;
+        for (seen, (at, length)) in before.into_iter().chain(self.by_start.range(cursor..)).enumerate() {
+            if at - *first.get_or_insert(*at) > 4096 && seen >= 100 {
+                return None;
+            }
+            if *length >= blocks {
+                return Some((*at, *length));
+            }
+        }
+        None
+    }
+}
+
+impl Space for DynamicPair {
+    fn take(&mut self, blocks: u64) -> Option<u64> {
+        let order = blocks.trailing_zeros() as usize;
+        let longest = self.by_blocks.last().map_or(0, |(length, _)| *length);
+        let plenty = longest >= blocks.max(32) && self.free * 100 >= self.total * 4;
+        let found = plenty.then(|| self.walk(self.cursors[order], blocks)).flatten();
+        let found =
+            found.or_else(|| self.by_blocks.range((blocks, 0)..).next().map(|(length, at)| (*at, *length)));
+        let (start, length) = found?;
+        self.remove(start, length);
+        if length > blocks {
+            self.add(start + blocks, length - blocks);
+        }
+        self.cursors[order] = start + blocks;
+        self.free -= blocks;
+        Some(start)
+    }
+    fn give(&mut self, start: u64, blocks: u64) {
+        self.free += blocks;
+        let (mut start, mut blocks) = (start, blocks);
+        let before = self.by_start.range(..start).next_back().map(|(at, length)| (*at, *length));
+        if let Some((at, length)) = before.filter(|(at, length)| at + length == start) {
+            self.remove(at, length);
+            (start, blocks) = (at, blocks + length);
+        }
+        if let Some(length) = self.by_start.get(&(start + blocks)).copied() {
+            self.remove(start + blocks, length);
+            blocks += length;
+        }
+        self.add(start, blocks);
+    }
+    fn free_runs(&self) -> u64 {
+        self.by_start.len() as u64
+    }
+    fn memory_bytes(&self) -> u64 {
+        0
+    }
 }
 
 fn candidate<S: Space>(c: &mut Criterion, name: &str, make: impl Fn(u64) -> S) {
@@ -51,7 +128,8 @@ fn aging(c: &mut Criterion) {
     candidate(c, "dynamic fit", |blocks| range(Policy::Dynamic, blocks));
     candidate(c, "cursor fit", |blocks| range(Policy::Cursor, blocks));
     candidate(c, "new dynamic fit", |blocks| range(Policy::NewDynamic, blocks));
-    candidate(c, "pair of B-trees", TreePair::new);
+    candidate(c, "pair of B-trees, dynamic fit", DynamicPair::new);
+    candidate(c, "pair of B-trees, best fit", TreePair::new);
 }
 
 criterion_group!(benches, aging);
