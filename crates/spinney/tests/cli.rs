@@ -17,7 +17,7 @@ device_size = "24 MiB"
 [workload]
 name = "overwrite"
 fill = 0.6
-rounds = 4
+rounds = 8
 round_share = 0.3
 [sweep]
 allocator = ["bitmap", "spacemap", "extent"]
