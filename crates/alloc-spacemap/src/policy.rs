@@ -65,7 +65,7 @@ pub const WALK_RUNS_MIN: Parameter = Parameter::integer(
     "walk_runs_min",
     100,
     "How many runs `df` looks at even beyond `walk_blocks_max`, so that sparse free space is not given up at once. \
-     100 is ZFS's; a run costs about a nanosecond.",
+     Higher trades time for address order. 100 is ZFS's.",
 );
 /// Below this, `df` is best fit.
 pub const RUN_BLOCKS_MIN: Parameter = Parameter::integer(
