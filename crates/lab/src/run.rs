@@ -50,6 +50,8 @@ pub struct RunSummary {
     pub skipped: usize,
     /// Cases that are void, with the reason.
     pub failed: Vec<(String, String)>,
+    /// Whether a case is void because its pool was found damaged.
+    pub damaged: bool,
     /// Whether it was stopped before the end.
     pub stopped: bool,
     /// The report and its tables.
@@ -131,7 +133,9 @@ pub fn run(
     write_times(&results, &outcomes, experiment.timed || options.jobs == 1)?;
     let stopped = options.stop.is_some_and(|stop| stop.load(Ordering::Relaxed));
     let failed: Vec<(String, String)> = outcomes.iter().filter_map(Outcome::failure).collect();
-    let mut summary = RunSummary { folder, cases: cases.len(), skipped, failed, stopped, report: None };
+    let damaged = outcomes.iter().any(Outcome::damaged);
+    let mut summary =
+        RunSummary { folder, cases: cases.len(), skipped, failed, damaged, stopped, report: None };
     let done: Vec<&Case> = cases.iter().filter(|case| results.has(case)).collect();
     if stopped || done.is_empty() {
         return Ok(summary);
@@ -187,6 +191,12 @@ impl Outcome {
             Ok(()) | Err(CaseError::Stopped) => None,
             Err(error) => Some((self.name.clone(), error.to_string())),
         }
+    }
+
+    /// Whether a check, or a read, found damage.
+    fn damaged(&self) -> bool {
+        use spinney_core::Error::Corrupt;
+        matches!(&self.end, Err(CaseError::Unsound(_) | CaseError::Pool(_, Corrupt { .. })))
     }
 }
 

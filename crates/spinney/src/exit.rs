@@ -8,6 +8,8 @@ use std::fmt;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+/// A check found damage.
+pub(crate) const DAMAGED: u8 = 3;
 /// Interrupted by the user; results are kept.
 pub(crate) const INTERRUPTED: u8 = 130;
 

@@ -3,7 +3,7 @@
 //! Invariant: Ctrl-C stops between operations and keeps what is done, so the same command goes on where it stopped.
 
 use crate::args;
-use crate::exit::{Failure, INTERRUPTED, say, versioned};
+use crate::exit::{DAMAGED, Failure, INTERRUPTED, say, versioned};
 use spinney_lab::Experiment;
 use spinney_lab::case::Backing;
 use spinney_lab::claim::Verdict;
@@ -41,6 +41,9 @@ pub(crate) fn run(args: &args::Run) -> Result<ExitCode, Failure> {
         }
         if summary.stopped {
             return Ok(ExitCode::from(INTERRUPTED));
+        }
+        if summary.damaged {
+            return Ok(ExitCode::from(DAMAGED));
         }
         if !summary.failed.is_empty() {
             code = ExitCode::FAILURE;

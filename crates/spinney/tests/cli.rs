@@ -196,9 +196,9 @@ fn a_plan_counts_without_running() {
     assert!(text.contains("24 cases write and read"), "{text}");
     let value = bench.json(&["plan", "tiny.toml", "--json"], 0);
     assert_eq!(value["cases"].as_array().unwrap().len(), CASES);
-    // 0.5 of 8 MiB to fill, and four rounds of 0.3 of that, in each of 24 cases.
+    // 0.5 of 8 MiB to fill, and eight rounds of 0.3 of that, in each of 24 cases.
     let written = value["written_bytes"].as_u64().unwrap() as f64;
-    let expected = 24.0 * 0.5 * f64::from(8 << 20) * (1.0 + 4.0 * 0.3);
+    let expected = 24.0 * 0.5 * f64::from(8 << 20) * (1.0 + 8.0 * 0.3);
     assert!((written / expected - 1.0).abs() < 0.02, "{written} of {expected}");
     assert_eq!(bench.json(&["config", "check", "tiny.toml", "--json"], 0)["cases"], CASES);
     assert!(!bench.path("results").exists());
