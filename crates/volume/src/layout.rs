@@ -18,9 +18,16 @@ pub struct Layout {
     pub data: Extent,
 }
 
+/// Blocks of the largest device: 2^40 - 1 (4 PiB), which is what a slot of an index node can address.
+pub(crate) const DEVICE_BLOCKS_MAX: u64 = (1 << 40) - 1;
+
 impl Layout {
-    /// The layout of a device with a metadata area of `metadata_blocks`. Errors: `NoSpace` if nothing is left for data.
+    /// The layout of a device with a metadata area of `metadata_blocks`. Errors: `NoSpace` if nothing is left for data,
+    /// `OutOfRange` beyond 4 PiB.
     pub fn new(device_blocks: u64, metadata_blocks: u64) -> Result<Layout> {
+        if device_blocks > DEVICE_BLOCKS_MAX {
+            return Err(Error::OutOfRange { start: 0, length: device_blocks, limit: DEVICE_BLOCKS_MAX });
+        }
         let needed = metadata_blocks.saturating_add(RESERVED_BLOCKS + 1);
         let refused = Error::NoSpace { needed, free: device_blocks };
         let data_start = RESERVED_BLOCKS.checked_add(metadata_blocks).ok_or(refused)?;
@@ -34,12 +41,23 @@ impl Layout {
     pub(crate) fn verify(self, device_blocks: u64) -> Result<Layout> {
         let whole =
             Extent { start: Pba(RESERVED_BLOCKS), blocks: device_blocks.saturating_sub(RESERVED_BLOCKS) };
-        let sound = self.device_blocks <= device_blocks
+        let sound = self.device_blocks <= device_blocks.min(DEVICE_BLOCKS_MAX)
             && whole.contains(self.area)
             && whole.contains(self.data)
             && !self.area.overlaps(self.data);
         sound
             .then_some(self)
             .ok_or(Error::Corrupt { what: "layout (or the device has shrunk)", place: Place::Pool })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_beyond_what_a_slot_can_address_is_refused() {
+        assert!(Layout::new(DEVICE_BLOCKS_MAX, 1000).is_ok());
+        assert!(matches!(Layout::new(DEVICE_BLOCKS_MAX + 1, 1000), Err(Error::OutOfRange { .. })));
     }
 }
