@@ -22,7 +22,7 @@ pub struct Estimate {
 }
 
 /// Workload bytes a second and core, measured over the quickstart: a release build, two cores of a server of 2024.
-const BYTES_PER_SECOND: f64 = 1.0e9;
+const BYTES_PER_SECOND: f64 = 4.5e9;
 /// A row with its histogram and fullness lines.
 const ROW_BYTES: u64 = 4_500;
 
