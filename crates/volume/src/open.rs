@@ -6,7 +6,7 @@ use crate::checksum::Checksums;
 use crate::pool::Dirty;
 use crate::superblock::{DESCRIPTION_BYTES_MAX, SUPERBLOCK_SLOTS, Superblock};
 use crate::{Layout, Parts, Pool, PoolOptions, PoolStats};
-use spinney_core::{BLOCK_BYTES, BlockDevice, Epoch, Error, Result};
+use spinney_core::{BLOCK_BYTES, BlockDevice, Epoch, Error, Place, Result};
 use spinney_pages::{PageStore, StoreOptions};
 use spinney_snap::Freed;
 use std::sync::Arc;
@@ -59,11 +59,17 @@ impl Pool {
         build: &dyn Fn(&str) -> Result<Parts>,
     ) -> Result<Pool> {
         let superblock = Superblock::load(&*device)?;
+        // It may have been read from the device's cache, after a commit whose last flush did not happen: what it let go of
+        // is reused from now on, so it must not be lost any more.
+        device.flush()?;
         let Superblock { epoch, layout, checksums, description, .. } = superblock;
         let options = PoolOptions { checksums, metadata_blocks: Some(layout.area.blocks), ..options };
         let Parts { mut allocator, mut scheme, .. } = build(&description)?;
         let pages =
             PageStore::open(device.clone(), &[layout.area], &superblock.pages, store_options(&options))?;
+        if pages.epoch() != epoch {
+            return Err(Error::Corrupt { what: "epoch (superblock and pages differ)", place: Place::Pool });
+        }
         allocator.open(layout.data, &superblock.allocator, &pages)?;
         scheme.open(&superblock.scheme, &pages)?;
         let checksums = Checksums::open(checksums, layout.data, superblock.checksum_page, &pages)?;
