@@ -23,7 +23,8 @@ pub struct PoolOptions {
     /// maps of 32 GiB of data.
     pub cache_pages: usize,
     /// A commit is made after so many data blocks were written: rarer commits write each changed page once for more
-    /// data, but lose more in a power cut if nobody flushes. The default (16,384, 64 MiB) is ZFS's and WAFL's order.
+    /// data, but lose more in a power cut if nobody flushes. The default (16,384, 64 MiB) was
+    /// chosen by judgement; no sweep has been run yet.
     pub commit_blocks: u64,
     /// Units of background work (slots visited) done in each commit: more gives space back sooner, and makes the
     /// commit longer. The default (4,096) is eight full index nodes.
