@@ -8,18 +8,21 @@ use spinney_core::{DevId, Extent, Finding, Flow, PageNo, PageRead, Pba, Place, R
 use spinney_snap_tree::{NumberRuns, Record};
 use std::collections::BTreeMap;
 
+/// The map of every version, then of what is still to be let go.
 fn each_map(
     state: &State,
     pages: &dyn PageRead,
     each: &mut dyn FnMut(DevId, &Record, &Map) -> Result<()>,
 ) -> Result<()> {
-    state.catalogue.visit(pages, &mut |dev, record| {
-        each(dev, &record, &Map::open(&record, pages)?)?;
-        Ok(Flow::Continue)
+    [state.catalogue, state.zombies].iter().try_for_each(|table| {
+        table.visit(pages, &mut |dev, record| {
+            each(dev, &record, &Map::open(&record, pages)?)?;
+            Ok(Flow::Continue)
+        })
     })
 }
 
-/// How many versions map each block.
+/// How many maps hold each block.
 fn owners(state: &State, pages: &dyn PageRead) -> Result<BTreeMap<u64, u64>> {
     let mut owners = BTreeMap::new();
     each_map(state, pages, &mut |_, _, map| {
@@ -31,7 +34,7 @@ fn owners(state: &State, pages: &dyn PageRead) -> Result<BTreeMap<u64, u64>> {
     Ok(owners)
 }
 
-/// Every data block that a version maps, once.
+/// Every data block that a map holds, once.
 pub(crate) fn visit_blocks(state: &State, pages: &dyn PageRead, each: &mut dyn FnMut(Extent)) -> Result<()> {
     let mut runs = NumberRuns::new(|first, blocks| {
         each(Extent { start: Pba(first), blocks });
@@ -45,6 +48,7 @@ pub(crate) fn visit_blocks(state: &State, pages: &dyn PageRead, each: &mut dyn F
 pub(crate) fn visit_pages(state: &State, pages: &dyn PageRead, each: &mut dyn FnMut(PageNo)) -> Result<()> {
     each(state.anchor.0);
     state.catalogue.visit_pages(pages, each)?;
+    state.zombies.visit_pages(pages, each)?;
     state.counts.visit_pages(pages, each)?;
     each_map(state, pages, &mut |_, _, map| map.array.visit_pages(pages, each))
 }

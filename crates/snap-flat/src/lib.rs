@@ -1,13 +1,15 @@
 //! Flat reference counts: a whole map for each version, a count for each shared block; slow, and obviously right.
 //!
-//! Invariant: no index page is shared. A block's stored count is the number of versions that map it beyond the first, and
-//! it is right after every call: nothing is left for later.
+//! Invariant: no index page is shared. A block's stored count is the number of maps that hold it beyond the first, those of
+//! deleted versions included as far as `tend` has not emptied them; it is right after every call.
 #![doc = include_str!("../README.md")]
 #![doc = include_str!("../FORMAT.md")]
 
+mod bound;
 mod check;
 mod entry;
 mod map;
+mod zombie;
 
 pub use entry::ENTRY;
 
@@ -21,21 +23,26 @@ use spinney_snap::{
 };
 use spinney_snap_tree::counts::Emptied;
 use spinney_snap_tree::{Anchor, Catalogue, Counts, Deltas, NumberRuns, Record, Runs, SPARSE_WORDS};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
-/// Marks a root of this format, version 1.
-const MARK: u64 = u64::from_le_bytes(*b"flatcnt\x01");
+/// Marks a root of this format, version 2.
+const MARK: u64 = u64::from_le_bytes(*b"flatcnt\x02");
 /// Word of the anchor: the next id.
 const NEXT_DEV: usize = 0;
 const CATALOGUE: usize = 1;
 const COUNTS: usize = CATALOGUE + SPARSE_WORDS;
+const ZOMBIES: usize = COUNTS + SPARSE_WORDS;
 
 /// The places of all structures.
 #[derive(Clone, Copy, Debug)]
 struct State {
     anchor: Anchor,
+    /// Live versions.
     catalogue: Catalogue,
+    /// Owners beyond the first of data blocks.
     counts: Counts,
+    /// Deleted versions whose maps `tend` still empties.
+    zombies: Catalogue,
 }
 
 /// The scheme. `format` or `open` comes first.
@@ -47,7 +54,8 @@ pub struct Flat {
 
 impl State {
     fn at(anchor: Anchor) -> State {
-        State { anchor, catalogue: Catalogue::at(anchor, CATALOGUE), counts: Counts::at(anchor, COUNTS) }
+        let (catalogue, zombies) = (Catalogue::at(anchor, CATALOGUE), Catalogue::at(anchor, ZOMBIES));
+        State { anchor, catalogue, counts: Counts::at(anchor, COUNTS), zombies }
     }
     fn next_dev(&self, pages: &dyn PageRead) -> Result<DevId> {
         self.anchor.get(NEXT_DEV, pages).map(DevId)
@@ -69,15 +77,31 @@ impl State {
         contains(record.blocks, range)?;
         Ok((record, Map::open(&record, pages)?))
     }
-    /// Count pages of every block of a map, and how many pages the map has.
-    fn weigh(&self, map: &Map, pages: &dyn PageRead) -> Result<(BTreeSet<u64>, u64)> {
-        let (mut leaves, mut map_pages) = (BTreeSet::new(), 0);
-        map.visit_mapped(pages, &mut |_, on| {
-            leaves.insert(Counts::leaf_of(on));
-            Ok(())
+    /// One owner less for each of these blocks.
+    fn release(
+        &self,
+        blocks: &[u64],
+        pages: &mut dyn PageTxn,
+        emptied: &mut Emptied,
+        freed: &mut Freed,
+    ) -> Result<()> {
+        let last = &mut |start, blocks| freed.push(Extent { start: Pba(start), blocks });
+        let mut runs =
+            NumberRuns::new(|first, length| self.counts.release(first, length, pages, emptied, last));
+        blocks.iter().try_for_each(|on| runs.push(*on))?;
+        runs.finish()
+    }
+    /// How often a zombie still maps each block.
+    fn dying(&self, pages: &dyn PageRead) -> Result<BTreeMap<u64, u32>> {
+        let mut dying = BTreeMap::new();
+        self.zombies.visit(pages, &mut |_, record| {
+            Map::open(&record, pages)?.visit_mapped(pages, &mut |_, on| {
+                *dying.entry(on).or_default() += 1;
+                Ok(())
+            })?;
+            Ok(Flow::Continue)
         })?;
-        map.array.visit_pages(pages, &mut |_| map_pages += 1)?;
-        Ok((leaves, map_pages))
+        Ok(dying)
     }
 }
 
@@ -97,13 +121,6 @@ impl Flat {
     fn state(&self) -> &State {
         self.state.as_ref().expect("format or open comes first")
     }
-    fn release(&mut self, blocks: &[u64], pages: &mut dyn PageTxn, freed: &mut Freed) -> Result<()> {
-        let (counts, emptied) = (self.state().counts, &mut self.emptied);
-        let last = &mut |start, blocks| freed.push(Extent { start: Pba(start), blocks });
-        let mut runs = NumberRuns::new(|first, length| counts.release(first, length, pages, emptied, last));
-        blocks.iter().try_for_each(|on| runs.push(*on))?;
-        runs.finish()
-    }
     fn change(
         &mut self,
         dev: DevId,
@@ -120,37 +137,9 @@ impl Flat {
             let gained = if on.is_some() { part.end - part.start } else { 0 };
             let referenced = record.referenced_blocks.saturating_add(gained);
             record.referenced_blocks = referenced.saturating_sub(before.len() as u64);
-            self.release(&before, pages, freed)?;
+            state.release(&before, pages, &mut self.emptied, freed)?;
         }
         state.catalogue.put(dev, &record, pages)
-    }
-    fn bound(&self, work: Work, pages: &dyn PageRead) -> Result<u64> {
-        let state = self.state();
-        let next = Catalogue::pages_bound(state.next_dev(pages)?);
-        match work {
-            Work::Create(_) => Ok(next + 1),
-            Work::Snapshot(dev) | Work::Delete(dev) => {
-                let (_, map) = state.open(dev, pages)?;
-                let (leaves, map_pages) = state.weigh(&map, pages)?;
-                Ok(next.max(Catalogue::pages_bound(dev)) + map_pages + Counts::pages_bound(&leaves))
-            }
-            Work::Map(dev, range) | Work::Unmap(dev, range) => {
-                let (_, map) = state.open(dev, pages)?;
-                contains(map.blocks, range)?;
-                let mut leaves = BTreeSet::new();
-                if !state.counts.0.is_empty(pages)? {
-                    map.visit(range, pages, &mut |_, slot| {
-                        leaves.extend(slot.pointer().map(Counts::leaf_of));
-                        Ok(())
-                    })?;
-                }
-                let map_pages = map.array.pages_bound(parts(range).count() as u64);
-                Ok(Catalogue::pages_bound(dev) + map_pages + Counts::pages_bound(&leaves))
-            }
-            Work::Tend(_) => return Ok(0),
-            Work::Commit => Ok(Counts::pages_bound(&self.emptied)),
-        }
-        .map(|pages| pages + 1)
     }
 }
 
@@ -205,17 +194,11 @@ impl SnapshotScheme for Flat {
         runs.finish()?;
         state.issue(&Record { access, root, parent: Some(of), ..record }, pages)
     }
-    fn delete(&mut self, dev: DevId, pages: &mut dyn PageTxn, freed: &mut Freed) -> Result<()> {
+    fn delete(&mut self, dev: DevId, pages: &mut dyn PageTxn, _: &mut Freed) -> Result<()> {
         let state = *self.state();
-        let (_, map) = state.open(dev, pages)?;
-        let mut all = Vec::new();
-        map.visit_mapped(pages, &mut |_, on| {
-            all.push(on);
-            Ok(())
-        })?;
+        let record = state.catalogue.get(dev, pages)?;
         state.catalogue.remove(dev, pages)?;
-        map.array.destroy(pages)?;
-        self.release(&all, pages, freed)
+        state.zombies.put(dev, &record, pages)
     }
     fn plan_write(
         &self,
@@ -303,13 +286,13 @@ impl SnapshotScheme for Flat {
     fn usage(&self, dev: DevId, pages: &dyn PageRead) -> Result<Usage> {
         let (_, map) = self.state().open(dev, pages)?;
         let mut counts = self.state().counts.reader(pages);
+        let dying = self.state().dying(pages)?;
         let mut usage = Usage::default();
         map.visit_mapped(pages, &mut |_, on| {
+            let alone = counts.extra(on)? == dying.get(&on).copied().unwrap_or(0);
             usage.referenced_blocks += 1;
-            match counts.extra(on)? {
-                0 => usage.exclusive_blocks += 1,
-                _ => usage.shared_blocks += 1,
-            }
+            usage.exclusive_blocks += u64::from(alone);
+            usage.shared_blocks += u64::from(!alone);
             Ok(())
         })?;
         Ok(usage)
@@ -323,17 +306,26 @@ impl SnapshotScheme for Flat {
             Ok(Flow::Continue)
         })
     }
-    fn tend(&mut self, _: u64, _: &mut dyn PageTxn, _: &mut Freed) -> Result<Progress> {
-        Ok(Progress::default())
+    fn tend(&mut self, budget: u64, pages: &mut dyn PageTxn, freed: &mut Freed) -> Result<Progress> {
+        let state = *self.state();
+        zombie::tend(&state, budget, pages, &mut self.emptied, freed)
     }
     fn pages_bound(&self, work: Work, pages: &dyn PageRead) -> Result<u64> {
-        self.bound(work, pages)
+        let state = self.state();
+        match work {
+            Work::Create(_) => bound::create(state, pages),
+            Work::Snapshot(dev) => bound::snapshot(state, dev, pages),
+            Work::Delete(dev) => bound::delete(state, dev, pages),
+            Work::Map(dev, range) | Work::Unmap(dev, range) => bound::change(state, dev, range, pages),
+            Work::Tend(budget) => Ok(bound::Tend::look(state, budget, pages)?.touched()),
+            Work::Commit => Ok(Counts::pages_bound(&self.emptied) + 1),
+        }
     }
     fn frees_bound(&self, work: Work, pages: &dyn PageRead) -> Result<u64> {
         Ok(match work {
-            Work::Delete(dev) => self.state().catalogue.get(dev, pages)?.referenced_blocks,
             Work::Map(_, range) | Work::Unmap(_, range) => range.blocks,
-            Work::Create(_) | Work::Snapshot(_) | Work::Tend(_) | Work::Commit => 0,
+            Work::Tend(budget) => bound::Tend::look(self.state(), budget, pages)?.frees(),
+            Work::Create(_) | Work::Snapshot(_) | Work::Delete(_) | Work::Commit => 0,
         })
     }
     fn commit(&mut self, _: Epoch, pages: &mut dyn PageTxn) -> Result<Root> {

@@ -2,6 +2,7 @@
 //!
 //! Invariant: a leaf exists only while a slot of it points somewhere. A slot is a block's number plus one, 0 is a hole.
 
+use core::ops::Range;
 use spinney_core::{Flow, LbaRange, PAYLOAD_BYTES, PageKind, PageNo, PageRead, PageTxn, Payload, Result};
 use spinney_pages::RadixArray;
 use spinney_snap_tree::{Record, Slot};
@@ -29,13 +30,18 @@ fn set_slot(leaf: &mut Payload, at: u64, slot: Slot) {
     leaf[place..place + 8].copy_from_slice(&slot.0.to_le_bytes());
 }
 
+/// The blocks of a leaf.
+fn slots_of(index: u64) -> Range<u64> {
+    index * SLOTS..(index * SLOTS).saturating_add(SLOTS)
+}
+
 /// Leaves that hold so many blocks.
 fn leaves(blocks: u64) -> u64 {
     blocks.div_ceil(SLOTS)
 }
 
 /// The parts of a range (not empty) that lie in one leaf each.
-pub(crate) fn parts(range: LbaRange) -> impl Iterator<Item = (u64, core::ops::Range<u64>)> {
+pub(crate) fn parts(range: LbaRange) -> impl Iterator<Item = (u64, Range<u64>)> {
     let (start, end) = (range.start.0, range.end().0);
     let part =
         move |leaf: u64| (leaf, start.max(leaf * SLOTS)..end.min((leaf * SLOTS).saturating_add(SLOTS)));
@@ -64,27 +70,66 @@ impl Map {
         }
         Ok(())
     }
+    /// Every leaf that there is, until told to stop.
+    pub(crate) fn visit_leaves(
+        &self,
+        pages: &dyn PageRead,
+        each: &mut dyn FnMut(u64) -> Result<Flow>,
+    ) -> Result<()> {
+        let mut done = Ok(Flow::Continue);
+        self.array.visit(0..self.array.leaves(), pages, &mut |index, _| {
+            done = each(index);
+            if done == Ok(Flow::Continue) { Flow::Continue } else { Flow::Stop }
+        })?;
+        done.map(|_| ())
+    }
+    /// The first leaf that there is.
+    pub(crate) fn first_leaf(&self, pages: &dyn PageRead) -> Result<Option<u64>> {
+        let mut first = None;
+        self.visit_leaves(pages, &mut |index| {
+            first = Some(index);
+            Ok(Flow::Stop)
+        })?;
+        Ok(first)
+    }
+    /// Where each mapped block of a part of one leaf is.
+    pub(crate) fn visit_part(
+        &self,
+        index: u64,
+        part: Range<u64>,
+        pages: &dyn PageRead,
+        each: &mut dyn FnMut(u64) -> Result<()>,
+    ) -> Result<()> {
+        let leaf = self.array.read(index, pages)?;
+        part.into_iter().filter_map(|at| slot(leaf.as_deref(), at).pointer()).try_for_each(each)
+    }
+    /// The first part of a leaf that maps no more than `most` blocks: all of the leaf if it can be, also slots past the
+    /// end, where none should be.
+    pub(crate) fn mapped_part(&self, index: u64, most: u64, pages: &dyn PageRead) -> Result<Range<u64>> {
+        let leaf = self.array.read(index, pages)?;
+        let whole = slots_of(index);
+        let mut mapped = whole.clone().filter(|at| !slot(leaf.as_deref(), *at).is_empty());
+        let end = mapped.nth(most.min(SLOTS) as usize).unwrap_or(whole.end);
+        Ok(whole.start..end)
+    }
     /// Every block that is mapped, leaf by leaf; also slots past the end, where none should be.
     pub(crate) fn visit_mapped(
         &self,
         pages: &dyn PageRead,
         each: &mut dyn FnMut(u64, u64) -> Result<()>,
     ) -> Result<()> {
-        let mut done = Ok(());
-        self.array.visit(0..self.array.leaves(), pages, &mut |index, page| {
-            done = pages.read(page, PageKind::TREE).and_then(|bytes| {
-                (index * SLOTS..(index * SLOTS).saturating_add(SLOTS))
-                    .try_for_each(|at| slot(Some(&bytes), at).pointer().map_or(Ok(()), |on| each(at, on)))
-            });
-            if done.is_ok() { Flow::Continue } else { Flow::Stop }
-        })?;
-        done
+        self.visit_leaves(pages, &mut |index| {
+            let leaf = self.array.read(index, pages)?;
+            slots_of(index)
+                .try_for_each(|at| slot(leaf.as_deref(), at).pointer().map_or(Ok(()), |on| each(at, on)))?;
+            Ok(Flow::Continue)
+        })
     }
     /// Point a part of one leaf elsewhere: at `on` and what follows it, or nowhere. Returns what was there.
     pub(crate) fn change(
         &self,
         index: u64,
-        part: core::ops::Range<u64>,
+        part: Range<u64>,
         on: Option<u64>,
         pages: &mut dyn PageTxn,
     ) -> Result<Vec<u64>> {

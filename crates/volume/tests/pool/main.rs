@@ -1,4 +1,4 @@
-//! What a pool promises, one behavior a test, over the bitmap allocator and the refcount scheme.
+//! What a pool promises, one behavior a test, over the bitmap allocator and the refcount scheme (`flat`: over that one).
 //!
 //! Invariant: no test looks inside; each acts as a user of the crate would. Other pairs are the simulator's business.
 #![expect(clippy::unwrap_used, reason = "a step that fails is a test that fails")]
@@ -8,6 +8,7 @@ mod content;
 mod damage;
 mod durable;
 mod faults;
+mod flat;
 mod options;
 mod space;
 mod versions;
