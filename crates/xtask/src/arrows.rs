@@ -20,7 +20,7 @@ const LAYERS: &[(&str, u32)] = &[
     ("spinney", 7),
 ];
 /// Crates that ship nothing; any may depend on any, and nobody on them but as a dev-dependency.
-const DEVELOPMENT: &[&str] = &["testkit", "sim", "fuzz", "xtask"];
+const DEVELOPMENT: &[&str] = &["testkit", "sim", "fuzz", "xtask", "peers"];
 /// Above `snap-tree`, on which the schemes stand.
 const PLUG_IN_LAYER: u32 = 4;
 
