@@ -62,7 +62,7 @@ pub enum Error {
     },
     /// The device failed.
     Io {
-        /// `read`, `write`, `flush` or `discard`.
+        /// `read`, `write`, `flush` or `discard`, and what to do if that is not obvious.
         operation: &'static str,
         /// First block of the request (0 for a flush).
         at: Pba,

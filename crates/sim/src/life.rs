@@ -10,7 +10,7 @@ use rand_chacha::ChaCha8Rng;
 use spinney_core::{BLOCK_BYTES, BlockDevice, DevId, Error};
 use spinney_device::CrashDevice;
 use spinney_registry::{PoolSpec, Registry};
-use spinney_volume::{Parts, Pool, PoolOptions};
+use spinney_volume::{ChecksumKind, Parts, Pool, PoolOptions};
 use std::cell::Cell;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -38,6 +38,8 @@ pub struct Pair {
     pub scheme: String,
     /// Size of the metadata area.
     pub metadata_blocks: u64,
+    /// Checksum of data blocks.
+    pub checksums: ChecksumKind,
     /// Where both come from.
     pub registry: Arc<Registry>,
     /// A planted fault, or how parts are built without one.
@@ -54,6 +56,7 @@ impl Pair {
             allocator: allocator.into(),
             scheme: scheme.into(),
             metadata_blocks: METADATA_BLOCKS[0],
+            checksums: ChecksumKind::Xxh3,
             registry: registry.clone(),
             parts: |registry, spec| registry.parts(spec).expect("registered names build"),
             device: |device| device,
@@ -63,14 +66,17 @@ impl Pair {
     /// The same on the pool that this seed's life has.
     #[must_use]
     pub fn for_seed(&self, seed: u64) -> Pair {
-        let metadata_blocks = METADATA_BLOCKS[(seed % METADATA_BLOCKS.len() as u64) as usize];
-        Pair { metadata_blocks, ..self.clone() }
+        let (sizes, kinds) = (METADATA_BLOCKS, ChecksumKind::ALL);
+        let size = seed % sizes.len() as u64;
+        let kind = seed / sizes.len() as u64 % kinds.len() as u64;
+        Pair { metadata_blocks: sizes[size as usize], checksums: kinds[kind as usize], ..self.clone() }
     }
 
-    /// The first line of a case: `pair ALLOCATOR SCHEME METADATA_BLOCKS`.
+    /// The first line of a case: `pair ALLOCATOR SCHEME METADATA_BLOCKS CHECKSUMS`.
     #[must_use]
     pub fn line(&self) -> String {
-        format!("pair {} {} {}", self.allocator, self.scheme, self.metadata_blocks)
+        let checksums = self.checksums.name();
+        format!("pair {} {} {} {checksums}", self.allocator, self.scheme, self.metadata_blocks)
     }
 
     /// Every pair of a registry.
@@ -167,8 +173,7 @@ impl Life {
         let device = Arc::new(CrashDevice::new(16 + pair.metadata_blocks + DATA_BLOCKS));
         let below = (pair.device)(device.clone());
         let parts = (pair.parts)(&pair.registry, &pair.spec());
-        let pool = Pool::format(below, parts, options(pair.metadata_blocks))
-            .map_err(|error| format!("format: {error}"))?;
+        let pool = Pool::format(below, parts, options(&pair)).map_err(|error| format!("format: {error}"))?;
         let (model, stats) = (Model::default(), LifeStats::default());
         let mut life = Life { pair, device, pool: Some(pool), model, fates: None, stamp: 0, stats };
         life.apply(Step::Create { blocks: 40 })?;
@@ -338,7 +343,7 @@ impl Life {
         let build = |text: &str| {
             Ok(plant(&registry, &PoolSpec::parse(text).map_err(|_| Error::Unsupported("description"))?))
         };
-        let pool = Pool::open(below, options(self.pair.metadata_blocks), &build)
+        let pool = Pool::open(below, options(&self.pair), &build)
             .map_err(|error| format!("open after a cut: {error}"))?;
         self.model.recover(&pool).map_err(|what| format!("after a cut: {what}"))?;
         check(&pool).map_err(|what| format!("after a cut: {what}"))?;
@@ -372,9 +377,10 @@ impl Life {
     }
 }
 
-fn options(metadata_blocks: u64) -> PoolOptions {
+fn options(pair: &Pair) -> PoolOptions {
     PoolOptions {
-        metadata_blocks: Some(metadata_blocks),
+        metadata_blocks: Some(pair.metadata_blocks),
+        checksums: pair.checksums,
         cache_pages: 24,
         commit_blocks: 100,
         tend_budget: 6,

@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 use spinney_registry::Registry;
 use spinney_sim::{Life, LifeStats, Pair, draw, shrink, step};
+use spinney_volume::ChecksumKind;
 use std::sync::Arc;
 
 const LIVES: u64 = 300;
@@ -62,6 +63,7 @@ fn every_kept_case_passes() {
             lines.map(|line| step::parse(line).unwrap_or_else(|| panic!("{path:?}: {line}"))).collect();
         let mut pair = Pair::new(&registry, names[1], names[2]);
         pair.metadata_blocks = names[3].parse().unwrap();
+        pair.checksums = names.get(4).map_or(ChecksumKind::Xxh3, |name| ChecksumKind::named(name).unwrap());
         Life::run(&pair, &steps).unwrap_or_else(|failure| panic!("{path:?}: {failure}"));
     }
 }

@@ -33,6 +33,18 @@ pub enum Step {
     },
 }
 
+impl Step {
+    /// How many blocks it writes.
+    #[must_use]
+    pub fn blocks(&self) -> u64 {
+        match *self {
+            Step::Overwrite { on, .. } => on.blocks,
+            Step::Place { blocks, .. } => blocks,
+            Step::Relocate { from, .. } => from.blocks,
+        }
+    }
+}
+
 /// The steps of one write.
 #[derive(Debug, Default)]
 pub struct WritePlan(pub Vec<Step>);
@@ -41,11 +53,6 @@ impl WritePlan {
     /// Fresh blocks that the plan needs at most (an `Overwrite` may be refused by policy and then needs them too).
     #[must_use]
     pub fn blocks_bound(&self) -> u64 {
-        let blocks = |step: &Step| match *step {
-            Step::Overwrite { on, .. } => on.blocks,
-            Step::Place { blocks, .. } => blocks,
-            Step::Relocate { from, .. } => from.blocks,
-        };
-        self.0.iter().map(blocks).sum()
+        self.0.iter().map(Step::blocks).sum()
     }
 }

@@ -87,6 +87,7 @@ pub(crate) enum Listed {
     Schemes,
     Workloads,
     Devices,
+    Checksums,
     Metrics,
 }
 

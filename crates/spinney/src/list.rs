@@ -10,6 +10,7 @@ use spinney_lab::case::METRICS;
 use spinney_lab::report::aligned;
 use spinney_lab::table::Table;
 use spinney_registry::Registry;
+use spinney_volume::ChecksumKind;
 use std::process::ExitCode;
 
 /// One line of a list.
@@ -27,6 +28,7 @@ pub(crate) fn list(args: &args::List) -> Result<ExitCode, Failure> {
         Listed::Schemes => schemes(),
         Listed::Workloads => workloads(),
         Listed::Devices => devices(),
+        Listed::Checksums => checksums(),
         Listed::Metrics => metrics(),
     };
     if args.json {
@@ -120,6 +122,17 @@ fn devices() -> Vec<Item> {
         parameters: &[],
     };
     spinney_device::model::PRESETS.iter().map(item).collect()
+}
+
+fn checksums() -> Vec<Item> {
+    let item = |kind: ChecksumKind| Item {
+        name: kind.name().into(),
+        kind: "checksum",
+        summary: kind.summary().into(),
+        paper: kind.source().into(),
+        parameters: &[],
+    };
+    ChecksumKind::ALL.into_iter().map(item).collect()
 }
 
 fn metrics() -> Vec<Item> {

@@ -126,6 +126,7 @@ fn what_is_listed_is_also_listed_as_json() {
         ("schemes", "refcount"),
         ("workloads", "overwrite"),
         ("devices", "hdd"),
+        ("checksums", "crc32c"),
         ("metrics", "free_runs"),
     ] {
         let value = bench.json(&["list", what, "--json"], 0);

@@ -3,13 +3,13 @@
 //! Invariant: a committed block is never overwritten while a durable superblock reaches it, so block and checksum cannot
 //! disagree. Kept by place, not by owner: sharing and moving blocks needs no scheme's help. Knows no scheme.
 
-use crate::options::ChecksumKind;
+use crate::PoolOptions;
+use crate::kind::{ChecksumKey, ChecksumKind, sum};
 use spinney_core::{
     BLOCK_BYTES, Error, Extent, Finding, PAYLOAD_BYTES, PageKind, PageNo, PageRead, PageTxn, Pba, Place,
     Result,
 };
 use spinney_pages::RadixArray;
-use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// Checksums on a page: 8 bytes each.
 const PER_PAGE: u64 = (PAYLOAD_BYTES / 8) as u64;
@@ -18,6 +18,7 @@ const PER_PAGE: u64 = (PAYLOAD_BYTES / 8) as u64;
 #[derive(Clone, Copy)]
 pub(crate) struct Checksums {
     kind: ChecksumKind,
+    key: ChecksumKey,
     data: Extent,
     table: RadixArray,
 }
@@ -27,19 +28,19 @@ impl Checksums {
         data.blocks.div_ceil(PER_PAGE)
     }
 
-    pub(crate) fn create(kind: ChecksumKind, data: Extent, pages: &mut dyn PageTxn) -> Result<Checksums> {
+    pub(crate) fn create(options: &PoolOptions, data: Extent, pages: &mut dyn PageTxn) -> Result<Checksums> {
         let table = RadixArray::create(PageKind::CHECKSUM, Self::leaves(data), pages)?;
-        Ok(Checksums { kind, data, table })
+        Ok(Checksums { kind: options.checksums, key: options.checksum_key, data, table })
     }
 
     pub(crate) fn open(
-        kind: ChecksumKind,
+        options: &PoolOptions,
         data: Extent,
         root: PageNo,
         pages: &dyn PageRead,
     ) -> Result<Checksums> {
         let table = RadixArray::open(root, PageKind::CHECKSUM, Self::leaves(data), pages)?;
-        Ok(Checksums { kind, data, table })
+        Ok(Checksums { kind: options.checksums, key: options.checksum_key, data, table })
     }
 
     pub(crate) fn root(&self) -> PageNo {
@@ -50,12 +51,12 @@ impl Checksums {
     pub(crate) fn pages_bound(&self, blocks: u64) -> u64 {
         match self.kind {
             ChecksumKind::None => 0,
-            ChecksumKind::Xxh3 => self.table.pages_bound(blocks.min(Self::leaves(self.data))),
+            _ => self.table.pages_bound(blocks.min(Self::leaves(self.data))),
         }
     }
 
-    fn sum(at: Pba, block: &[u8]) -> u64 {
-        xxh3_64_with_seed(block, at.0)
+    fn sum(&self, at: Pba, block: &[u8]) -> u64 {
+        sum(self.kind, &self.key, at, block)
     }
 
     /// Remember the checksums of `data`, which is about to be written at `at`.
@@ -71,7 +72,7 @@ impl Checksums {
                 blocks.next_if(|(at, _)| (at.0 - self.data.start.0) / PER_PAGE == leaf)
             {
                 let slot = ((at.0 - self.data.start.0) % PER_PAGE) as usize * 8;
-                page[slot..slot + 8].copy_from_slice(&Self::sum(at, block).to_le_bytes());
+                page[slot..slot + 8].copy_from_slice(&self.sum(at, block).to_le_bytes());
             }
         }
         Ok(())
@@ -92,7 +93,7 @@ impl Checksums {
                 blocks.next_if(|(at, _)| (at.0 - self.data.start.0) / PER_PAGE == leaf)
             {
                 let slot = ((at.0 - self.data.start.0) % PER_PAGE) as usize * 8;
-                if page[slot..slot + 8] != Self::sum(at, block).to_le_bytes() {
+                if page[slot..slot + 8] != self.sum(at, block).to_le_bytes() {
                     return Err(corrupt(at));
                 }
             }

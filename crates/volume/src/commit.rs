@@ -55,6 +55,7 @@ impl Pool {
             epoch,
             layout: self.layout,
             checksums: self.options.checksums,
+            key_check: self.options.key_check(),
             pages: roots.pages,
             allocator: roots.allocator,
             scheme: roots.scheme,

@@ -9,6 +9,7 @@ mod check;
 mod checksum;
 mod commit;
 mod discard;
+mod kind;
 mod layout;
 mod open;
 mod options;
@@ -21,8 +22,9 @@ mod versions;
 mod write;
 
 pub use check::Report;
+pub use kind::{ChecksumKey, ChecksumKind};
 pub use layout::Layout;
-pub use options::{ChecksumKind, PoolOptions};
+pub use options::PoolOptions;
 pub use pool::{Parts, Pool};
 pub use stats::PoolStats;
 pub use superblock::{SUPERBLOCK_SLOTS, Superblock};

@@ -1,11 +1,12 @@
 //! Making a pool and opening one.
 //!
-//! Invariant: `format` leaves no older superblock that could win over the new pool; `open` writes nothing.
+//! Invariant: `format` leaves no older superblock that could win over the new pool; `open` stores the
+//! superblock that it found once more, and writes nothing else.
 
 use crate::checksum::Checksums;
 use crate::pool::Dirty;
-use crate::superblock::{DESCRIPTION_BYTES_MAX, SUPERBLOCK_SLOTS, Superblock};
-use crate::{Layout, Parts, Pool, PoolOptions, PoolStats};
+use crate::superblock::{DESCRIPTION_BYTES_MAX, Found, SUPERBLOCK_SLOTS, Superblock};
+use crate::{Parts, Pool, PoolOptions, PoolStats};
 use spinney_core::{BLOCK_BYTES, BlockDevice, Epoch, Error, Place, Result};
 use spinney_pages::{PageStore, StoreOptions};
 use spinney_snap::Freed;
@@ -15,7 +16,7 @@ impl Pool {
     /// Make a new, empty pool on the whole device; whatever was there is gone. Durable on return.
     /// Errors: `NoSpace` or `NoPages` if device or metadata area is too small, `BadSetting`, `Io`.
     pub fn format(device: Arc<dyn BlockDevice>, parts: Parts, options: PoolOptions) -> Result<Pool> {
-        let layout = Layout::new(device.blocks(), options.metadata_blocks(device.blocks()))?;
+        let layout = options.layout(device.blocks())?;
         if parts.description.len() > DESCRIPTION_BYTES_MAX {
             return Err(Error::BadSetting("description: at most 1,024 bytes"));
         }
@@ -27,7 +28,7 @@ impl Pool {
         let mut pages = PageStore::format(device.clone(), &[layout.area], store_options(&options))?;
         allocator.format(layout.data, &mut pages)?;
         scheme.format(&mut pages)?;
-        let checksums = Checksums::create(options.checksums, layout.data, &mut pages)?;
+        let checksums = Checksums::create(&options, layout.data, &mut pages)?;
         let dirty = Dirty { any: true, ..Dirty::default() };
         let stats = PoolStats::default();
         let (freed, epoch) = (Freed::default(), Epoch(1));
@@ -52,19 +53,21 @@ impl Pool {
     }
 
     /// Open the pool on `device` at its last durable epoch. `build` makes the plug-ins that the description names.
-    /// No repair is ever needed. Errors: `Corrupt`, `Io`, and whatever `build` returns.
+    /// No repair is ever needed. Errors: `Corrupt`, `Io` (an unreadable superblock slot too, see
+    /// [`PoolOptions::accept_unreadable_slot`]), `BadSetting` for a wrong key, and whatever `build` returns.
     pub fn open(
         device: Arc<dyn BlockDevice>,
         options: PoolOptions,
         build: &dyn Fn(&str) -> Result<Parts>,
     ) -> Result<Pool> {
-        let superblock = Superblock::load(&*device)?;
-        // It may have been read from the device's cache, after a commit whose last flush did not happen: what it let go of
-        // is reused from now on, so it must not be lost any more.
-        device.flush()?;
-        let Superblock { epoch, layout, checksums, description, .. } = superblock;
+        let found = Found::on(&*device, options.accept_unreadable_slot)?;
+        let superblock = &found.superblock;
+        let Superblock { epoch, layout, checksums, ref description, .. } = *superblock;
         let options = PoolOptions { checksums, metadata_blocks: Some(layout.area.blocks), ..options };
-        let Parts { mut allocator, mut scheme, .. } = build(&description)?;
+        if superblock.key_check != options.key_check() {
+            return Err(Error::BadSetting("checksum_key: not the key that the pool was formatted with"));
+        }
+        let Parts { mut allocator, mut scheme, .. } = build(description)?;
         let pages =
             PageStore::open(device.clone(), &[layout.area], &superblock.pages, store_options(&options))?;
         if pages.epoch() != epoch {
@@ -72,13 +75,18 @@ impl Pool {
         }
         allocator.open(layout.data, &superblock.allocator, &pages)?;
         scheme.open(&superblock.scheme, &pages)?;
-        let checksums = Checksums::open(checksums, layout.data, superblock.checksum_page, &pages)?;
+        let checksums = Checksums::open(&options, layout.data, superblock.checksum_page, &pages)?;
+        // It may have been read from a cache, after a commit whose last flush failed; a host may then hold it for clean and
+        // never store it. What it let go of is reused from now on, so it must not be lost any more: store it again. The
+        // bytes are those that the slot reads as, so a tear leaves what was there, or a slot as torn as in the commit itself.
+        found.store_again(&*device)?;
+        device.flush()?;
         allocator.committed(epoch);
         Ok(Pool {
             device,
             options,
             layout,
-            description,
+            description: description.clone(),
             pages,
             allocator,
             scheme,

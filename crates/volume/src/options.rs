@@ -1,16 +1,11 @@
 //! What can be chosen when a pool is formatted or opened.
 //!
-//! Invariant: only `metadata_blocks` and `checksums` change what is on disk, and they are read back from the superblock.
+//! Invariant: only `metadata_blocks` and the two of checksums change what is on disk; all but the key are read back from the
+//! superblock.
 
-/// How a data block is checksummed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum ChecksumKind {
-    /// None: wrong bytes from the device go unseen. For measuring what checksums cost.
-    None,
-    /// xxh3-64, seeded with the block's address.
-    #[default]
-    Xxh3,
-}
+use crate::Layout;
+use crate::kind::{ChecksumKey, ChecksumKind};
+use spinney_core::Result;
 
 /// Tunables of a pool.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,12 +24,18 @@ pub struct PoolOptions {
     /// Units of background work (slots visited) done in each commit: more gives space back sooner, and makes the
     /// commit longer. The default (4,096) is eight full index nodes.
     pub tend_budget: u64,
-    /// Checksum of data blocks.
+    /// Checksum of data blocks. Chosen when formatting; opening reads it back.
     pub checksums: ChecksumKind,
+    /// The key of [`ChecksumKind::Blake3`], the same when opening as when formatting; the other kinds have none.
+    pub checksum_key: ChecksumKey,
     /// Overwrite in place what a version owns alone, if the scheme offers it. Gives up data checksums (a torn block
     /// could not be told from a damaged one), so it is taken only with `ChecksumKind::None`. What a version did not own
     /// alone in the last durable epoch as well is written anew: a cut would bring the other owner back.
     pub in_place: bool,
+    /// Open although a superblock slot cannot be read (`Io`, try again first): with the other slot, which may be one commit
+    /// older. What that commit let go of may since be overwritten; with checksums it then reads as `Corrupt`, with
+    /// `ChecksumKind::None` as wrong bytes. Off: an unreadable slot is an error, so that no commit is lost unasked.
+    pub accept_unreadable_slot: bool,
 }
 
 impl Default for PoolOptions {
@@ -45,15 +46,21 @@ impl Default for PoolOptions {
             commit_blocks: 16_384,
             tend_budget: 4_096,
             checksums: ChecksumKind::Xxh3,
+            checksum_key: ChecksumKey::PUBLIC,
             in_place: false,
+            accept_unreadable_slot: false,
         }
     }
 }
 
 impl PoolOptions {
-    /// The size of the metadata area on a device of `device_blocks`.
-    pub(crate) fn metadata_blocks(&self, device_blocks: u64) -> u64 {
-        self.metadata_blocks.unwrap_or((device_blocks / 32).max(192))
+    /// The layout of a device of `device_blocks`, formatted with these options. Errors: as [`Layout::new`].
+    pub fn layout(&self, device_blocks: u64) -> Result<Layout> {
+        Layout::new(device_blocks, self.metadata_blocks.unwrap_or((device_blocks / 32).max(192)))
+    }
+    /// What the superblock keeps of the key; 0 for a kind that has none.
+    pub(crate) fn key_check(&self) -> u64 {
+        if self.checksums == ChecksumKind::Blake3 { self.checksum_key.check() } else { 0 }
     }
     /// Whether an `Overwrite` step may be carried out as such.
     pub(crate) fn overwrites(&self) -> bool {

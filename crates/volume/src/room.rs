@@ -75,20 +75,29 @@ impl Pool {
         loop {
             let mut plan = WritePlan::default();
             self.scheme.plan_write(dev, range, &self.pages, &mut plan)?;
-            if self.options.overwrites() && self.dirty.any {
+            let spares = self.options.overwrites() && self.dirty.any;
+            if spares {
                 plan = self.spare_what_may_return(dev, range, plan)?;
             }
-            let takes = plan.blocks_bound();
+            let takes = self.takes(&plan);
             let epoch = self.epoch;
-            self.admit_with(&maps(dev, range, &plan), takes, self.slop_pages())?;
+            let work = if takes == 0 { Vec::new() } else { maps(dev, range, &plan) };
+            self.admit_with(&work, takes, self.slop_pages())?;
             if self.epoch != epoch {
                 continue; // a commit tends, and may have changed what is shared
             }
             match self.allocator.reserve(takes) {
                 Ok(grant) => return Ok((plan, grant)),
+                Err(Error::NoSpace { .. }) if spares => self.commit()?, // what is durable need not be spared
                 Err(refused) => self.wait_for_space(&mut patience, refused)?,
             }
         }
+    }
+
+    /// Fresh blocks that a plan needs at most: what is overwritten in place needs none.
+    fn takes(&self, plan: &WritePlan) -> u64 {
+        let in_place = |step: &Step| self.options.overwrites() && matches!(step, Step::Overwrite { .. });
+        plan.0.iter().filter(|step| !in_place(step)).map(Step::blocks).sum()
     }
 
     /// A cut brings back every version and pointer that the open epoch let go of, and they must find their bytes. So in

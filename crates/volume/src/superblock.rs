@@ -4,7 +4,7 @@
 //! superblock write leaves the last epoch readable. Byte diagram: `FORMAT.md` section 2. Knows no structure it points at.
 
 use crate::Layout;
-use crate::options::ChecksumKind;
+use crate::kind::ChecksumKind;
 use spinney_core::{
     BLOCK_BYTES, BlockDevice, Epoch, Error, Extent, PageNo, Pba, Place, ROOT_BYTES_MAX, Result, Root,
 };
@@ -17,6 +17,10 @@ pub(crate) const DESCRIPTION_BYTES_MAX: usize = 1024;
 const MAGIC: &[u8; 8] = b"spinney\0";
 const VERSION: u32 = 1;
 const CHECKSUM_AT: usize = BLOCK_BYTES - 8;
+const KEY_CHECK_AT: usize = CHECKSUM_AT - 8;
+/// What is said of a slot that cannot be read, as against one that was torn.
+const UNREADABLE: &str = "read of a superblock slot (try again; if it stays unreadable, the option accept_unreadable_slot \
+     opens the pool with the other one, which may be a commit older)";
 /// More than any pool reaches; a forged epoch near the end of the numbers would leave no next one.
 const EPOCH_MAX: u64 = 1 << 62;
 
@@ -29,6 +33,8 @@ pub struct Superblock {
     pub layout: Layout,
     /// Checksum of data blocks.
     pub checksums: ChecksumKind,
+    /// What must come of the checksums' key; 0 for a kind without one.
+    pub key_check: u64,
     /// Root of the page store.
     pub pages: Root,
     /// Root of the allocator.
@@ -53,23 +59,11 @@ impl Superblock {
         device.write(SUPERBLOCK_SLOTS[slot], &self.encode(slot))
     }
 
-    /// The newest valid superblock of a device. Errors: `Corrupt` if neither slot holds one.
-    pub fn load(device: &dyn BlockDevice) -> Result<Superblock> {
-        let mut newest: Option<Superblock> = None;
-        let mut failure = Error::Corrupt { what: "superblock", place: Place::Superblock(0) };
-        for (slot, at) in SUPERBLOCK_SLOTS.into_iter().enumerate() {
-            let mut block = vec![0; BLOCK_BYTES];
-            match device.read(at, &mut block).and_then(|()| Superblock::decode(&block, slot)) {
-                Ok(found) if newest.as_ref().is_none_or(|newest| newest.epoch < found.epoch) => {
-                    newest = Some(found)
-                }
-                Ok(_) => {}
-                Err(error) => failure = error,
-            }
-        }
-        let found = newest.ok_or(failure)?;
-        found.layout.verify(device.blocks())?;
-        Ok(found)
+    /// The newest valid superblock of a device. A slot with wrong bytes is what a cut leaves, and the other one is right; one
+    /// that cannot be *read* may hold the newest epoch, so the other is taken only if `accept_unreadable_slot`.
+    /// Errors: `Corrupt` if neither slot holds one, `Io`.
+    pub fn load(device: &dyn BlockDevice, accept_unreadable_slot: bool) -> Result<Superblock> {
+        Found::on(device, accept_unreadable_slot).map(|found| found.superblock)
     }
 
     /// The block that stores it.
@@ -101,7 +95,8 @@ impl Superblock {
             block.resize(block.len() + ROOT_BYTES_MAX - root.bytes().len(), 0);
         }
         block.extend_from_slice(self.description.as_bytes());
-        block.resize(CHECKSUM_AT, 0);
+        block.resize(KEY_CHECK_AT, 0);
+        block.extend_from_slice(&self.key_check.to_le_bytes());
         let sum = xxh3_64_with_seed(&block, slot as u64);
         block.extend_from_slice(&sum.to_le_bytes());
         block
@@ -121,11 +116,8 @@ impl Superblock {
         if reader.half()? != VERSION {
             return Err(corrupt("superblock version (made by another release)"));
         }
-        let checksums = match reader.half()? {
-            0 => ChecksumKind::None,
-            1 => ChecksumKind::Xxh3,
-            _ => return Err(corrupt("checksum kind")),
-        };
+        let checksums = ChecksumKind::from_number(reader.half()?);
+        let checksums = checksums.ok_or(corrupt("checksum kind (or made by another release)"))?;
         let epoch = Epoch(reader.word()?);
         let device_blocks = reader.word()?;
         let area = reader.extent()?;
@@ -139,7 +131,54 @@ impl Superblock {
         let description = core::str::from_utf8(reader.take(description_bytes as usize)?);
         let description = description.map_err(|_| corrupt("description"))?.to_owned();
         let layout = Layout { device_blocks, area, data };
-        Ok(Superblock { epoch, layout, checksums, pages, allocator, scheme, checksum_page, description })
+        let key_check = Reader { rest: &block[KEY_CHECK_AT..], slot }.word()?;
+        Ok(Superblock {
+            epoch,
+            layout,
+            checksums,
+            key_check,
+            pages,
+            allocator,
+            scheme,
+            checksum_page,
+            description,
+        })
+    }
+}
+
+/// The newest valid superblock, as it was read.
+pub(crate) struct Found {
+    pub(crate) superblock: Superblock,
+    at: Pba,
+    block: Vec<u8>,
+}
+
+impl Found {
+    /// As [`Superblock::load`].
+    pub(crate) fn on(device: &dyn BlockDevice, accept_unreadable_slot: bool) -> Result<Found> {
+        let mut newest: Option<Found> = None;
+        let mut failure = Error::Corrupt { what: "superblock", place: Place::Superblock(0) };
+        for (slot, at) in SUPERBLOCK_SLOTS.into_iter().enumerate() {
+            let mut block = vec![0; BLOCK_BYTES];
+            match device.read(at, &mut block).and_then(|()| Superblock::decode(&block, slot)) {
+                Ok(found) if newest.as_ref().is_none_or(|newest| newest.superblock.epoch < found.epoch) => {
+                    newest = Some(Found { superblock: found, at, block });
+                }
+                Ok(_) => {}
+                Err(Error::Io { at, code, .. }) if !accept_unreadable_slot => {
+                    return Err(Error::Io { operation: UNREADABLE, at, code });
+                }
+                Err(error) => failure = error,
+            }
+        }
+        let found = newest.ok_or(failure)?;
+        found.superblock.layout.verify(device.blocks())?;
+        Ok(found)
+    }
+
+    /// Write the same bytes to the same slot once more. Not durable until the device is flushed.
+    pub(crate) fn store_again(&self, device: &dyn BlockDevice) -> Result<()> {
+        device.write(self.at, &self.block)
     }
 }
 

@@ -18,9 +18,6 @@ const DEVICE_BLOCKS_MAX: u64 = 1 << 32;
 const DEVICE_BLOCKS_MIN: u64 = 300;
 /// The largest page cache, 64 GiB.
 const CACHE_PAGES_MAX: u64 = 1 << 24;
-/// Blocks before the metadata area, and the least metadata area (see `PoolOptions::metadata_blocks`).
-const RESERVED_BLOCKS: u64 = 16;
-const METADATA_BLOCKS_MIN: u64 = 192;
 
 impl Planner<'_> {
     /// Blocks of the volume, blocks of the device, and the pool's tunables.
@@ -62,8 +59,7 @@ impl Planner<'_> {
             self.complain(message, device_at.or(size_at), Some(format!("a device has {help}")));
             return None;
         }
-        let metadata = options.metadata_blocks.unwrap_or((device_blocks / 32).max(METADATA_BLOCKS_MIN));
-        let data = device_blocks.saturating_sub(metadata.saturating_add(RESERVED_BLOCKS));
+        let data = options.layout(device_blocks).map_or(0, |layout| layout.data.blocks);
         if volume_blocks > data {
             let message = format!(
                 "a volume of {} does not fit: the device of {} has {} for data",
@@ -130,15 +126,17 @@ fn options(section: &mut Section<'_>) -> PoolOptions {
         section.complain("`volume.cache_size` is more than any machine has".into(), cache_at, help);
     }
     let checksums_at = section.peek("checksums");
-    let checksums = match section.text("checksums").as_deref() {
-        None | Some("xxh3") => ChecksumKind::Xxh3,
-        Some("none") => ChecksumKind::None,
-        Some(other) => {
-            let help = Some("known: xxh3, none".to_owned());
-            section.complain(format!("no checksum is called `{other}`"), checksums_at, help);
-            ChecksumKind::Xxh3
+    let checksums = section.text("checksums").and_then(|name| {
+        let kind = ChecksumKind::named(&name);
+        if kind.is_none() {
+            let names = ChecksumKind::ALL.map(ChecksumKind::name);
+            let near = nearest(&name, names.into_iter())
+                .map_or_else(String::new, |near| format!("did you mean `{near}`? "));
+            let help = Some(format!("{near}known: {} (`spinney list checksums`)", names.join(", ")));
+            section.complain(format!("no checksum is called `{name}`"), checksums_at, help);
         }
-    };
+        kind
+    });
     PoolOptions {
         metadata_blocks: section.bytes("metadata_size").map(|bytes| bytes.div_ceil(BLOCK)),
         cache_pages: cache_pages.clamp(4, CACHE_PAGES_MAX) as usize,
@@ -146,7 +144,8 @@ fn options(section: &mut Section<'_>) -> PoolOptions {
             .bytes("commit_size")
             .map_or(default.commit_blocks, |bytes| bytes.div_ceil(BLOCK)),
         tend_budget: section.integer("tend_budget", 1..=1 << 40).unwrap_or(default.tend_budget),
-        checksums,
+        checksums: checksums.unwrap_or_default(),
         in_place: section.switch("in_place").unwrap_or(false),
+        ..default
     }
 }

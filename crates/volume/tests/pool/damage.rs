@@ -156,7 +156,7 @@ fn a_device_that_lies_gives_errors_and_never_wrong_bytes() {
 #[test]
 fn every_flipped_bit_of_a_superblock_is_seen() {
     let sample = sample();
-    let newest = Superblock::load(&sample.image).unwrap();
+    let newest = Superblock::load(&sample.image, false).unwrap();
     for (slot, at) in SUPERBLOCK_SLOTS.into_iter().enumerate() {
         let mut block = [0; BLOCK_BYTES];
         sample.image.read(at, &mut block).unwrap();
@@ -176,7 +176,7 @@ fn every_flipped_bit_of_a_superblock_is_seen() {
 #[test]
 fn a_flipped_bit_of_a_superblock_slot_opens_the_pool_at_the_other() {
     let sample = sample();
-    let newest = Superblock::load(&sample.image).unwrap().epoch;
+    let newest = Superblock::load(&sample.image, false).unwrap().epoch;
     for (slot, at) in SUPERBLOCK_SLOTS.into_iter().enumerate() {
         let is_newest = newest.0 % 2 == slot as u64;
         // Every field of the used part, and some of the rest.

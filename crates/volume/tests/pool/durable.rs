@@ -1,9 +1,9 @@
 //! What survives: flushes, cuts, failed requests, reopening.
 
 use crate::bench::{get, holds, metadata, open, parts, pool_of, put, sound, stamped};
-use spinney_core::{BLOCK_BYTES, BlockDevice, DevId, Epoch, Error, Extent, Pba};
+use spinney_core::{BLOCK_BYTES, BlockDevice, DevId, Epoch, Error, Pba};
 use spinney_device::{CrashDevice, Fate, Fault, FaultDevice, FaultKind, MemoryDevice};
-use spinney_volume::{Pool, PoolOptions, SUPERBLOCK_SLOTS};
+use spinney_volume::{Pool, PoolOptions};
 use std::sync::Arc;
 
 type Faulty = Arc<FaultDevice<MemoryDevice>>;
@@ -299,21 +299,4 @@ fn a_device_that_grew_opens_and_one_that_shrank_does_not() {
     holds(&grown, volume, 0, 30, 1);
     sound(&grown);
     assert!(matches!(open(resized(515)), Err(Error::Corrupt { .. })));
-}
-
-#[test]
-fn an_unreadable_superblock_slot_leaves_the_other() {
-    let (device, pool, volume) = faulty_pool();
-    let (epoch, data) = (pool.epoch(), pool.layout().data);
-    drop(pool);
-    for slot in SUPERBLOCK_SLOTS {
-        let bad = Fault::forever(FaultKind::ReadError, 0).within(Extent::new(slot, 1));
-        device.set_script(&[bad]);
-        let pool = open(device.clone()).unwrap();
-        assert!(pool.epoch() == epoch || pool.epoch().next() == epoch);
-        assert_eq!(pool.layout().data, data);
-        if pool.epoch() == epoch {
-            assert!(get(&pool, volume, 0).unwrap() == stamped(1, 0));
-        }
-    }
 }

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a step that fails is a test that fails")]
 
 mod bench;
+mod checksums;
 mod content;
 mod damage;
 mod durable;
@@ -11,4 +12,5 @@ mod faults;
 mod flat;
 mod options;
 mod space;
+mod superblock;
 mod versions;

@@ -1,9 +1,9 @@
 //! Full pools: refused cleanly, and always a way back.
 
-use crate::bench::{BLOCK, holds, metadata, parts, pool_of, put, sound};
+use crate::bench::{BLOCK, holds, metadata, parts, parts_that, pool_of, put, sound};
 use spinney_core::Error;
 use spinney_device::MemoryDevice;
-use spinney_volume::{Pool, PoolOptions};
+use spinney_volume::{ChecksumKind, Pool, PoolOptions};
 use std::sync::Arc;
 
 #[test]
@@ -162,4 +162,28 @@ fn a_metadata_area_of_a_few_blocks_is_refused_or_works() {
         sound(&pool);
     }
     assert!((2..60).contains(&refused), "{refused} sizes were refused");
+}
+
+#[test]
+fn a_full_pool_still_takes_overwrites_that_are_done_in_place() {
+    let device = Arc::new(MemoryDevice::new(16 + 400 + 50));
+    let options = PoolOptions { checksums: ChecksumKind::None, in_place: true, ..metadata(400) };
+    let mut pool = Pool::format(device, parts_that(true), options).unwrap();
+    let volume = pool.create(60).unwrap();
+    put(&mut pool, volume, 0, 50, 1).unwrap();
+    // Not durable yet: a commit must come first, since a cut would bring back what these blocks held before.
+    put(&mut pool, volume, 0, 20, 2).unwrap();
+    put(&mut pool, volume, 10, 40, 3).unwrap();
+    assert_eq!(pool.space().free_blocks, 0);
+    assert!(matches!(put(&mut pool, volume, 50, 1, 4), Err(Error::NoSpace { .. })), "a hole needs a block");
+    assert!(matches!(put(&mut pool, volume, 45, 10, 4), Err(Error::NoSpace { .. })));
+    let snapshot = pool.snapshot(volume).unwrap();
+    assert!(matches!(put(&mut pool, volume, 0, 1, 4), Err(Error::NoSpace { .. })), "the snapshot shares all");
+    holds(&pool, snapshot, 0, 10, 2);
+    holds(&pool, volume, 10, 40, 3);
+    pool.delete(snapshot).unwrap();
+    put(&mut pool, volume, 0, 50, 5).unwrap();
+    holds(&pool, volume, 0, 50, 5);
+    pool.flush().unwrap();
+    sound(&pool);
 }
