@@ -74,15 +74,18 @@ impl State {
                     place: Place::Block(Pba(self.first_block(index) + piece.from as u64)),
                 });
             }
-            let blocks = piece.blocks();
-            self.taken_blocks =
-                if piece.take { self.taken_blocks + blocks } else { self.taken_blocks - blocks };
+            let (taken, blocks) = (self.taken_blocks, piece.blocks());
+            let taken = if piece.take { taken.checked_add(blocks) } else { taken.checked_sub(blocks) };
+            self.taken_blocks = taken.ok_or(self.miscounted())?;
         }
         if bits.taken_blocks() == 0 {
             return self.array.remove(index, pages);
         }
         bits.encode(index, self.array.edit(index, pages)?);
         Ok(())
+    }
+    fn miscounted(&self) -> Error {
+        Error::corrupt_page("bitmap root (its count of taken blocks)", self.array.root())
     }
     fn first_block(&self, page: u64) -> u64 {
         self.universe.start.0 + page * PAGE_BLOCKS
@@ -185,12 +188,17 @@ impl SpaceForm for BitmapForm {
                 joined.push(run.start.0, run.blocks);
             }
         };
+        let mut taken_blocks = 0;
         state.walk(within, pages, &mut |start, blocks, bits| match bits {
             None => push(start, blocks),
-            Some(bits) => bits.free_runs(blocks, &mut |from, count| push(start + from, count)),
+            Some(bits) => {
+                taken_blocks += bits.taken_blocks();
+                bits.free_runs(blocks, &mut |from, count| push(start + from, count));
+            }
         })?;
         joined.finish();
-        Ok(())
+        let miscounted = within == state.universe && taken_blocks != state.taken_blocks;
+        if miscounted { Err(state.miscounted()) } else { Ok(()) }
     }
 
     fn pages_bound(&self, changes: u64, blocks: u64, _: u64) -> u64 {

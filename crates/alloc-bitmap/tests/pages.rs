@@ -117,3 +117,23 @@ fn a_change_to_the_state_that_a_block_has_stops_the_commit() {
     let refused = form.commit(&freed, &index, &mut pages);
     assert!(matches!(refused, Err(Error::Corrupt { .. })), "{refused:?}");
 }
+
+#[test]
+fn a_root_that_counts_other_blocks_than_its_pages_have_is_corrupt() {
+    let universe = Extent::new(Pba(0), 3 * PAGE_BLOCKS);
+    let (mut index, mut form, mut pages, _) = formatted(universe);
+    let taken = Extent::new(Pba(PAGE_BLOCKS - 20), 40);
+    index.remove(taken);
+    let root = form.commit(&changes(&[Change::Take(taken)]), &index, &mut pages).unwrap();
+    let words: [u64; 5] = root.words("root").unwrap();
+    for count in [0, 39, 41, universe.blocks] {
+        let mut forged = BitmapForm::new();
+        let root = Root::from_words(&[words[0], words[1], words[2], words[3], count]);
+        forged.open(universe, &root, &pages).unwrap();
+        let loaded = forged.load(universe, &pages, &mut |_| ());
+        assert!(matches!(loaded, Err(Error::Corrupt { .. })), "{count} counted: {loaded:?}");
+        // A caller that loads by region does not recount; then the commit must not run below zero or beyond all.
+        let freed = forged.commit(&changes(&[Change::Free(taken)]), &index, &mut pages.clone());
+        assert_eq!(freed.is_err(), count < 40, "{count} counted: {freed:?}");
+    }
+}

@@ -81,7 +81,11 @@ impl Map {
             self.universe.blocks,
         ])
     }
+    /// Errors: `Corrupt`, too, if the log goes on past the root's count: what is added there would be read as something else.
     fn append(&mut self, words: &[u8], pages: &mut dyn PageTxn) -> Result<()> {
+        if self.log.len_records(pages)? != self.records {
+            return Err(Error::corrupt_page(WHAT, self.log.root()));
+        }
         self.log.append(words, pages)?;
         self.records += (words.len() / WORD_BYTES) as u64;
         Ok(())

@@ -58,8 +58,10 @@ pub trait Allocator: Send {
     fn allocate(&mut self, want: &Want, grant: &mut Grant) -> Result<Extent>;
     /// Take this very place (import, repair). Errors: `NoSpace` if any of it is not free.
     fn claim(&mut self, run: Extent) -> Result<()>;
-    /// The last owner let go: allocatable once this epoch is durable, or later as the policy has it.
-    fn release(&mut self, run: Extent);
+    /// The last owner let go: allocatable once this epoch is durable, or later as the policy has it. Which blocks an owner
+    /// has is read from a disk, so nothing here is the caller's word alone. Errors: `Corrupt`, and nothing changed, unless
+    /// all of the run lies in the universe and is neither free nor released: the pool is damaged and must not commit.
+    fn release(&mut self, run: Extent) -> Result<()>;
     /// Hand back what was not spent.
     fn settle(&mut self, grant: Grant);
     /// At most how many pages `commit` would allocate or change if `more` further blocks were taken or released before

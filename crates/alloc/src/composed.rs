@@ -1,13 +1,17 @@
 //! Any index, any form and any reclaim policy, made into one allocator.
 //!
 //! Invariant: free + deferred + held by callers = universe, and a released block enters the index only in `commit`,
-//! after the epoch's last allocation. Everything about crash order stands here, once.
+//! after the epoch's last allocation. Everything about crash order stands here, once. What is released was named by pages
+//! that are not trusted, so it is held against the invariant; index and policy are, and assert.
 
+use crate::deferred::Deferred;
 use crate::reclaim::Reclaim;
 use crate::{Allocator, Change, Changes, FreeIndex, Grant, SpaceForm, SpaceStats, Want};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use spinney_core::{Epoch, Error, Extent, Finding, Flow, PageNo, PageRead, PageTxn, Place, Result, Root};
+use spinney_core::{
+    Epoch, Error, Extent, Finding, Flow, PageNo, PageRead, PageTxn, Pba, Place, Result, Root,
+};
 
 /// The allocator of three parts.
 pub struct Composed {
@@ -16,6 +20,7 @@ pub struct Composed {
     reclaim: Box<dyn Reclaim>,
     universe: Extent,
     changes: Changes,
+    deferred: Deferred,
     reserved_blocks: u64,
     epoch: Epoch,
     root: Root,
@@ -29,8 +34,9 @@ impl Composed {
             index,
             form,
             reclaim,
-            universe: Extent { start: spinney_core::Pba(0), blocks: 0 },
+            universe: Extent { start: Pba(0), blocks: 0 },
             changes: Changes::default(),
+            deferred: Deferred::default(),
             reserved_blocks: 0,
             epoch: Epoch(0),
             root: Root::default(),
@@ -63,7 +69,7 @@ impl Allocator for Composed {
         let mut bad = None;
         let index = &mut self.index;
         self.form.load(universe, pages, &mut |run| {
-            if bad.is_some() || !universe.contains(run) || touches(&**index, run) {
+            if bad.is_some() || !universe.contains(run) || first_free(&**index, run).is_some() {
                 bad.get_or_insert(run);
             } else {
                 index.insert(run);
@@ -110,10 +116,19 @@ impl Allocator for Composed {
         Ok(())
     }
 
-    fn release(&mut self, run: Extent) {
-        assert!(self.universe.contains(run), "released {run:?} outside {:?}", self.universe);
-        assert!(!touches(&*self.index, run), "released {run:?}, part of which is free: a double free");
+    fn release(&mut self, run: Extent) -> Result<()> {
+        let corrupt = |what, at| Err(Error::Corrupt { what, place: Place::Block(at) });
+        if !self.universe.contains(run) {
+            return corrupt("release of blocks outside the data", run.start);
+        }
+        if let Some(at) = first_free(&*self.index, run) {
+            return corrupt("release of a free block", at);
+        }
+        if let Err(at) = self.deferred.insert(run) {
+            return corrupt("second release of a block", at);
+        }
         self.reclaim.queue(self.epoch, run);
+        Ok(())
     }
 
     fn settle(&mut self, grant: Grant) {
@@ -132,9 +147,14 @@ impl Allocator for Composed {
         let (free, total) = (index.free_blocks(), self.universe.blocks);
         let mut due = Vec::new();
         self.reclaim.due(epoch, free, total, &mut |run| due.push(run));
+        let all = self.reclaim.queued_runs() == 0;
         for run in due {
+            assert!(all || self.deferred.remove(run), "the policy gave {run:?}, which was not queued");
             index.insert(run);
             changes.push(Change::Free(run));
+        }
+        if all {
+            self.deferred.clear();
         }
         self.root = self.form.commit(changes, &**index, pages)?;
         self.changes.clear();
@@ -187,14 +207,14 @@ impl Allocator for Composed {
     }
 }
 
-/// Whether any block of `run` is free.
-fn touches(index: &dyn FreeIndex, run: Extent) -> bool {
-    let mut any = false;
-    index.visit(run, &mut |_| {
-        any = true;
+/// The first block of `run` that is free.
+fn first_free(index: &dyn FreeIndex, run: Extent) -> Option<Pba> {
+    let mut first = None;
+    index.visit(run, &mut |free| {
+        first = Some(free.start);
         Flow::Stop
     });
-    any
+    first
 }
 
 /// Sorted, adjacent runs merged.
@@ -210,7 +230,7 @@ fn joined(mut runs: Vec<Extent>) -> Vec<Extent> {
     joined
 }
 
-fn first_difference(one: Vec<Extent>, other: Vec<Extent>) -> Option<spinney_core::Pba> {
+fn first_difference(one: Vec<Extent>, other: Vec<Extent>) -> Option<Pba> {
     if one == other {
         return None;
     }

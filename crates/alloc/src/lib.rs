@@ -5,6 +5,7 @@ extern crate alloc;
 pub mod allocator;
 pub mod changes;
 pub mod composed;
+mod deferred;
 pub mod entry;
 pub mod extents;
 pub mod form;

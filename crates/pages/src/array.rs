@@ -9,6 +9,7 @@ use core::ops::Range;
 use spinney_core::{
     Error, Flow, PAYLOAD_BYTES, PageKind, PageNo, PageRead, PageRef, PageTxn, Payload, Result,
 };
+use std::collections::BTreeSet;
 
 /// Page numbers on an interior page. Eight bytes each, the whole payload: an interior page has no header, because its
 /// level follows from the path to it.
@@ -145,7 +146,8 @@ impl RadixArray {
         Ok(bytes.iter().all(|byte| *byte == 0))
     }
 
-    /// The leaves of `range` (clipped to `leaves`) that exist, in index order. Reads interior pages only.
+    /// The leaves of `range` (clipped to `leaves`) that exist, in index order. Reads interior pages only. Errors: `Corrupt`
+    /// if a page is met twice: pages that form no tree would be walked as often as there are ways to them.
     pub fn visit(
         &self,
         range: Range<u64>,
@@ -153,59 +155,31 @@ impl RadixArray {
         each: &mut dyn FnMut(u64, PageNo) -> Flow,
     ) -> Result<()> {
         let range = range.start..range.end.min(self.leaves);
-        self.visit_below(self.root, self.levels, 0, &range, pages, each).map(|_flow| ())
+        let (mut met, step) = (BTreeSet::new(), |visited| match visited {
+            Visited::Interior(_) => Flow::Continue,
+            Visited::Leaf(index, page) => each(index, page),
+        });
+        Walk { kind: self.kind, range, pages, met: &mut met, each: step }.array(self)
     }
 
-    fn visit_below(
-        &self,
-        page: PageNo,
-        level: u32,
-        first: u64,
-        range: &Range<u64>,
-        pages: &dyn PageRead,
-        each: &mut dyn FnMut(u64, PageNo) -> Flow,
-    ) -> Result<Flow> {
-        let step = child_leaves(level);
-        let bytes = pages.read(page, self.kind)?;
-        let from = range.start.saturating_sub(first) / step;
-        for slot in from..FAN_OUT {
-            let at = first.saturating_add(slot.saturating_mul(step));
-            if at >= range.end {
-                break;
-            }
-            let Some(child) = page_at(&bytes[..], slot as usize) else { continue };
-            let flow = match level {
-                1 => each(at, child),
-                _ => self.visit_below(child, level - 1, at, range, pages, each)?,
-            };
-            if flow == Flow::Stop {
-                return Ok(Flow::Stop);
-            }
-        }
-        Ok(Flow::Continue)
-    }
-
-    /// Every page of the array, once, the root first. Reads interior pages only.
+    /// Every page of the array, once, the root first. Reads interior pages only. Errors: `Corrupt` as [`RadixArray::visit`].
     pub fn visit_pages(&self, pages: &dyn PageRead, each: &mut dyn FnMut(PageNo)) -> Result<()> {
-        each(self.root);
-        self.visit_pages_below(self.root, self.levels, pages, each)
+        self.visit_new_pages(&mut BTreeSet::new(), pages, each)
     }
 
-    fn visit_pages_below(
+    /// The same for one array of several: `Corrupt`, too, if a page is in `met`; each page is added to it.
+    pub fn visit_new_pages(
         &self,
-        page: PageNo,
-        level: u32,
+        met: &mut BTreeSet<PageNo>,
         pages: &dyn PageRead,
         each: &mut dyn FnMut(PageNo),
     ) -> Result<()> {
-        let bytes = pages.read(page, self.kind)?;
-        for child in (0..FAN_OUT as usize).filter_map(|slot| page_at(&bytes[..], slot)) {
-            each(child);
-            if level > 1 {
-                self.visit_pages_below(child, level - 1, pages, each)?;
-            }
-        }
-        Ok(())
+        let step = |visited| {
+            let (Visited::Interior(page) | Visited::Leaf(_, page)) = visited;
+            each(page);
+            Flow::Continue
+        };
+        Walk { kind: self.kind, range: 0..u64::MAX, pages, met, each: step }.array(self)
     }
 
     /// Free every page, the root too; every copy of the handle is dead.
@@ -221,5 +195,52 @@ impl RadixArray {
         let touched = leaves_touched.min(self.leaves);
         let at_level = |level| touched.min(self.leaves.div_ceil(FAN_OUT.saturating_pow(level)));
         (0..=self.levels).map(at_level).fold(0, u64::saturating_add)
+    }
+}
+
+/// A page of an array, and a leaf's index.
+enum Visited {
+    Interior(PageNo),
+    Leaf(u64, PageNo),
+}
+
+/// A walk over part of an array. `met`: every page so far, as a page has one place.
+struct Walk<'a, F: FnMut(Visited) -> Flow> {
+    kind: PageKind,
+    range: Range<u64>,
+    pages: &'a dyn PageRead,
+    met: &'a mut BTreeSet<PageNo>,
+    each: F,
+}
+
+impl<F: FnMut(Visited) -> Flow> Walk<'_, F> {
+    fn array(mut self, array: &RadixArray) -> Result<()> {
+        self.page(array.root, array.levels, 0).map(|_flow| ())
+    }
+
+    /// The page `level` levels above the leaves (0: a leaf), whose first leaf is `first`.
+    fn page(&mut self, page: PageNo, level: u32, first: u64) -> Result<Flow> {
+        if !self.met.insert(page) {
+            return Err(Error::corrupt_page("radix array (a page is in two places)", page));
+        }
+        if level == 0 {
+            return Ok((self.each)(Visited::Leaf(first, page)));
+        }
+        if (self.each)(Visited::Interior(page)) == Flow::Stop {
+            return Ok(Flow::Stop);
+        }
+        let step = child_leaves(level);
+        let bytes = self.pages.read(page, self.kind)?;
+        for slot in self.range.start.saturating_sub(first) / step..FAN_OUT {
+            let at = first.saturating_add(slot.saturating_mul(step));
+            if at >= self.range.end {
+                break;
+            }
+            let Some(child) = page_at(&bytes[..], slot as usize) else { continue };
+            if self.page(child, level - 1, at)? == Flow::Stop {
+                return Ok(Flow::Stop);
+            }
+        }
+        Ok(Flow::Continue)
     }
 }

@@ -130,8 +130,9 @@ impl PageLog {
             let room = (self.capacity(place) - used) as usize;
             let (now, later) = rest.split_at(rest.len().min(room * self.record_bytes));
             let at = Self::header_bytes(place) + used as usize * self.record_bytes;
+            let added = (now.len() / self.record_bytes) as u64;
+            count = count.checked_add(added).ok_or(self.corrupt(self.root))?;
             pages.edit(tail, self.kind)?[at..at + now.len()].copy_from_slice(now);
-            count += (now.len() / self.record_bytes) as u64;
             let head = pages.edit(self.root, self.kind)?;
             put_u64(head, RECORDS, count);
             put_u64(head, TAIL, tail.0);

@@ -137,7 +137,7 @@ fn wild_pointers_are_corrupt_and_a_cycle_ends() {
         assert!(matches!(array.visit_pages(&pages, &mut |_| ()), Err(Error::Corrupt { .. })));
     }
     pages.edit(array.root(), KIND).unwrap()[..8].copy_from_slice(&array.root().0.to_le_bytes());
-    array.visit_pages(&pages, &mut |_| ()).unwrap();
+    assert!(matches!(array.visit_pages(&pages, &mut |_| ()), Err(Error::Corrupt { .. })));
     assert_eq!(array.leaf(0, &pages).unwrap(), Some(array.root()));
 }
 
@@ -149,4 +149,46 @@ fn open_refuses_a_root_that_points_past_the_last_leaf() {
     assert!(matches!(RadixArray::open(array.root(), KIND, 5, &pages), Err(Error::Corrupt { .. })));
     assert!(RadixArray::open(array.root(), KIND, 6, &pages).is_ok());
     assert!(pages.read(array.root(), PageKind::TREE).is_err());
+}
+
+/// Every slot of each page points at the one page below: as many ways as there are indexes.
+#[test]
+fn pages_that_form_no_tree_are_corrupt_and_do_not_multiply_the_work() {
+    // The smallest is small enough to end even if the work does multiply, and then fails.
+    for leaves in [508 * 508, 508 * 508 * 508 * 508, u64::MAX] {
+        let mut pages = MemoryPages::new();
+        let array = RadixArray::create(KIND, leaves, &mut pages).unwrap();
+        array.edit(0, &mut pages).unwrap();
+        let all: Vec<PageNo> = pages.live().map(|(page, _)| page).collect();
+        for page in all {
+            let bytes = pages.edit(page, KIND).unwrap();
+            let child = bytes[..8].to_vec();
+            bytes.chunks_exact_mut(8).for_each(|slot| slot.copy_from_slice(&child));
+        }
+        let (mut visited, mut reached) = (0, 0);
+        let mut visit = |_: u64, _: PageNo| {
+            visited += 1;
+            Flow::Continue
+        };
+        let walked = array.visit(0..u64::MAX, &pages, &mut visit);
+        assert!(matches!(walked, Err(Error::Corrupt { .. })), "{leaves} leaves: {walked:?}");
+        let walked = array.visit_pages(&pages, &mut |_| reached += 1);
+        assert!(matches!(walked, Err(Error::Corrupt { .. })), "{leaves} leaves: {walked:?}");
+        assert!(visited <= 508 && reached <= 1000, "{visited} leaves and {reached} pages");
+        assert!(array.destroy(&mut pages).is_err());
+    }
+}
+
+#[test]
+fn a_page_of_two_arrays_is_corrupt_when_both_are_walked_as_one() {
+    let mut pages = MemoryPages::new();
+    let [one, other] = [(); 2].map(|()| RadixArray::create(KIND, 2000, &mut pages).unwrap());
+    one.edit(700, &mut pages).unwrap();
+    let shared = pages.read(one.root(), KIND).unwrap();
+    *pages.edit(other.root(), KIND).unwrap() = *shared;
+    let mut met = std::collections::BTreeSet::new();
+    one.visit_new_pages(&mut met, &pages, &mut |_| ()).unwrap();
+    other.visit_pages(&pages, &mut |_| ()).unwrap();
+    let walked = other.visit_new_pages(&mut met, &pages, &mut |_| ());
+    assert!(matches!(walked, Err(Error::Corrupt { .. })), "{walked:?}");
 }

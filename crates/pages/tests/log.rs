@@ -118,3 +118,34 @@ fn any_flipped_header_bit_is_corrupt_or_harmless() {
     }
     assert!(refused > 300, "only {refused} flips were seen");
 }
+
+#[test]
+fn a_chain_that_turns_back_is_corrupt() {
+    let mut pages = MemoryPages::new();
+    let log = PageLog::create(KIND, 8, &mut pages).unwrap();
+    log.append(&[1; 3000 * 8], &mut pages).unwrap();
+    let mut chain = Vec::new();
+    log.visit_pages(&pages, &mut |page| chain.push(page)).unwrap();
+    for back in 0..3 {
+        let mut forged = pages.clone();
+        forged.edit(chain[2], KIND).unwrap()[..8].copy_from_slice(&chain[back].0.to_le_bytes());
+        assert_eq!(all(&log, &forged), Err(Error::corrupt_page("page log", chain[back])));
+        let walked = log.visit_pages(&forged, &mut |_| ());
+        assert!(matches!(walked, Err(Error::Corrupt { .. })), "{walked:?}");
+        assert!(log.clear(&mut forged).is_err());
+    }
+}
+
+/// Head and tail agree on as many records as 64 bits can count.
+#[test]
+fn a_count_that_cannot_grow_is_corrupt() {
+    let mut pages = MemoryPages::new();
+    let log = PageLog::create(KIND, 8, &mut pages).unwrap();
+    log.append(&[1; 600 * 8], &mut pages).unwrap();
+    let tail = pages.live().map(|(page, _)| page).find(|page| *page != log.root()).unwrap();
+    let place = log.pages_for(u64::MAX) - 1;
+    pages.edit(log.root(), KIND).unwrap()[24..32].copy_from_slice(&u64::MAX.to_le_bytes());
+    pages.edit(tail, KIND).unwrap()[8..16].copy_from_slice(&place.to_le_bytes());
+    assert_eq!(log.append(&[2; 8], &mut pages), Err(Error::corrupt_page("page log", log.root())));
+    assert!(all(&log, &pages).is_err());
+}

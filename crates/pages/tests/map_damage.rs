@@ -204,3 +204,20 @@ fn pointers_that_all_name_one_page_do_not_multiply_the_work() {
         assert!((1..100_000).contains(&findings), "{findings} findings");
     }
 }
+
+/// A leaf all of whose slots name one large cell: its cells are more than a page holds.
+#[test]
+fn slots_that_all_name_one_cell_are_refused() {
+    for (key, value) in [([9; 8], vec![1; 900]), ([1; 8], vec![1; 900]), ([7; 8], vec![2; 901])] {
+        let mut pages = MemoryPages::new();
+        let map = OrderedMap::create(KIND, Layout::Variable, &mut pages).unwrap();
+        map.put(&[7; 8], &[1; 900], &mut pages).unwrap();
+        let bytes = pages.edit(map.root(), KIND).unwrap();
+        let slot = [bytes[16], bytes[17]];
+        bytes[8..10].copy_from_slice(&200u16.to_le_bytes());
+        bytes[12..14].copy_from_slice(&4000u16.to_le_bytes());
+        bytes[16..416].as_chunks_mut().0.fill(slot);
+        let put = map.put(&key, &value, &mut pages);
+        assert_eq!(put, Err(Error::corrupt_page("map node", map.root())), "{key:?}");
+    }
+}

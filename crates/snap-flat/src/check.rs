@@ -6,7 +6,7 @@ use crate::State;
 use crate::map::Map;
 use spinney_core::{DevId, Extent, Finding, Flow, PageNo, PageRead, Pba, Place, Result};
 use spinney_snap_tree::{NumberRuns, Record};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The map of every version, then of what is still to be let go.
 fn each_map(
@@ -20,6 +20,16 @@ fn each_map(
             Ok(Flow::Continue)
         })
     })
+}
+
+/// Errors: `Corrupt` if a page of a map is in two places, which would make each walk over all maps the longer.
+fn no_page_is_shared(state: &State, pages: &dyn PageRead) -> Result<()> {
+    visit_map_pages(state, pages, &mut |_| ())
+}
+
+fn visit_map_pages(state: &State, pages: &dyn PageRead, each: &mut dyn FnMut(PageNo)) -> Result<()> {
+    let mut met = BTreeSet::new();
+    each_map(state, pages, &mut |_, _, map| map.array.visit_new_pages(&mut met, pages, each))
 }
 
 /// How many maps hold each block.
@@ -36,6 +46,7 @@ fn owners(state: &State, pages: &dyn PageRead) -> Result<BTreeMap<u64, u64>> {
 
 /// Every data block that a map holds, once.
 pub(crate) fn visit_blocks(state: &State, pages: &dyn PageRead, each: &mut dyn FnMut(Extent)) -> Result<()> {
+    no_page_is_shared(state, pages)?;
     let mut runs = NumberRuns::new(|first, blocks| {
         each(Extent { start: Pba(first), blocks });
         Ok(())
@@ -50,11 +61,12 @@ pub(crate) fn visit_pages(state: &State, pages: &dyn PageRead, each: &mut dyn Fn
     state.catalogue.visit_pages(pages, each)?;
     state.zombies.visit_pages(pages, each)?;
     state.counts.visit_pages(pages, each)?;
-    each_map(state, pages, &mut |_, _, map| map.array.visit_pages(pages, each))
+    visit_map_pages(state, pages, each)
 }
 
 /// Counts, sizes and ends.
 pub(crate) fn check(state: &State, pages: &dyn PageRead, found: &mut dyn FnMut(Finding)) -> Result<()> {
+    no_page_is_shared(state, pages)?;
     let next = state.next_dev(pages)?;
     each_map(state, pages, &mut |dev, record, map| {
         let mut mapped = 0;

@@ -63,6 +63,9 @@ impl State {
     fn issue(&self, record: &Record, pages: &mut dyn PageTxn) -> Result<DevId> {
         let dev = self.next_dev(pages)?;
         let Some(next) = dev.0.checked_add(1) else { return self.anchor.corrupt("next version id") };
+        if self.catalogue.find(dev, pages)?.is_some() {
+            return self.anchor.corrupt("next version id (there is such a version)");
+        }
         self.catalogue.put(dev, record, pages)?;
         self.anchor.set(NEXT_DEV, next, pages)?;
         Ok(dev)

@@ -4,6 +4,7 @@
 //! search. Knows the tree's root of a version but not the tree; four words of a record are the scheme's own.
 
 use crate::anchor::{set_word, word};
+use crate::slot::POINTER_LIMIT;
 use crate::{Anchor, Sparse};
 use spinney_core::{
     DevId, Error, Flow, PAYLOAD_BYTES, PageKind, PageNo, PageRead, PageTxn, Payload, Place, Result,
@@ -45,7 +46,8 @@ impl Record {
         let root = (root != 0).then_some(PageNo(root));
         let parent = parent.checked_sub(1).map(DevId);
         let known = flags & LIVE != 0 && flags <= LIVE | WRITABLE;
-        known.then_some(Record { access, blocks, root, parent, referenced_blocks, own })
+        let fits = root.is_none_or(|page| page.0 < POINTER_LIMIT);
+        (known && fits).then_some(Record { access, blocks, root, parent, referenced_blocks, own })
     }
     fn encode(&self) -> [u64; WORDS] {
         let flags = LIVE | if self.access == Access::Writable { WRITABLE } else { 0 };

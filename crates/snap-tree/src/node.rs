@@ -37,10 +37,11 @@ fn place(index: u64) -> usize {
 }
 
 impl Node {
-    /// The node on `page`, which must be for `at`. Errors: `Corrupt`.
+    /// The node on `page`, which must be for `at`. Errors: `Corrupt`. No node is for the last number of all, where the
+    /// positions of slots past every volume's end come together.
     pub fn read(pages: &dyn PageRead, page: PageNo, shape: Shape, at: Position) -> Result<Node> {
         let found = pages.read(page, PageKind::TREE)?;
-        if found[..HEADER_BYTES] == header(shape, at) {
+        if found[..HEADER_BYTES] == header(shape, at) && at.first < u64::MAX {
             Ok(Node(found))
         } else {
             Err(Error::corrupt_page("index node's position", page))
@@ -113,6 +114,16 @@ mod tests {
             let found = Node::read(&pages, page, shape, at).map(|_| ());
             assert_eq!(found, Err(Error::corrupt_page("index node's position", page)));
         }
+    }
+
+    #[test]
+    fn no_node_is_past_every_end() {
+        let mut pages = MemoryPages::new();
+        let shape = Shape::new(FANOUT_MAX).unwrap();
+        let at = Position { level: 1, first: u64::MAX };
+        let page = create(&mut pages, shape, at).unwrap();
+        let found = Node::read(&pages, page, shape, at).map(|_| ());
+        assert_eq!(found, Err(Error::corrupt_page("index node's position", page)));
     }
 
     #[test]

@@ -140,7 +140,7 @@ fn record(number: u64) -> Record {
 fn the_catalogue_keeps_records_in_the_order_of_their_ids() {
     let mut pages = MemoryPages::new();
     let catalogue = Catalogue::at(Anchor::create(&mut pages).unwrap(), 8);
-    let ids: Vec<u64> = (1..300).step_by(7).chain([25_400, 25_401, 12_903_200, 1 << 40]).collect();
+    let ids: Vec<u64> = (1..300).step_by(7).chain([25_400, 25_401, 12_903_200, 1 << 39]).collect();
     let mut order = ids.clone();
     Dice::new("the_catalogue_keeps_records", 0).shuffle(&mut order);
     for id in &order {
@@ -164,4 +164,18 @@ fn the_catalogue_keeps_records_in_the_order_of_their_ids() {
     }
     assert_eq!(catalogue.first(&pages), Ok(None));
     assert_eq!(pages.live().count(), 1, "only the anchor is left");
+}
+
+#[test]
+fn a_record_whose_tree_no_slot_could_name_is_corrupt() {
+    let mut pages = MemoryPages::new();
+    let catalogue = Catalogue::at(Anchor::create(&mut pages).unwrap(), 1);
+    let dev = DevId(5);
+    for root in [(1 << 40) - 1, 1 << 40, u64::MAX] {
+        let forged = Record { root: Some(spinney_core::PageNo(root)), ..record(1) };
+        catalogue.put(dev, &forged, &mut pages).unwrap();
+        let what = "version record";
+        let place = spinney_core::Place::Version(dev);
+        assert_eq!(catalogue.get(dev, &pages), Err(Error::Corrupt { what, place }), "root {root}");
+    }
 }

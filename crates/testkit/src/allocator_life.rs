@@ -100,7 +100,7 @@ impl AllocatorLife {
     /// Release all of `run`, which is not in `held` any more.
     pub fn release_run(&mut self, run: Extent) {
         self.set(run, State::Held, State::Released);
-        self.allocator.release(run);
+        self.allocator.release(run).expect("it was held");
     }
     /// Some takes and releases.
     pub fn churn(&mut self, dice: &mut Dice) {

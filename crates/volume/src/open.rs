@@ -69,7 +69,12 @@ impl Pool {
         }
         let Parts { mut allocator, mut scheme, .. } = build(description)?;
         let pages =
-            PageStore::open(device.clone(), &[layout.area], &superblock.pages, store_options(&options))?;
+            PageStore::open(device.clone(), &[layout.area], &superblock.pages, store_options(&options));
+        // The area is the superblock's word, not the caller's setting.
+        let pages = pages.map_err(|error| match error {
+            Error::BadSetting(what) => Error::Corrupt { what, place: Place::Pool },
+            other => other,
+        })?;
         if pages.epoch() != epoch {
             return Err(Error::Corrupt { what: "epoch (superblock and pages differ)", place: Place::Pool });
         }

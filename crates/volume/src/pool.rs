@@ -66,11 +66,10 @@ impl Pool {
         done
     }
 
-    /// Queue what the scheme let go of. Errors: `Corrupt`, and the pool is closed, if that was never a data block.
+    /// Queue what the scheme let go of. Errors: `Corrupt`, and the pool is closed, if that was not a block in use.
     pub(crate) fn release_freed(&mut self) -> Result<()> {
         let mut freed = std::mem::take(&mut self.freed);
-        let stray = freed.drain().map(|run| self.inside(run).map(|()| self.allocator.release(run)));
-        let done = stray.collect::<Result<()>>();
+        let done = freed.drain().try_for_each(|run| self.allocator.release(run));
         self.closed |= done.is_err();
         self.freed = freed;
         done

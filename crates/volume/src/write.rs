@@ -118,9 +118,8 @@ impl Pool {
             let on = self.allocator.allocate(&want, grant)?;
             let (now, later) = rest.split_at((on.blocks * BLOCK) as usize);
             if let Err(error) = self.device.write(on.start, now) {
-                self.allocator.release(on);
                 self.dirty.any = true;
-                return Err(error);
+                return self.allocator.release(on).and(Err(error));
             }
             self.note_fresh(on);
             self.whole(|pool| {

@@ -147,6 +147,19 @@ fn words_past_the_root_are_ignored() {
     assert_eq!(rules, ["a space map's log ends where its root says"]);
 }
 
+/// What is added to such a log would be read in place of what stands past the count.
+#[test]
+fn a_log_that_goes_on_past_the_root_takes_no_commit() {
+    let mut life = life(1000);
+    let mut words = Vec::new();
+    encode(Change::Take(Extent::new(Pba(9), 5)), Pba(9), &mut words);
+    life.form.map().log.append(&words, &mut life.pages).unwrap();
+    let mut changes = Changes::default();
+    changes.push(Change::Take(life.index.pick(&Want::up_to(1)).unwrap()));
+    let refused = life.form.commit(&changes, &*life.index, &mut life.pages);
+    assert!(matches!(refused, Err(Error::Corrupt { .. })), "{refused:?}");
+}
+
 #[test]
 fn a_rule_that_would_never_rest_is_refused() {
     for (name, value) in [("condense_percent", 100), ("condense_pages", 0)] {

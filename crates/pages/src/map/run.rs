@@ -4,7 +4,7 @@
 //! Fixed widths are moved in bulk. Knows no page numbers beyond those that interior cells hold.
 
 use super::edit;
-use super::node::Node;
+use super::node::{Node, corrupt};
 use super::shape::*;
 use crate::fields::{put_u16, u64_at};
 use core::ops::Range;
@@ -77,6 +77,7 @@ impl Run {
     pub(super) fn append_node(&mut self, node: &Node<'_>, cells: Range<usize>) -> Result<()> {
         assert!(node.shape == self.shape, "a run has one shape");
         let Some((key, value)) = self.shape.widths() else {
+            let first = self.count;
             for index in cells {
                 if self.shape.level > 0 {
                     node.child(index)?;
@@ -84,7 +85,9 @@ impl Run {
                 let (key, value) = node.cell(index)?;
                 self.push(key, value);
             }
-            return Ok(());
+            // Slots that name one cell many times would make a node that no page can hold.
+            let fits = self.cost_of(first..self.count) <= self.shape.capacity();
+            return if fits { Ok(()) } else { Err(corrupt(node.page)) };
         };
         let values = HEADER_BYTES + self.shape.capacity() * key;
         self.keys.extend_from_slice(&node.bytes[HEADER_BYTES..][cells.start * key..cells.end * key]);

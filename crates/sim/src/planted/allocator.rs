@@ -83,13 +83,14 @@ impl Allocator for Twisted {
     fn claim(&mut self, run: Extent) -> Result<()> {
         self.inner.claim(run)
     }
-    fn release(&mut self, run: Extent) {
+    fn release(&mut self, run: Extent) -> Result<()> {
         let tenth = self.tenth();
         match self.twist {
             Twist::ReusesAtOnce => self.spare.push(run),
             Twist::ForgetsReleases if tenth => {}
-            _ => self.inner.release(run),
+            _ => return self.inner.release(run),
         }
+        Ok(())
     }
     fn settle(&mut self, grant: Grant) {
         let unspent = grant.blocks() + std::mem::take(&mut self.spent_spare);
@@ -100,7 +101,7 @@ impl Allocator for Twisted {
     }
     fn commit(&mut self, epoch: Epoch, pages: &mut dyn PageTxn) -> Result<Root> {
         for run in self.spare.drain(..) {
-            self.inner.release(run);
+            self.inner.release(run)?;
         }
         self.inner.commit(epoch, pages)
     }

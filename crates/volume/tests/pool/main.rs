@@ -10,6 +10,7 @@ mod damage;
 mod durable;
 mod faults;
 mod flat;
+mod forged;
 mod options;
 mod space;
 mod superblock;
