@@ -1,0 +1,115 @@
+//! One line of the race's table: a candidate at a level.
+//!
+//! Invariant: text and JSON say the same. Knows no candidate.
+
+use super::aged::Times;
+use core::fmt;
+
+/// What was measured of a candidate at one level.
+#[derive(Clone, Debug, Default)]
+pub struct Row {
+    /// Its name.
+    pub name: String,
+    /// Blocks of the space, as a power of two.
+    pub power: u32,
+    /// How full.
+    pub percent: u64,
+    /// Why there is nothing more, if there is not.
+    pub failed: Option<&'static str>,
+    /// Medians over the rounds.
+    pub times: Times,
+    /// Time of a pair over that of the first entrant.
+    pub ratio: f64,
+    /// Share of requests that found no run of their size and were halved.
+    pub halved: f64,
+    /// Share of requests refused although a run that fits was free, if a referee looked.
+    pub refused_wrongly: Option<f64>,
+    /// Maximal free runs.
+    pub free_runs: u64,
+    /// Bytes held, by the heap's count if there is one, else by the candidate's own reckoning.
+    pub bytes: Option<u64>,
+    /// Whether the space could be filled to its last block afterwards.
+    pub filled: Option<bool>,
+}
+
+/// The head of the table.
+pub(super) const HEAD: &str = "\
+| candidate | blocks | full | ns a pair | ratio | p99 free / pick | p99.9 | refused wrongly | in pieces | free runs | bytes a run | bits a block | last block |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |";
+
+fn or_dash<T>(value: Option<T>, show: impl Fn(T) -> String) -> String {
+    value.map_or("-".into(), show)
+}
+
+impl Row {
+    /// Bytes for each free run.
+    #[must_use]
+    pub fn bytes_a_run(&self) -> Option<f64> {
+        self.bytes.map(|bytes| bytes as f64 / self.free_runs.max(1) as f64)
+    }
+    /// Bits for each block of the space.
+    #[must_use]
+    pub fn bits_a_block(&self) -> Option<f64> {
+        self.bytes.map(|bytes| bytes as f64 * 8.0 / (1u64 << self.power) as f64)
+    }
+    /// One line of JSON.
+    #[must_use]
+    pub fn json(&self) -> String {
+        let number = |value: Option<f64>| value.map_or("null".into(), |value| format!("{value:.4}"));
+        let begin = format!(
+            "{{\"candidate\":\"{}\",\"blocks_log2\":{},\"percent\":{}",
+            self.name, self.power, self.percent
+        );
+        if let Some(failed) = self.failed {
+            return format!("{begin},\"failed\":\"{failed}\"}}");
+        }
+        format!(
+            "{begin},\"pair_ns\":{:.1},\"ratio\":{:.3},\"free_p99_ns\":{},\"pick_p99_ns\":{},\"p999_ns\":{},\
+             \"halved_share\":{:.5},\"refused_wrongly_share\":{},\"free_runs\":{},\"bytes\":{},\"bits_a_block\":{},\
+             \"filled\":{}}}",
+            self.times.pair,
+            self.ratio,
+            self.times.free_p99,
+            self.times.pick_p99,
+            self.times.p999,
+            self.halved,
+            number(self.refused_wrongly),
+            self.free_runs,
+            self.bytes.map_or("null".into(), |bytes| bytes.to_string()),
+            number(self.bits_a_block()),
+            self.filled.map_or("null".into(), |filled| filled.to_string()),
+        )
+    }
+}
+
+impl fmt::Display for Row {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "| {} | 2^{} | {} % |", self.name, self.power, self.percent)?;
+        if let Some(failed) = self.failed {
+            return write!(f, " {failed} | - | - | - | - | - | - | - | - | - |");
+        }
+        let times = &self.times;
+        write!(f, " {:.0} | {:.2} |", times.pair, self.ratio)?;
+        write!(f, " {} / {} | {} |", times.free_p99, times.pick_p99, times.p999)?;
+        let percent = |share: f64| if share == 0.0 { "0".into() } else { format!("{:.2} %", share * 100.0) };
+        write!(f, " {} | {} |", or_dash(self.refused_wrongly, percent), percent(self.halved))?;
+        write!(f, " {} | {} |", self.free_runs, or_dash(self.bytes_a_run(), |bytes| format!("{bytes:.1}")))?;
+        let filled = |filled: bool| if filled { "yes" } else { "no" }.into();
+        let bits = or_dash(self.bits_a_block(), |bits| format!("{bits:.3}"));
+        write!(f, " {bits} | {} |", or_dash(self.filled, filled))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_has_as_many_cells_as_the_head() {
+        let cells = |line: &str| line.matches('|').count();
+        let head = cells(HEAD.lines().next().expect("a head"));
+        let failed = Row { failed: Some("too slow"), ..Row::default() };
+        assert_eq!((cells(&Row::default().to_string()), cells(&failed.to_string())), (head, head));
+        assert_eq!(failed.json(), r#"{"candidate":"","blocks_log2":0,"percent":0,"failed":"too slow"}"#);
+    }
+}
