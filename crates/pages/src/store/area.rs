@@ -75,16 +75,25 @@ impl Area {
         device.read_many(&mut reads)?;
         Ok(pages)
     }
-    /// Write pages in one request of the device, sorted by address, neighbors joined.
-    pub(super) fn write_many(&self, device: &dyn BlockDevice, pages: &[(u64, &PageBuf)]) -> Result<()> {
+    /// Write pages in one request of the device, sorted by address, neighbors joined. `staging` is memory to reuse.
+    pub(super) fn write_many(
+        &self,
+        device: &dyn BlockDevice,
+        pages: &[(u64, &PageBuf)],
+        staging: &mut Vec<u8>,
+    ) -> Result<()> {
         let mut located: Vec<(Pba, &PageBuf)> =
             pages.iter().map(|(block, page)| (self.locate(*block), *page)).collect();
         located.sort_unstable_by_key(|(at, _)| *at);
-        // One copy, so that a long run is one write: without a queue, or with direct I/O, each write costs a round trip.
-        let mut buffer = Vec::with_capacity(located.len() * BLOCK_BYTES);
-        located.iter().for_each(|(_, page)| buffer.extend_from_slice(page.bytes()));
-        let mut rest = &buffer[..];
-        let mut writes = Vec::new();
+        // One copy, so that a long run is one write: without a queue, or with direct I/O, each write costs a round trip. It
+        // starts at a whole block of memory, as direct I/O wants it.
+        staging.resize(staging.len().max((located.len() + 1) * BLOCK_BYTES), 0);
+        let offset = staging.as_ptr().addr().next_multiple_of(BLOCK_BYTES) - staging.as_ptr().addr();
+        let buffer = &mut staging[offset..offset + located.len() * BLOCK_BYTES];
+        for (block, (_, page)) in buffer.chunks_exact_mut(BLOCK_BYTES).zip(&located) {
+            block.copy_from_slice(page.bytes());
+        }
+        let (mut rest, mut writes) = (&*buffer, Vec::new());
         for run in located.chunk_by(|(a, _), (b, _)| a.0 + 1 == b.0) {
             for part in run.chunks(RUN_BLOCKS_MAX) {
                 let (data, after) = rest.split_at(part.len() * BLOCK_BYTES);

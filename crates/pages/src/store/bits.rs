@@ -72,6 +72,15 @@ impl Bits {
             }
         }
     }
+    /// How many of the 64 bits of a word are clear.
+    pub(super) fn clear_in_word(&self, word: u64) -> u8 {
+        self.words.get(word as usize).map_or(0, |word| word.count_zeros() as u8)
+    }
+    /// The first clear bit at or after `from` in the same word.
+    pub(super) fn next_clear_in_word(&self, from: u64) -> Option<u64> {
+        let rest = !self.words.get((from / 64) as usize)? & (u64::MAX << (from % 64));
+        (rest != 0).then(|| from - from % 64 + u64::from(rest.trailing_zeros()))
+    }
     /// The first clear bit at or after `from`.
     pub(super) fn next_clear(&self, from: u64) -> Option<u64> {
         if from >= self.length {
@@ -84,20 +93,6 @@ impl Bits {
         }
         let next = self.next_open_word(word + 1)?;
         Some(next as u64 * 64 + u64::from((!self.words[next]).trailing_zeros()))
-    }
-    /// How many bits from `from` on are clear, at most `limit`.
-    pub(super) fn clear_run(&self, from: u64, limit: u64) -> u64 {
-        let end = self.length.min(from.saturating_add(limit));
-        let mut at = from;
-        while at < end {
-            let ones = (self.words[(at / 64) as usize] >> (at % 64)).trailing_zeros();
-            let step = u64::from(ones).min(64 - at % 64);
-            at += step;
-            if step == 0 || !at.is_multiple_of(64) {
-                break;
-            }
-        }
-        at.min(end) - from
     }
     fn next_open_word(&self, from: usize) -> Option<usize> {
         let mut mask = u64::MAX << (from % 64);
@@ -149,8 +144,11 @@ mod tests {
                 let from = chance.random_range(0..length);
                 let next = (from..length).find(|&bit| !model[bit as usize]);
                 assert_eq!(bits.next_clear(from), next, "seed {seed} step {step}");
-                let run = (from..length).take(300).take_while(|&bit| !model[bit as usize]).count() as u64;
-                assert_eq!(bits.clear_run(from, 300), run, "seed {seed} step {step}");
+                let word = from - from % 64..(from - from % 64 + 64).min(length);
+                let clear = word.clone().filter(|&bit| !model[bit as usize]).count();
+                assert_eq!(bits.clear_in_word(from / 64) as usize, clear, "seed {seed} step {step}");
+                let next = (from..word.end).find(|&bit| !model[bit as usize]);
+                assert_eq!(bits.next_clear_in_word(from), next, "seed {seed} step {step}");
             }
             let clear = model.iter().filter(|set| !**set).count() as u64;
             assert_eq!(bits.clear_count(), clear, "seed {seed}");

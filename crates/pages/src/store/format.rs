@@ -8,8 +8,8 @@ use xxhash_rust::xxh3::xxh3_64;
 
 /// First four bytes of every page: `SPg` and the format's version.
 const PAGE_MAGIC: u32 = u32::from_le_bytes(*b"SPg\x01");
-/// First four bytes of the root: `SPr` and the format's version.
-const ROOT_MAGIC: u32 = u32::from_le_bytes(*b"SPr\x01");
+/// First four bytes of the root: `SPr` and the version of the area's plan.
+const ROOT_MAGIC: u32 = u32::from_le_bytes(*b"SPr\x02");
 
 /// Who a page is: what its header must say.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

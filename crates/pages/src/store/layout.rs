@@ -14,7 +14,8 @@ pub(super) const LEVELS_MAX: u8 = 6;
 /// The largest area: what a map entry's place can name, and what the levels can cover.
 pub(super) const AREA_BLOCKS_MAX: u64 = 1 << 44;
 
-/// A stretch of the area: slots of its map pages first (so that a commit's map writes lie together), then places.
+/// A stretch of the area: first slots of all its map pages, then their second slots (so that a commit's map writes lie together),
+/// then places.
 /// Chunk 0 covers leaf 0; chunk `c` covers leaves `2^(c-1)..2^c`.
 #[derive(Clone, Copy, Debug)]
 struct Chunk {
@@ -81,8 +82,8 @@ impl Layout {
         let leaf = index.checked_mul(leaves_below(level)?)?;
         let chunk = self.chunks.get(chunk_of(leaf))?;
         let before: u64 = (0..level).map(|below| chunk.pages_at(below)).sum();
-        let first = chunk.start + 2 * (before + index - chunk.index_first(level));
-        Some([first, first + 1])
+        let first = chunk.start + before + index - chunk.index_first(level);
+        Some([first, first + chunk.map_pages()])
     }
 }
 
@@ -94,6 +95,10 @@ impl Chunk {
     /// How many map pages of `level` have their first leaf here.
     fn pages_at(&self, level: u8) -> u64 {
         self.leaf_end.div_ceil(leaves_below(level).unwrap_or(u64::MAX)) - self.index_first(level)
+    }
+    /// How many map pages have their slots here.
+    fn map_pages(&self) -> u64 {
+        (0..LEVELS_MAX).map(|level| self.pages_at(level)).sum()
     }
 }
 
@@ -124,7 +129,7 @@ fn next_chunk(last: Option<&Chunk>, blocks: u64) -> Option<Chunk> {
     }
     let leaf_end = (leaf_first * 2).max(1);
     let mut chunk = Chunk { start, leaf_first, leaf_end, places_start: start, places: 0 };
-    chunk.places_start += 2 * (0..LEVELS_MAX).map(|level| chunk.pages_at(level)).sum::<u64>();
+    chunk.places_start += 2 * chunk.map_pages();
     chunk.places = blocks.checked_sub(chunk.places_start)?.min(chunk.places_full());
     (chunk.places > 0).then_some(chunk)
 }

@@ -16,6 +16,7 @@ mod check;
 mod format;
 mod layout;
 mod open;
+mod peaks;
 mod places;
 mod seal;
 mod shared;
@@ -77,6 +78,8 @@ pub struct PageStore {
     written: KindCounts,
     spilled: u64,
     dirty_pages_max: usize,
+    /// Where pages are put together for a long write; as large as one batch of a seal at most.
+    staging: Vec<u8>,
 }
 
 impl PageStore {
@@ -132,6 +135,14 @@ impl PageStore {
     fn snapshot(&self) -> Snapshot<'_> {
         Snapshot { shared: &self.shared, root: &self.sealed }
     }
+}
+
+/// How many blocks an area needs for `pages` live pages of which an epoch rewrites at most `rewritten`. No more than this
+/// is the smallest file, and costs speed: a commit then fills single holes, each a write of its own.
+/// Errors: `None` if no area can be so large.
+#[must_use]
+pub fn area_blocks_for_epochs(pages: u64, rewritten: u64) -> Option<u64> {
+    layout::Layout::blocks_for(pages.checked_add(rewritten)?.checked_add(1)?)
 }
 
 /// How many blocks an area needs for `pages` live pages, with room to rewrite a quarter of them (and never fewer than

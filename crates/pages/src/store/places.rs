@@ -5,21 +5,28 @@
 
 use super::bits::Bits;
 use super::layout::Layout;
+use super::peaks::Peaks;
 
-/// How many free runs a search looks at before it takes the longest seen. More would find longer runs in a
-/// fragmented area and cost more per commit; 16 keeps the search far below the cost of the writes that follow.
-const RUNS_LOOKED_AT: usize = 16;
+/// Places in a region: a word of the bitmap, and 256 KiB of the device, which is long enough for its full bandwidth.
+const REGION: u64 = 64;
 
-/// The places of an area: next fit with a preference for long runs, so that a commit writes few separate stretches.
+/// The places of an area: the region with the most free places first, and all of its free places before the next.
+///
+/// A page that is changed leaves a hole where it was. Filling holes as they come makes each page a write of its own; a region
+/// that is left alone until it is the emptiest has collected many holes, so that the same pages go out in few and long
+/// writes (Rosenblum and Ousterhout 1992, section 3.4, of segments; here nothing is moved, so nothing is written twice).
 pub(super) struct Places {
     bits: Bits,
-    cursor: u64,
+    /// Free places of each region.
+    regions: Peaks,
+    /// The region that is being filled.
+    open: u64,
 }
 
 impl Places {
     /// All places of `layout` free, all slots taken.
     pub(super) fn new(layout: &Layout) -> Places {
-        let mut places = Places { bits: Bits::all_set(0), cursor: 0 };
+        let mut places = Places { bits: Bits::all_set(0), regions: Peaks::default(), open: 0 };
         places.grow(0, layout);
         places
     }
@@ -29,6 +36,10 @@ impl Places {
         for (start, length) in layout.place_runs() {
             let first = start.max(from);
             self.bits.unset_run(first, (start + length).saturating_sub(first));
+        }
+        self.regions.grow(layout.blocks_end().div_ceil(REGION) as usize);
+        for region in from / REGION..layout.blocks_end().div_ceil(REGION) {
+            self.count(region);
         }
     }
     /// How many places are free.
@@ -42,41 +53,37 @@ impl Places {
     /// Take a certain place; false if it is taken already.
     #[must_use]
     pub(super) fn claim(&mut self, place: u64) -> bool {
-        self.bits.set(place)
+        let claimed = self.bits.set(place);
+        self.count(place / REGION);
+        claimed
     }
     /// Give a place back.
     pub(super) fn release(&mut self, place: u64) {
         self.bits.unset(place);
+        self.count(place / REGION);
     }
     /// Take `count` places, in ascending order; the caller knows that so many are free.
     pub(super) fn take(&mut self, count: usize) -> Vec<u64> {
         let mut taken = Vec::with_capacity(count);
         while taken.len() < count {
-            let (start, length) = self.choose((count - taken.len()) as u64);
-            for place in start..start + length {
+            if self.bits.clear_in_word(self.open) == 0 {
+                self.open = self.regions.highest() as u64;
+            }
+            let first = self.open * REGION;
+            let before = taken.len();
+            while let Some(place) = self.bits.next_clear_in_word(first)
+                && taken.len() < count
+            {
                 assert!(self.bits.set(place), "place {place} was free");
                 taken.push(place);
             }
-            self.cursor = start + length;
+            assert!(taken.len() > before, "the store promised no more places than are free");
+            self.count(self.open);
         }
         taken.sort_unstable();
         taken
     }
-    /// The next run of `want` free places, or the longest of those looked at.
-    fn choose(&self, want: u64) -> (u64, u64) {
-        let (mut best, mut at) = ((0, 0), self.cursor);
-        for _ in 0..RUNS_LOOKED_AT {
-            let start = self.bits.next_clear(at).or_else(|| self.bits.next_clear(0));
-            let start = start.expect("the store promised no more places than are free");
-            let run = (start, self.bits.clear_run(start, want));
-            if run.1 > best.1 {
-                best = run;
-            }
-            if run.1 == want {
-                break;
-            }
-            at = start + run.1;
-        }
-        best
+    fn count(&mut self, region: u64) {
+        self.regions.set(region as usize, self.bits.clear_in_word(region));
     }
 }

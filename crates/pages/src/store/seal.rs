@@ -86,7 +86,7 @@ impl PageStore {
             }
         }
         if !writes.is_empty() {
-            self.shared.area().write_many(&*self.shared.device, &writes)?;
+            self.shared.area().write_many(&*self.shared.device, &writes, &mut self.staging)?;
         }
         for ((number, change), (_, entry)) in batch.iter().zip(&updates[first..]) {
             match (&change.state, entry) {
@@ -131,7 +131,7 @@ impl PageStore {
             self.keep_for_views(level, &fresh)?;
             let writes: Vec<(u64, &PageBuf)> =
                 fresh.iter().map(|page| (page.entry.place, &*page.page)).collect();
-            self.shared.area().write_many(&*self.shared.device, &writes)?;
+            self.shared.area().write_many(&*self.shared.device, &writes, &mut self.staging)?;
             self.written.add(PageKind::MAP, writes.len() as u64);
             for page in &fresh {
                 self.keep(key_of_map(level, page.index), &page.page, &page.entry);
@@ -159,7 +159,12 @@ impl PageStore {
         }
         let slots = self.shared.area().layout.slots(level, index).ok_or(format::corrupt_map(level, index))?;
         let before = current.map(|(entry, _)| entry);
-        let place = if before.is_some_and(|entry| entry.place == slots[0]) { slots[1] } else { slots[0] };
+        // A new page takes the slot of the epoch's parity, so that pages which change in every commit stay side by side.
+        let place = match &before {
+            Some(entry) if entry.place == slots[0] => slots[1],
+            Some(_) => slots[0],
+            None => slots[(epoch % 2) as usize],
+        };
         let checksum =
             format::seal_page(&mut page, Identity { kind: PageKind::MAP, level, number: index, epoch });
         let entry = Entry { place, kind: PageKind::MAP, checksum, epoch };

@@ -142,7 +142,7 @@ impl PageStore {
         }
         let writes: Vec<(u64, &PageBuf)> =
             written.iter().map(|(_, _, place, _, page)| (*place, &**page)).collect();
-        self.shared.area().write_many(&*self.shared.device, &writes)?;
+        self.shared.area().write_many(&*self.shared.device, &writes, &mut self.staging)?;
         for (number, kind, _, checksum, _) in &written {
             self.changes.put_spilled(*number, *checksum, epoch);
             self.written.add(*kind, 1);

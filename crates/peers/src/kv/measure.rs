@@ -45,7 +45,7 @@ const ENTRY_BYTES: u64 = 24;
 
 /// Run everything on a new store called `name`.
 pub(crate) fn measure(name: &str, plan: &Plan) -> Outcome<Row> {
-    let mut store = store::create(name, &plan.folder, plan.entries, plan.cache_bytes)?;
+    let mut store = store::create(name, &plan.folder, plan.entries, plan.batch, plan.cache_bytes)?;
     let mut row = Row { store: name.into(), entries: plan.entries, batch: plan.batch, ..Row::default() };
     put(&mut *store, plan, &mut row)?;
     if !store::is_limit(name) {

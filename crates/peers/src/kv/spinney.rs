@@ -5,7 +5,7 @@
 use crate::error::Outcome;
 use crate::store::{Entry, Store};
 use spinney_core::{BLOCK_BYTES, BlockDevice, Extent, Flow, PageKind, Pba};
-use spinney_device::FileDevice;
+use spinney_device::{FileDevice, MeterDevice};
 use spinney_pages::{PageStore, StoreOptions, TypedMap, store};
 use std::path::Path;
 use std::sync::Arc;
@@ -18,23 +18,26 @@ const SLOTS: u64 = 2;
 const PAGE_ENTRIES: u64 = 150;
 
 pub(crate) struct Spinney {
-    device: Arc<FileDevice>,
+    device: Arc<MeterDevice<FileDevice>>,
+    engine: String,
     store: PageStore,
     map: TypedMap<u64, (u64, u64)>,
     sorted: Vec<Entry>,
 }
 
 impl Spinney {
-    pub(crate) fn create(folder: &Path, entries: u64, cache_bytes: u64) -> Outcome<Spinney> {
-        let pages = entries / PAGE_ENTRIES + 256;
-        let blocks = store::area_blocks_for(pages).ok_or("too many entries")?;
-        let device = Arc::new(FileDevice::create(&folder.join("pool"), SLOTS + blocks)?);
+    pub(crate) fn create(folder: &Path, entries: u64, batch: u64, cache_bytes: u64) -> Outcome<Spinney> {
+        let live = entries / PAGE_ENTRIES + 64;
+        let blocks = store::area_blocks_for_epochs(live, batch.min(live)).ok_or("too many entries")?;
+        let file = FileDevice::create(&folder.join("pool"), SLOTS + blocks)?;
+        let engine = file.engine().to_string();
+        let device = Arc::new(MeterDevice::new(file));
         let area = [Extent::new(Pba(SLOTS), blocks)];
         let cache_pages = usize::try_from(cache_bytes / BLOCK_BYTES as u64)?;
         let options = StoreOptions { cache_pages, ..StoreOptions::default() };
         let mut store = PageStore::format(device.clone(), &area, options)?;
         let map = TypedMap::create(KIND, &mut store)?;
-        Ok(Spinney { device, store, map, sorted: Vec::new() })
+        Ok(Spinney { device, engine, store, map, sorted: Vec::new() })
     }
     fn commit(&mut self) -> Outcome<()> {
         let epoch = self.store.epoch().next();
@@ -81,13 +84,14 @@ impl Store for Spinney {
         Ok(sum)
     }
     fn notes(&self) -> String {
-        let stats = self.store.stats();
+        let (stats, counts) = (self.store.stats(), self.device.counts());
         format!(
-            "{}; {} pages live, {} written, {} spilled; {} in cache",
-            self.device.engine(),
+            "{}; {} pages live, {} written ({} spilled), {:.1} a write; {} in cache",
+            self.engine,
             stats.live.total(),
             stats.written.total(),
             stats.spilled,
+            counts.write_blocks as f64 / counts.writes as f64,
             stats.cached_pages
         )
     }

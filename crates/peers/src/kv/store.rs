@@ -44,12 +44,18 @@ pub(crate) fn is_limit(name: &str) -> bool {
 }
 
 /// A new, empty store in `folder`.
-pub(crate) fn create(name: &str, folder: &Path, entries: u64, cache_bytes: u64) -> Outcome<Box<dyn Store>> {
+pub(crate) fn create(
+    name: &str,
+    folder: &Path,
+    entries: u64,
+    batch: u64,
+    cache_bytes: u64,
+) -> Outcome<Box<dyn Store>> {
     Ok(match name {
         "log" => Box::new(crate::limits::Log::create(folder)?),
         "sequential" => Box::new(crate::limits::Pages::create(folder, entries, false)?),
         "scattered" => Box::new(crate::limits::Pages::create(folder, entries, true)?),
-        "spinney" => Box::new(crate::spinney::Spinney::create(folder, entries, cache_bytes)?),
+        "spinney" => Box::new(crate::spinney::Spinney::create(folder, entries, batch, cache_bytes)?),
         #[cfg(feature = "redb")]
         "redb" => Box::new(crate::redb::Redb::create(folder, cache_bytes)?),
         #[cfg(feature = "lmdb")]
