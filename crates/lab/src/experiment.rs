@@ -25,7 +25,7 @@ pub struct Axis {
 /// A whole experiment.
 #[derive(Clone, Debug)]
 pub struct Experiment {
-    /// Name of its results folder: the config's file name.
+    /// Name of its results folder: the config's file name, or that of its folder if the file is called `config.toml`.
     pub name: String,
     /// Headline of the report.
     pub title: String,
@@ -51,6 +51,13 @@ pub struct Experiment {
     pub library: Library,
 }
 
+/// What a config's path calls its experiment.
+fn name_of(path: &Path) -> String {
+    let whole = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let names = whole.ancestors().filter_map(Path::file_stem).map(|stem| stem.to_string_lossy().into_owned());
+    names.into_iter().find(|name| name != "config").unwrap_or_else(|| "config".into())
+}
+
 /// Sections whose keys are read when a case is made.
 pub(crate) const CASE_SECTIONS: [&str; 6] = ["volume", "device", "allocator", "scheme", "workload", "run"];
 
@@ -59,8 +66,7 @@ impl Experiment {
     pub fn load(path: &Path) -> Result<Experiment, ConfigError> {
         let library = Library::beside(path);
         let (table, sources) = load(path, &library)?;
-        let name = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
-        Experiment::read(name, table, sources, library)
+        Experiment::read(name_of(path), table, sources, library)
     }
 
     /// Read an experiment from its merged table.

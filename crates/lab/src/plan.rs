@@ -10,7 +10,7 @@ mod resolve;
 mod volume;
 
 use crate::columns;
-use crate::config::{ConfigError, Origin, Problem, Scalar};
+use crate::config::{ConfigError, Origin, Problem, Scalar, Sources};
 use crate::experiment::{Axis, Experiment};
 use planner::Planner;
 use spinney_device::DeviceParameters;
@@ -22,7 +22,7 @@ use std::path::PathBuf;
 /// The most cases that a sweep may have.
 pub const CASES_MAX: usize = 10_000;
 /// Version of the rows: a change of any metric's meaning raises it, so old rows are not taken for new ones.
-pub const ROWS_VERSION: u32 = 2;
+pub const ROWS_VERSION: u32 = 3;
 /// Axes whose values name a part or a registered entry.
 const CHOICES: [&str; 4] = ["device", "allocator", "scheme", "workload"];
 /// Planning ends after so many complaints: more would not be read.
@@ -65,6 +65,14 @@ impl Case {
 
 /// Every case of an experiment, in the order of its rows. Errors: all problems of all cases, each once.
 pub fn plan(experiment: &Experiment, registry: &Registry) -> Result<Vec<Case>, ConfigError> {
+    plan_with_sources(experiment, registry).map(|(cases, _)| cases)
+}
+
+/// The same, with the text of every file that it was made from: the config first, then its parts.
+pub(crate) fn plan_with_sources(
+    experiment: &Experiment,
+    registry: &Registry,
+) -> Result<(Vec<Case>, Sources), ConfigError> {
     let mut planner = Planner::new(experiment, registry);
     let mut cases = Vec::new();
     for number in 0..planner.count() {
@@ -77,7 +85,7 @@ pub fn plan(experiment: &Experiment, registry: &Registry) -> Result<Vec<Case>, C
         check_whole(&mut planner, &cases);
     }
     let Planner { problems, sources, .. } = planner;
-    if problems.is_empty() { Ok(cases) } else { Err(ConfigError { problems, sources }) }
+    if problems.is_empty() { Ok((cases, sources)) } else { Err(ConfigError { problems, sources }) }
 }
 
 /// What can be said of all cases together only.

@@ -2,7 +2,7 @@
 //!
 //! Invariant: `read` finds what `write` left. Nothing here is a time, a host name or a count of threads.
 
-use crate::config::ConfigError;
+use crate::config::{ConfigError, Sources};
 use crate::experiment::Experiment;
 use crate::plan::Case;
 use crate::results::Results;
@@ -22,27 +22,32 @@ pub(crate) struct Origin {
 }
 
 const NAME: &str = "provenance.toml";
+/// The folder of the copies: of the config and, under the names by which it calls them, of its parts. Configs look beside
+/// themselves first, so the copy runs by itself; of traces the hash is kept, not the bytes.
+const COPIES: &str = "config";
 
 fn quoted(text: &str) -> String {
     toml::Value::String(text.into()).to_string()
 }
 
-/// Version, command and every case with all that its rows depend on; beside it the config and the void cases.
+/// Version, command and every case with all that its rows depend on; beside it the config with its parts, and the void cases.
 pub(crate) fn write(
     results: &Results,
     experiment: &Experiment,
+    sources: &Sources,
     cases: &[Case],
     seed: Option<u64>,
     failed: &[(String, String)],
 ) -> io::Result<()> {
     let mut text =
         String::from("# What these results depend on. Counted rows are the same on any machine.\n");
-    let source = experiment.sources.0.first();
-    let config = source.map_or_else(String::new, |(path, _)| path.display().to_string());
+    let config = sources.0.first().map_or_else(String::new, |(path, _)| path.display().to_string());
+    let copy = copy_of(Path::new(&config));
     let option = seed.map_or_else(String::new, |seed| format!(" --seed {seed}"));
     text.push_str(&format!("spinney = {}\n", quoted(env!("CARGO_PKG_VERSION"))));
     text.push_str(&format!("config = {}\n", quoted(&config)));
     text.push_str(&format!("command = {}\n", quoted(&format!("spinney run {config}{option}"))));
+    text.push_str(&format!("copy = {}\n", quoted(&copy)));
     if let Some(seed) = seed {
         text.push_str(&format!("seed = {}\n", quoted(&seed.to_string())));
     }
@@ -53,14 +58,28 @@ pub(crate) fn write(
         }
     }
     results.write(NAME, text.as_bytes())?;
-    if let Some((_, text)) = source {
-        results.write("config.toml", text.as_bytes())?;
-    }
+    write_copies(results, experiment, sources, &copy)?;
     let mut void = Table::new(["case", "reason"]);
     for (case, reason) in failed {
         void.push(vec![case.clone(), reason.clone()]);
     }
     results.write("void.csv", &void.to_csv().map_err(io::Error::other)?)
+}
+
+/// Where the config's copy stands in the results folder.
+fn copy_of(config: &Path) -> String {
+    let name = config.file_name().unwrap_or("config.toml".as_ref());
+    format!("{COPIES}/{}", name.to_string_lossy())
+}
+
+fn write_copies(results: &Results, experiment: &Experiment, sources: &Sources, copy: &str) -> io::Result<()> {
+    for (number, (path, text)) in sources.0.iter().enumerate() {
+        let part = experiment.library.name_of(path).map(|name| format!("{COPIES}/{}", name.display()));
+        if let Some(name) = if number == 0 { Some(copy.to_owned()) } else { part } {
+            results.write(&name, text.as_bytes())?;
+        }
+    }
+    Ok(())
 }
 
 /// What `write` left in a folder.
@@ -78,7 +97,7 @@ pub(crate) fn read(folder: &Path) -> Result<Origin, RunError> {
     let void = Table::read(&folder.join("void.csv")).unwrap_or_default();
     let failed = void.rows.into_iter().filter_map(|row| <[String; 2]>::try_from(row).ok());
     Ok(Origin {
-        config: config.unwrap_or_else(|| folder.join("config.toml")),
+        config: config.unwrap_or_else(|| folder.join(word("copy").unwrap_or("config.toml"))),
         seed: word("seed").and_then(|seed| seed.parse().ok()),
         failed: failed.map(|[case, reason]| (case, reason)).collect(),
     })

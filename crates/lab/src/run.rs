@@ -3,11 +3,11 @@
 //! Invariant: threads decide when a case runs, never what its rows are. Wall-clock times go to `timed.csv` and nowhere else;
 //! cases whose times are to be compared (`[run] timed = true`) run alone.
 
-use crate::case::{Backing, CaseError, run_case};
+use crate::case::{Backing, CaseError, Timed, is_full, run_case};
 use crate::config::{ConfigError, format_bytes};
 use crate::estimate::{memory_available_bytes, memory_bytes};
 use crate::experiment::Experiment;
-use crate::plan::{Case, plan};
+use crate::plan::{Case, plan, plan_with_sources};
 use crate::provenance;
 use crate::report;
 use crate::results::Results;
@@ -52,6 +52,8 @@ pub struct RunSummary {
     pub failed: Vec<(String, String)>,
     /// Whether a case is void because its pool was found damaged.
     pub damaged: bool,
+    /// Whether a case is void because a pool or a disk was too small for it.
+    pub out_of_space: bool,
     /// Whether it was stopped before the end.
     pub stopped: bool,
     /// The report and its tables.
@@ -99,6 +101,14 @@ impl fmt::Display for RunError {
 
 impl std::error::Error for RunError {}
 
+impl RunError {
+    /// Whether memory or a disk is too small.
+    #[must_use]
+    pub fn is_out_of_space(&self) -> bool {
+        matches!(self, RunError::TooLarge { .. }) || matches!(self, RunError::Io(error) if is_full(error))
+    }
+}
+
 impl From<io::Error> for RunError {
     fn from(error: io::Error) -> RunError {
         RunError::Io(error)
@@ -121,7 +131,7 @@ pub fn run(
     if let Some(seed) = options.seed {
         experiment.fix_seed(seed);
     }
-    let cases = plan(&experiment, registry)?;
+    let (cases, sources) = plan_with_sources(&experiment, registry)?;
     check_memory(&cases, options)?;
     let folder = options.out.clone().unwrap_or_else(|| PathBuf::from("results").join(&experiment.name));
     let results = Results::open(&folder)?;
@@ -134,14 +144,23 @@ pub fn run(
     let stopped = options.stop.is_some_and(|stop| stop.load(Ordering::Relaxed));
     let failed: Vec<(String, String)> = outcomes.iter().filter_map(Outcome::failure).collect();
     let damaged = outcomes.iter().any(Outcome::damaged);
-    let mut summary =
-        RunSummary { folder, cases: cases.len(), skipped, failed, damaged, stopped, report: None };
+    let out_of_space = outcomes.iter().any(Outcome::out_of_space);
+    let mut summary = RunSummary {
+        folder,
+        cases: cases.len(),
+        skipped,
+        failed,
+        damaged,
+        out_of_space,
+        stopped,
+        report: None,
+    };
     let done: Vec<&Case> = cases.iter().filter(|case| results.has(case)).collect();
     if stopped || done.is_empty() {
         return Ok(summary);
     }
     let tables = results.assemble(&done)?;
-    provenance::write(&results, &experiment, &cases, options.seed, &summary.failed)?;
+    provenance::write(&results, &experiment, &sources, &cases, options.seed, &summary.failed)?;
     summary.report = Some(report::render(&experiment, &cases, &tables, &summary.failed, &results)?);
     Ok(summary)
 }
@@ -181,14 +200,14 @@ struct Outcome {
     hash: String,
     name: String,
     seconds: f64,
-    end: Result<(), CaseError>,
+    end: Result<Timed, CaseError>,
 }
 
 impl Outcome {
     /// Name and reason of a void case; one that was stopped is not void.
     fn failure(&self) -> Option<(String, String)> {
         match &self.end {
-            Ok(()) | Err(CaseError::Stopped) => None,
+            Ok(_) | Err(CaseError::Stopped) => None,
             Err(error) => Some((self.name.clone(), error.to_string())),
         }
     }
@@ -197,6 +216,10 @@ impl Outcome {
     fn damaged(&self) -> bool {
         use spinney_core::Error::Corrupt;
         matches!(&self.end, Err(CaseError::Unsound(_) | CaseError::Pool(_, Corrupt { .. })))
+    }
+
+    fn out_of_space(&self) -> bool {
+        self.end.as_ref().is_err_and(CaseError::is_out_of_space)
     }
 }
 
@@ -242,12 +265,12 @@ fn run_one(
     let end = if stop() {
         Err(CaseError::Stopped)
     } else {
-        let kept = |error: io::Error| CaseError::Results(error.to_string());
+        let kept = CaseError::Results;
         results
             .forget(case)
             .map_err(kept)
             .and_then(|()| run_case(case, registry, &options.backing, &progress, &stop))
-            .and_then(|output| results.keep(case, &output).map_err(kept))
+            .and_then(|output| results.keep(case, &output).map(|()| output.timed).map_err(kept))
     };
     step(STEPS);
     Outcome { hash: case.hash.clone(), name: case.name(), seconds: started.elapsed().as_secs_f64(), end }
@@ -256,21 +279,29 @@ fn run_one(
 /// Wall-clock seconds, apart from everything else, with the machine that they were taken on; those of earlier runs stay.
 fn write_times(results: &Results, outcomes: &[Outcome], alone: bool) -> Result<(), RunError> {
     let path = results.folder().join("timed.csv");
-    let columns = ["case", "wall_seconds", "alone", "machine"];
+    let columns = [
+        "case",
+        "wall_seconds",
+        "allocation_ns_p50",
+        "allocation_ns_p99",
+        "allocation_ns_max",
+        "open_ms",
+        "alone",
+        "machine",
+    ];
     if outcomes.iter().all(|outcome| outcome.end.is_err()) {
         return Ok(());
     }
     let mut table =
         Table::read(&path).ok().filter(|old| old.columns == columns).unwrap_or_else(|| Table::new(columns));
     let machine = machine();
-    for outcome in outcomes.iter().filter(|outcome| outcome.end.is_ok()) {
+    for (outcome, timed) in outcomes.iter().filter_map(|outcome| Some((outcome, outcome.end.as_ref().ok()?)))
+    {
         table.rows.retain(|row| row[0] != outcome.hash);
-        table.push(vec![
-            outcome.hash.clone(),
-            print_number(outcome.seconds),
-            alone.to_string(),
-            machine.clone(),
-        ]);
+        let [p50, p99, max] = timed.allocation_ns;
+        let numbers = [outcome.seconds, p50, p99, max, timed.open_ms].map(print_number);
+        let about = [alone.to_string(), machine.clone()];
+        table.push([outcome.hash.clone()].into_iter().chain(numbers).chain(about).collect());
     }
     let bytes = table.to_csv().map_err(io::Error::other)?;
     Ok(results.write("timed.csv", &bytes)?)

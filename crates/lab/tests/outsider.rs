@@ -1,47 +1,21 @@
-//! What it takes to compare an allocator and a scheme of one's own: an entry each, and a row for each in the registry.
+//! What it takes to compare an allocator and a scheme of one's own: an entry, and a row for each in the registry.
 //!
-//! Invariant of the test: nothing outside this file knows the newcomers, and nothing in it builds a pool by hand.
+//! Invariant of the test: nothing but the test kit's `newcomers` knows the newcomers, and nothing here builds a pool by hand.
 
-use spinney_alloc::IndexEntry;
 use spinney_lab::Experiment;
 use spinney_lab::case::Backing;
 use spinney_lab::config::{Library, load_text};
 use spinney_lab::results::Results;
 use spinney_lab::run::{RunOptions, run};
-use spinney_registry::{AllocatorPreset, Entry, Registry};
+use spinney_registry::{Entry, Registry};
 use spinney_sim::{Life, Pair};
-use spinney_snap::SchemeEntry;
-use spinney_testkit::first_fit::FirstFit;
+use spinney_testkit::newcomers::{ALLOCATOR, SCHEME};
 use std::path::Path;
 use std::sync::Arc;
 
-/// A beginner's index: one flag a block, scanned from the start.
-const INDEX: IndexEntry = IndexEntry {
-    name: "first-fit",
-    summary: "one flag a block, scanned from the start",
-    paper: "Knuth 1968, 2.5",
-    parameters: &[],
-    build: |_| Ok(Box::new(FirstFit::default())),
-};
-
-const PRESET: AllocatorPreset = AllocatorPreset {
-    name: "beginner",
-    summary: "first fit, kept as activemap pages",
-    paper: "Knuth 1968, 2.5",
-    index: "first-fit",
-    form: "activemap",
-    reclaim: "at-commit",
-};
-
-/// A scheme under another name. (One with ideas of its own implements `SnapshotScheme` instead.)
-fn scheme() -> SchemeEntry {
-    let registry = Registry::standard();
-    let flat = registry.schemes.iter().find(|entry| entry.name == "flat").expect("a standard scheme");
-    SchemeEntry { name: "plain", summary: "the flat scheme, as a newcomer", parameters: &[], ..*flat }
-}
-
+/// One row each.
 fn registry() -> Registry {
-    Registry::standard().with(Entry::Index(INDEX)).with(Entry::Preset(PRESET)).with(Entry::Scheme(scheme()))
+    Registry::standard().with(Entry::Allocator(ALLOCATOR)).with(Entry::Scheme(SCHEME))
 }
 
 const CONFIG: &str = r#"

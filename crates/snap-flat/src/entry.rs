@@ -10,7 +10,7 @@ use spinney_snap::{SchemeEntry, SnapshotScheme};
 pub const ENTRY: SchemeEntry = SchemeEntry {
     name: "flat",
     summary: "flat reference counts: a snapshot copies the whole map and counts every block; slow, obviously right",
-    paper: "the baseline that Rodeh, B-trees, Shadowing, and Clones, ACM TOS 3(4), 2008, section 1, starts from",
+    paper: "the baseline that Rodeh, B-trees, Shadowing, and Clones, IBM report H-0245, 2006 (ACM TOS 3(4), 2008), section 1, starts from",
     parameters: &[],
     build,
 };

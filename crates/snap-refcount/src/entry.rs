@@ -27,7 +27,7 @@ const IN_PLACE: Parameter = Parameter::switch(
 pub const ENTRY: SchemeEntry = SchemeEntry {
     name: "refcount",
     summary: "hierarchical lazy reference counts: shared tree nodes, counts raised when a path is copied",
-    paper: "Rodeh, B-trees, Shadowing, and Clones, ACM TOS 3(4), 2008",
+    paper: "Rodeh, B-trees, Shadowing, and Clones, IBM report H-0245, 2006 (ACM TOS 3(4), 2008)",
     parameters: &[FANOUT, IN_PLACE],
     build,
 };

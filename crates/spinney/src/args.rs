@@ -6,7 +6,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 fine; 1 failed; 2 usage or config; 75 the results folder is in use; 130 interrupted (results kept).";
+Exit codes: 0 fine; 1 failed; 2 usage or config; 3 a check found damage; 5 memory, a disk or
+a pool is too small; 75 the results folder is in use; 130 interrupted (results kept).";
 
 /// Compare free-space allocators and snapshot schemes inside one real, crash-safe volume.
 #[derive(Parser)]

@@ -1,6 +1,6 @@
 //! How a command ends.
 //!
-//! Invariant: the exit codes of CONVENTIONS: a wrong config is 2, everything else that failed 1.
+//! Invariant: one code a reason, as the README lists them: a wrong config is 2, want of space 5, what has no code of its own 1.
 
 use spinney_lab::ConfigError;
 use spinney_lab::run::RunError;
@@ -10,6 +10,8 @@ use std::process::ExitCode;
 
 /// A check found damage.
 pub(crate) const DAMAGED: u8 = 3;
+/// Memory, a disk or a pool is too small.
+pub(crate) const OUT_OF_SPACE: u8 = 5;
 /// Interrupted by the user; results are kept.
 pub(crate) const INTERRUPTED: u8 = 130;
 
@@ -22,6 +24,8 @@ pub(crate) enum Failure {
     Config(ConfigError),
     /// Another run is at it.
     Busy(String),
+    /// Memory or a disk is too small.
+    OutOfSpace(String),
     /// Nobody reads what is printed any more (`spinney list metrics | head -1`): not a failure worth a word.
     Deaf,
     /// Something else, in words that say what to do.
@@ -33,6 +37,7 @@ impl Failure {
         match self {
             Failure::Config(_) => ExitCode::from(2),
             Failure::Busy(_) => ExitCode::from(TRY_AGAIN),
+            Failure::OutOfSpace(_) => ExitCode::from(OUT_OF_SPACE),
             Failure::Deaf => ExitCode::SUCCESS,
             Failure::Other(_) => ExitCode::FAILURE,
         }
@@ -43,7 +48,9 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Failure::Config(error) => write!(f, "{error}"),
-            Failure::Busy(message) | Failure::Other(message) => write!(f, "error: {message}"),
+            Failure::Busy(message) | Failure::OutOfSpace(message) | Failure::Other(message) => {
+                write!(f, "error: {message}")
+            }
             Failure::Deaf => Ok(()),
         }
     }
@@ -60,6 +67,7 @@ impl From<RunError> for Failure {
         match error {
             RunError::Config(error) => Failure::Config(error),
             busy @ RunError::Busy(_) => Failure::Busy(busy.to_string()),
+            full if full.is_out_of_space() => Failure::OutOfSpace(full.to_string()),
             error => Failure::Other(error.to_string()),
         }
     }

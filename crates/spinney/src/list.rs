@@ -18,7 +18,8 @@ struct Item {
     name: String,
     kind: &'static str,
     summary: String,
-    paper: String,
+    /// The source; of a metric the unit.
+    from: String,
     parameters: &'static [Parameter],
 }
 
@@ -36,9 +37,10 @@ pub(crate) fn list(args: &args::List) -> Result<ExitCode, Failure> {
         say(versioned("spinney list", &json!({ "items": items })))?;
         return Ok(ExitCode::SUCCESS);
     }
-    let mut table = Table::new(["name", "kind", "what", "from"]);
+    let last = if matches!(args.what, Listed::Metrics) { "unit" } else { "from" };
+    let mut table = Table::new(["name", "kind", "what", last]);
     for item in &items {
-        table.push(vec![item.name.clone(), item.kind.into(), item.summary.clone(), item.paper.clone()]);
+        table.push(vec![item.name.clone(), item.kind.into(), item.summary.clone(), item.from.clone()]);
     }
     say(aligned(&table))?;
     for item in items.iter().filter(|item| !item.parameters.is_empty()) {
@@ -68,7 +70,7 @@ fn as_json(item: &Item) -> Value {
     };
     let parameter = |parameter: &Parameter| json!({ "name": parameter.name, "default": value(parameter), "reason": parameter.reason });
     json!({
-        "name": item.name, "kind": item.kind, "summary": item.summary, "paper": item.paper,
+        "name": item.name, "kind": item.kind, "summary": item.summary, (if item.kind == "metric" { "unit" } else { "paper" }): item.from,
         "parameters": item.parameters.iter().map(parameter).collect::<Vec<_>>(),
     })
 }
@@ -79,7 +81,7 @@ macro_rules! items {
             name: entry.name.into(),
             kind: $kind,
             summary: entry.summary.into(),
-            paper: entry.paper.into(),
+            from: entry.paper.into(),
             parameters: entry.parameters,
         })
     };
@@ -94,7 +96,7 @@ fn allocators() -> Vec<Item> {
             "{} (index {}, form {}, reclaim {})",
             entry.summary, entry.index, entry.form, entry.reclaim
         ),
-        paper: entry.paper.into(),
+        from: entry.paper.into(),
         parameters: &[],
     };
     let mut all: Vec<Item> = registry.presets.iter().map(preset).collect();
@@ -118,7 +120,7 @@ fn devices() -> Vec<Item> {
         name: preset.name.into(),
         kind: "device",
         summary: preset.about.into(),
-        paper: format!("configs/device/{}.toml has the source of each number", preset.name),
+        from: format!("configs/device/{}.toml has the source of each number", preset.name),
         parameters: &[],
     };
     spinney_device::model::PRESETS.iter().map(item).collect()
@@ -129,7 +131,7 @@ fn checksums() -> Vec<Item> {
         name: kind.name().into(),
         kind: "checksum",
         summary: kind.summary().into(),
-        paper: kind.source().into(),
+        from: kind.source().into(),
         parameters: &[],
     };
     ChecksumKind::ALL.into_iter().map(item).collect()
@@ -140,7 +142,7 @@ fn metrics() -> Vec<Item> {
         name: metric.name.clone(),
         kind: "metric",
         summary: metric.says.clone(),
-        paper: metric.unit.into(),
+        from: metric.unit.into(),
         parameters: &[],
     };
     METRICS.iter().map(item).collect()

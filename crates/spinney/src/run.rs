@@ -3,7 +3,7 @@
 //! Invariant: Ctrl-C stops between operations and keeps what is done, so the same command goes on where it stopped.
 
 use crate::args;
-use crate::exit::{DAMAGED, Failure, INTERRUPTED, say, versioned};
+use crate::exit::{DAMAGED, Failure, INTERRUPTED, OUT_OF_SPACE, say, versioned};
 use spinney_lab::Experiment;
 use spinney_lab::case::Backing;
 use spinney_lab::claim::Verdict;
@@ -45,7 +45,9 @@ pub(crate) fn run(args: &args::Run) -> Result<ExitCode, Failure> {
         if summary.damaged {
             return Ok(ExitCode::from(DAMAGED));
         }
-        if !summary.failed.is_empty() {
+        if summary.out_of_space {
+            code = ExitCode::from(OUT_OF_SPACE);
+        } else if !summary.failed.is_empty() && code == ExitCode::SUCCESS {
             code = ExitCode::FAILURE;
         }
     }
@@ -111,6 +113,7 @@ fn as_json(summary: &RunSummary) -> String {
         "cases": summary.cases,
         "skipped": summary.skipped,
         "stopped": summary.stopped,
+        "out_of_space": summary.out_of_space,
         "failed": summary.failed,
         "result": summary.report.as_ref().map(rendered_json),
     });

@@ -133,6 +133,8 @@ fn what_is_listed_is_also_listed_as_json() {
         let items = value["items"].as_array().unwrap();
         assert!(items.iter().any(|item| item["name"] == known), "{what}: {value}");
         let text = bench.text(&["list", what], 0);
+        let last = if what == "metrics" { "unit" } else { "from" };
+        assert!(text.lines().next().unwrap().ends_with(last), "{text}");
         for item in items {
             assert!(text.contains(item["name"].as_str().unwrap()), "{item}");
         }
@@ -228,6 +230,30 @@ fn a_plot_draws_the_same_report_without_running() {
 }
 
 #[test]
+fn a_results_folder_repeats_its_run_without_the_configs() {
+    let bench = Bench::new();
+    for (part, text) in
+        [("device", "kind = \"memory\""), ("workload", "name = \"overwrite\"\nfill = 0.6\nrounds = 2")]
+    {
+        let folder = bench.path("configs").join(part);
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("mine.toml"), format!("[{part}]\n{text}\n")).unwrap();
+    }
+    let config = "[volume]\nsize = \"8 MiB\"\ndevice_size = \"24 MiB\"\n[workload]\nbase = \"workload/mine\"\n\
+                  [sweep]\ndevice = [\"mine\"]\nseed = [1, 2]\n";
+    fs::create_dir(bench.path("study")).unwrap();
+    fs::write(bench.path("study/config.toml"), config).unwrap();
+    bench.text(&["run", "study/config.toml"], 0);
+    let before = bench.tables("results/study"); // called by its folder
+    fs::rename(bench.path("results/study"), bench.path("alone")).unwrap();
+    for gone in ["configs", "study", "results"] {
+        fs::remove_dir_all(bench.path(gone)).unwrap();
+    }
+    bench.text(&["run", "alone/config/config.toml"], 0);
+    assert!(before == bench.tables("results/alone"));
+}
+
+#[test]
 fn an_interrupted_run_exits_with_130_and_goes_on() {
     let bench = Bench::new();
     bench.text(&["run", "tiny.toml", "--out", "whole"], 0);
@@ -279,7 +305,7 @@ fn more_than_the_memory_of_any_machine_is_refused_with_a_remedy() {
     fs::write(bench.path("tiny.toml"), CONFIG.replace("24 MiB", "15 TiB")).unwrap();
     let output = bench.run(&["run", "tiny.toml"]);
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(1), "{errors}");
+    assert_eq!(output.status.code(), Some(5), "{errors}");
     assert!(errors.contains("--backing DIR"), "{errors}");
     assert!(bench.text(&["plan", "tiny.toml"], 0).contains("more memory than there is"));
 }

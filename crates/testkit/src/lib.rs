@@ -15,6 +15,7 @@ pub mod free_model;
 pub mod index_laws;
 pub mod laws;
 pub mod memory_pages;
+pub mod newcomers;
 pub mod scheme_damage;
 pub mod scheme_laws;
 pub mod scheme_life;

@@ -3,13 +3,19 @@
 //! Invariant: what is sampled is a function of the case alone. The case is void unless the checker finds the pool sound
 //! at the end.
 
+mod buckets;
 mod content;
+mod layout;
+mod load;
+mod meter;
 mod metric;
+mod places;
 mod runner;
 mod sampler;
 mod stream;
 
 pub(crate) use metric::weight_column;
 pub use metric::{METRICS, Metric, base_columns};
-pub use runner::{Backing, CaseError, CaseOutput, Progress, run_case};
+pub(crate) use runner::is_full;
+pub use runner::{Backing, CaseError, CaseOutput, Progress, Timed, run_case};
 pub(crate) use stream::{Amount, build_workload, dry_run};

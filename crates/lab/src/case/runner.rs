@@ -4,6 +4,8 @@
 //! on; any other error voids the case. Threads, time of day and folders cannot reach what is sampled.
 
 use super::content::Content;
+use super::load::Probe;
+use super::meter::{AllocationMeter, MeteredAllocator};
 use super::sampler::Sampler;
 use super::stream::build_workload;
 use crate::plan::Case;
@@ -15,7 +17,7 @@ use spinney_volume::Pool;
 use spinney_workload::{Account, Bytes, Handle, Op, Phase};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -33,6 +35,18 @@ pub struct CaseOutput {
     pub fullness: Table,
     /// What a trace replay left out.
     pub account: Account,
+    /// What the clock on the wall said.
+    pub timed: Timed,
+}
+
+/// Wall-clock times of one case; they go to `timed.csv` and nowhere else.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Timed {
+    /// Nanoseconds of each allocation: median, 99th percentile (each at most 1/16 low) and maximum. The reading of the
+    /// clock, some 20 to 50 ns, is in them.
+    pub allocation_ns: [f64; 3],
+    /// Milliseconds to open the pool as the last row left it, allocator and maps, from memory or the backing file.
+    pub open_ms: f64,
 }
 
 /// Why a case is void.
@@ -45,9 +59,9 @@ pub enum CaseError {
     /// The checker found damage.
     Unsound(String),
     /// The backing could not be made.
-    Backing(String),
+    Backing(io::Error),
     /// The results could not be kept.
-    Results(String),
+    Results(io::Error),
     /// Somebody asked to stop.
     Stopped,
 }
@@ -67,6 +81,23 @@ impl fmt::Display for CaseError {
 
 impl std::error::Error for CaseError {}
 
+impl CaseError {
+    /// Whether the pool or a disk is too small for the case to go on.
+    pub(crate) fn is_out_of_space(&self) -> bool {
+        match self {
+            CaseError::Pool(_, Error::NoSpace { .. } | Error::NoPages { .. }) => true,
+            CaseError::Pool(_, Error::Io { code, .. }) => is_full(&io::Error::from_raw_os_error(*code)),
+            CaseError::Backing(error) | CaseError::Results(error) => is_full(error),
+            _ => false,
+        }
+    }
+}
+
+/// Whether a disk, or one's share of it, is full.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+}
+
 /// What holds the modelled device's bytes; changes no row.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub enum Backing {
@@ -82,6 +113,8 @@ pub(crate) struct Bench {
     pub(crate) pool: Pool,
     pub(crate) device: Arc<MeterDevice<Arc<dyn TimedDevice>>>,
     pub(crate) timed: Arc<dyn TimedDevice>,
+    pub(crate) probe: Probe,
+    pub(crate) allocations: AllocationMeter,
     pub(crate) versions: BTreeMap<Handle, DevId>,
     pub(crate) operations: u64,
     pub(crate) refused: u64,
@@ -124,7 +157,8 @@ pub fn run_case(
         }
     }
     bench.finish()?;
-    Ok(CaseOutput { account: workload.account(), ..sampler.output() })
+    let timed = Timed { allocation_ns: bench.allocations.timed(), open_ms: sampler.open_ms() };
+    Ok(CaseOutput { account: workload.account(), timed, ..sampler.output() })
 }
 
 /// A backing file that goes when the case is over.
@@ -138,11 +172,12 @@ impl BackingFile {
         let path = match backing {
             Backing::Memory => None,
             Backing::File(folder) => {
-                std::fs::create_dir_all(folder).map_err(|error| CaseError::Backing(error.to_string()))?;
+                std::fs::create_dir_all(folder).map_err(CaseError::Backing)?;
                 let path = folder.join(format!("{}.pool", case.hash));
                 match std::fs::remove_file(&path) {
                     Err(error) if error.kind() != ErrorKind::NotFound => {
-                        return Err(CaseError::Backing(format!("{}: {error}", path.display())));
+                        let message = format!("{}: {error}", path.display());
+                        return Err(CaseError::Backing(io::Error::new(error.kind(), message)));
                     }
                     _ => {} // a killed run leaves its file behind
                 }
@@ -157,9 +192,17 @@ impl BackingFile {
             None => Ok(Arc::new(MemoryDevice::new(self.blocks))),
             Some(path) => {
                 let file = spinney_device::FileDevice::create(path, self.blocks);
-                Ok(Arc::new(file.map_err(|error| CaseError::Backing(error.to_string()))?))
+                Ok(Arc::new(file.map_err(|error| CaseError::Backing(of_device(error)))?))
             }
         }
+    }
+}
+
+/// The system's error behind a device's.
+fn of_device(error: Error) -> io::Error {
+    match error {
+        Error::Io { code, .. } if code != 0 => io::Error::from_raw_os_error(code),
+        error => io::Error::other(error.to_string()),
     }
 }
 
@@ -174,11 +217,11 @@ impl Drop for BackingFile {
 impl Bench {
     fn new(case: &Case, registry: &Registry, backing: Arc<dyn BlockDevice>) -> Result<Bench, Error> {
         let parameters: &DeviceParameters = &case.device;
-        let timed = build(parameters, backing)?;
+        let timed = build(parameters, backing.clone())?;
         let device = Arc::new(MeterDevice::new(timed.clone()));
-        let parts = registry
-            .parts(&case.pool)
-            .map_err(|_| Error::Unsupported("these parts (checked when planned)"))?;
+        let probe = Probe::new(case, registry, backing);
+        let (mut parts, allocations) = (probe.parts()?, AllocationMeter::default());
+        parts.allocator = Box::new(MeteredAllocator::new(parts.allocator, allocations.clone()));
         let mut pool = Pool::format(device.clone(), parts, case.options)?;
         let volume = pool.create(case.volume_blocks)?;
         pool.flush()?;
@@ -187,6 +230,8 @@ impl Bench {
             pool,
             device,
             timed,
+            probe,
+            allocations,
             versions,
             operations: 0,
             refused: 0,
@@ -288,6 +333,18 @@ pub(crate) fn is_scan(phase: Phase) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_full_disk_and_a_full_pool_are_want_of_space() {
+        let full = CaseError::Results(io::Error::from(ErrorKind::StorageFull));
+        let refused = CaseError::Pool(3, Error::NoPages { needed: 9, free: 1 });
+        let no_space = 28; // ENOSPC
+        let device =
+            CaseError::Pool(3, Error::Io { operation: "write", at: spinney_core::Pba(0), code: no_space });
+        assert!([full, refused, device].iter().all(CaseError::is_out_of_space));
+        let denied = CaseError::Backing(io::Error::from(ErrorKind::PermissionDenied));
+        assert!(![denied, CaseError::Stopped].iter().any(CaseError::is_out_of_space));
+    }
 
     #[test]
     fn pieces_cover_an_operation_and_no_more() {

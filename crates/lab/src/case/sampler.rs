@@ -3,12 +3,14 @@
 //! Invariant: costs are differences of counters read at the seams (device, page store, pool); nothing is reported by a
 //! plug-in about itself but its index's effort and memory.
 
+use super::load::Load;
 use super::metric::{KINDS, METRICS, base_columns};
 use super::runner::{Bench, CaseOutput, is_scan};
+use super::{layout, places};
 use crate::plan::Case;
 use crate::table::{Table, print_number};
 use spinney_alloc::metrics::{FreeSpace, ZfsTable};
-use spinney_core::{BLOCK_BYTES, Extent, Flow, Lba, LbaRange, PageKind, Pba, Result};
+use spinney_core::{BLOCK_BYTES, Extent, Flow, PageKind, Result};
 use spinney_device::IoCounts;
 use spinney_pages::StoreStats;
 use spinney_volume::PoolStats;
@@ -17,7 +19,6 @@ use std::collections::BTreeMap;
 
 /// Slots that the data blocks are divided into for the fullness map.
 const SLOTS: u64 = 64;
-const MIB_BLOCKS: f64 = (1 << 20) as f64 / BLOCK_BYTES as f64;
 
 /// Counters at one moment.
 #[derive(Clone, Copy, Default)]
@@ -46,6 +47,7 @@ pub(super) struct Sampler {
     prefix: Vec<String>,
     phase: Phase,
     last: Reading,
+    load: Load,
     output: CaseOutput,
 }
 
@@ -63,12 +65,19 @@ impl Sampler {
             .into_iter()
             .chain(case.labels.iter().map(|(_, value)| value.clone()))
             .collect();
-        Sampler { prefix, phase: Phase::Fill, last: Reading::take(bench), output }
+        let last = Reading::take(bench);
+        Sampler { prefix, phase: Phase::Fill, last, load: Load::default(), output }
     }
 
     pub(super) fn phase(&mut self, phase: Phase, bench: &Bench) {
         self.phase = phase;
         self.last = Reading::take(bench);
+        bench.allocations.take();
+    }
+
+    /// Milliseconds on the wall that opening the pool took at the last row.
+    pub(super) fn open_ms(&self) -> f64 {
+        self.load.wall_ms
     }
 
     pub(super) fn output(self) -> CaseOutput {
@@ -80,8 +89,11 @@ impl Sampler {
         let now = Reading::take(bench);
         let mut values = BTreeMap::new();
         self.space(bench, &runs, &mut values);
-        layout(bench, &mut values)?;
+        layout::put(bench, &mut values)?;
         self.costs(&now, &mut values);
+        self.allocations(bench, &now, &mut values);
+        self.load = bench.probe.load()?;
+        self.load.put(&mut values);
         let [phase, number] = [self.phase.name().to_owned(), round.to_string()];
         let mut row = self.prefix.clone();
         row.extend([phase.clone(), number.clone()]);
@@ -118,14 +130,25 @@ impl Sampler {
         put("free_runs", runs.len() as f64);
         put("free_run_mean_blocks", free.mean_run_blocks());
         put("free_run_max_blocks", free.largest_run_blocks() as f64);
+        put("free_run_min_blocks", runs.iter().map(|run| run.blocks).min().unwrap_or(0) as f64);
+        put("index_bytes_per_free_run", space.memory_bytes as f64 / runs.len() as f64);
         put("zfs_fragmentation_2025", f64::from(free.zfs_fragmentation(ZfsTable::Since2025)));
         put("zfs_fragmentation_2014", f64::from(free.zfs_fragmentation(ZfsTable::Before2025)));
         put("bluestore_score_old", free.bluestore_score_old());
         put("bluestore_score_new", free.bluestore_score_new());
         put("bluestore_rating", free.bluestore_rating());
         put("largest_run_fragmentation", free.largest_run_fragmentation());
-        put("unusable_64k", free.unusable_for(16));
-        put("unusable_1m", free.unusable_for(256));
+        for (name, blocks) in [("16k", 4), ("64k", 16), ("256k", 64), ("1m", 256), ("4m", 1024)] {
+            put(&format!("unusable_{name}"), free.unusable_for(blocks));
+        }
+        let data = bench.pool.layout().data;
+        let zfs =
+            |runs: &[Extent]| FreeSpace::gather(runs.iter().copied()).zfs_fragmentation(ZfsTable::Since2025);
+        put("zfs_fragmentation_2025_metaslabs", places::zfs_by_metaslab(data, runs, zfs));
+        put("bluestore_rating_bitmap", places::bluestore_rating_bitmap(data, runs));
+        put("free_chunks_64k", places::free_chunks(data, runs, 16));
+        put("free_chunks_1m", places::free_chunks(data, runs, 256));
+        places::put_regions(data, runs, &mut put);
         let pages = bench.pool.page_stats();
         put("metadata_pages_live", pages.live.total() as f64);
         for kind in KINDS {
@@ -171,6 +194,26 @@ impl Sampler {
         }
     }
 
+    /// What the allocator was asked since the last row, and what it did.
+    fn allocations(&self, bench: &Bench, now: &Reading, values: &mut BTreeMap<String, f64>) {
+        let asked = bench.allocations.take();
+        let space = now.pages.written[PageKind::SPACE] - self.last.pages.written[PageKind::SPACE];
+        let mut put = |name: &str, value: f64| {
+            values.insert(name.into(), value);
+        };
+        put("interval_requests", asked.requests as f64);
+        put("interval_pieces", asked.pieces as f64);
+        put("interval_allocated_blocks", asked.blocks as f64);
+        put("pieces_per_request", asked.pieces as f64 / asked.requests as f64);
+        put("split_requests", asked.split as f64 / asked.requests as f64);
+        put("pieces_per_split_request", asked.split_pieces as f64 / asked.split as f64);
+        put("space_bytes_per_block", space as f64 * BLOCK_BYTES as f64 / asked.blocks as f64);
+        put("effort_per_allocation", asked.effort.mean());
+        put("effort_per_allocation_p50", asked.effort.quantile(0.5));
+        put("effort_per_allocation_p99", asked.effort.quantile(0.99));
+        put("effort_per_allocation_max", asked.effort.max());
+    }
+
     fn histogram(&mut self, place: &[String; 3], runs: &[Extent]) {
         let mut buckets: BTreeMap<u32, (u64, u64)> = BTreeMap::new();
         for run in runs {
@@ -210,25 +253,4 @@ fn free_runs(bench: &Bench) -> Vec<Extent> {
         Flow::Continue
     });
     runs
-}
-
-/// How the first volume lies on the device.
-fn layout(bench: &Bench, values: &mut BTreeMap<String, f64>) -> Result<()> {
-    let Some(volume) = bench.volume() else { return Ok(()) };
-    let blocks = bench.pool.version(volume)?.blocks;
-    let (mut mapped, mut extents, mut follows) = (0u64, 0u64, None);
-    bench.pool.runs(volume, LbaRange::new(Lba(0), blocks), &mut |run| {
-        let Some(on) = run.on else { return };
-        mapped += run.blocks;
-        extents += u64::from(follows != Some(on));
-        follows = Some(Pba(on.0 + run.blocks));
-    })?;
-    let owned = values.get("owned_blocks").copied().unwrap_or(0.0);
-    values.insert("volume_blocks".into(), mapped as f64);
-    values.insert("other_versions_blocks".into(), owned - mapped as f64);
-    if mapped > 1 {
-        values.insert("layout_score".into(), (mapped - extents) as f64 / (mapped - 1) as f64);
-        values.insert("extents_per_mib".into(), extents as f64 / (mapped as f64 / MIB_BLOCKS));
-    }
-    Ok(())
 }

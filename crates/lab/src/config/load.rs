@@ -35,6 +35,13 @@ impl Library {
         Library { folders }
     }
 
+    /// What a part at `path` is called: its path below the folder in which it was found.
+    #[must_use]
+    pub fn name_of(&self, path: &Path) -> Option<PathBuf> {
+        let names = self.folders.iter().filter_map(|folder| path.strip_prefix(folder).ok());
+        names.min_by_key(|name| name.components().count()).map(Path::to_owned)
+    }
+
     /// The file of that name. Errors: what is wrong with the name, in words.
     pub fn find(&self, name: &str) -> Result<PathBuf, String> {
         let plain = |part: std::path::Component<'_>| matches!(part, std::path::Component::Normal(_));

@@ -20,6 +20,7 @@ use crate::table::Table;
 use askama::Template;
 use page::{Judged, Missing, Page};
 use spinney_plot::Palette;
+use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
 
@@ -71,7 +72,8 @@ pub fn render(
         failed,
         config: &config,
         command: &format!("spinney run {path}"),
-        resolved: cases.first().map_or_else(Vec::new, |case| case.resolved.clone().into_iter().collect()),
+        shared: shared(cases),
+        varied: varied(cases),
     };
     let html = page.render().map_err(io::Error::other)?;
     results.write("report.html", html.as_bytes())?;
@@ -81,6 +83,31 @@ pub fn render(
         .collect();
     let missing = missing.into_iter().map(|gap| (gap.name, gap.why)).collect();
     Ok(Rendered { page: results.folder().join("report.html"), summary, claims, missing })
+}
+
+/// What all cases have in common, with every default written out.
+fn shared(cases: &[Case]) -> Vec<(String, String)> {
+    let Some((first, rest)) = cases.split_first() else { return Vec::new() };
+    let same =
+        |(key, value): &(&String, &String)| rest.iter().all(|case| case.resolved.get(*key) == Some(value));
+    first.resolved.iter().filter(same).map(|(key, value)| (key.clone(), value.clone())).collect()
+}
+
+/// What differs between cases: each setting with its values, in the order of the cases; one that a case lacks is `-`.
+fn varied(cases: &[Case]) -> Vec<(String, Vec<String>)> {
+    let keys: BTreeSet<&String> = cases.iter().flat_map(|case| case.resolved.keys()).collect();
+    let values = |key: &String| {
+        let mut values: Vec<String> = Vec::new();
+        for case in cases {
+            let value = case.resolved.get(key).map_or("-", String::as_str);
+            if !values.iter().any(|known| known == value) {
+                values.push(value.to_owned());
+            }
+        }
+        values
+    };
+    let all = keys.into_iter().map(|key| (key.clone(), values(key)));
+    all.filter(|(_, values)| values.len() > 1).collect()
 }
 
 /// The columns that tell cases apart.

@@ -35,7 +35,10 @@ pub(super) struct Page<'a> {
     pub(super) failed: &'a [(String, String)],
     pub(super) config: &'a str,
     pub(super) command: &'a str,
-    pub(super) resolved: Vec<(String, String)>,
+    /// Settings that every case has.
+    pub(super) shared: Vec<(String, String)>,
+    /// Settings that differ, with all their values.
+    pub(super) varied: Vec<(String, Vec<String>)>,
 }
 
 impl Page<'_> {

@@ -40,7 +40,7 @@ const KEEP_CLONES: Parameter = Parameter::integer(
 pub const ENTRY: WorkloadEntry = WorkloadEntry {
     name: "clones",
     summary: "clone, write a small share at random, perhaps delete the oldest; again",
-    paper: "Zhan et al., FAST 2020 (clones in BetrFS); Rodeh, ACM TOS 3(4), 2008",
+    paper: "Zhan et al., FAST 2020 (clones in BetrFS); Rodeh, IBM report H-0245, 2006 (ACM TOS 3(4), 2008)",
     parameters: &[FILL, UNIT_BLOCKS, ROUNDS, CLONE_WRITES, FROM, KEEP_CLONES, FLUSH_EVERY, SCAN],
     build,
 };

@@ -1,0 +1,26 @@
+//! A fourth allocator and a third scheme as a registry would list them: a row each, all that a newcomer needs outside its own
+//! crate.
+//!
+//! Invariant: constant data; no shipped crate knows these names. For tests only: the allocator looks at every block for every
+//! request and rewrites the whole list of free runs at every commit.
+
+use crate::{DumpForm, FirstFit};
+use spinney_alloc::reclaim::AtCommit;
+use spinney_alloc::{AllocatorEntry, Composed};
+use spinney_snap::SchemeEntry;
+
+/// A beginner's allocator: one flag a block, scanned from the start, its free runs listed anew by every commit.
+pub const ALLOCATOR: AllocatorEntry = AllocatorEntry {
+    name: "beginner",
+    summary: "first fit over one flag a block, kept as a list of free runs",
+    paper: "Knuth 1968, 2.5",
+    parameters: &[],
+    build: |_| {
+        let (index, form) = (Box::new(FirstFit::default()), Box::new(DumpForm::default()));
+        Ok(Box::new(Composed::new(index, form, Box::new(AtCommit::default()))))
+    },
+};
+
+/// A scheme under another name. (One with ideas of its own implements `SnapshotScheme` instead.)
+pub const SCHEME: SchemeEntry =
+    SchemeEntry { name: "plain", summary: "the flat scheme, as a newcomer", ..spinney_snap_flat::ENTRY };
