@@ -116,8 +116,8 @@ impl Allocator for MeteredAllocator {
     fn claim(&mut self, run: Extent) -> Result<()> {
         self.below.claim(run)
     }
-    fn release(&mut self, run: Extent) {
-        self.below.release(run);
+    fn release(&mut self, run: Extent) -> Result<()> {
+        self.below.release(run)
     }
     fn settle(&mut self, grant: Grant) {
         self.below.settle(grant);
