@@ -11,6 +11,7 @@ use crate::{
 };
 use rand::Rng;
 use spinney_core::{BLOCK_BYTES, BlockDevice, Error, Extent, Pba, Result};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 /// A request that completed (or was under way at the cut) and that no flush has made durable.
@@ -24,11 +25,47 @@ pub struct PendingWrite {
     pub data: Option<Arc<[u8]>>,
 }
 
+/// What lies between two completed flushes: a flushed state and the requests after it. Each cut inside it leaves one of its images.
+///
+/// The device is synchronous: a request completes before the next is issued, so a flush covers every request issued before it, and
+/// the order of issue is the order of completion. That a device may store them in another order is what fates are for.
+#[derive(Clone, Debug)]
+pub struct FlushEpoch {
+    /// The last flushed state.
+    pub durable: MemoryDevice,
+    /// The requests that no flush covers, in order of issue.
+    pub writes: Vec<PendingWrite>,
+}
+
+impl FlushEpoch {
+    /// What a cut leaves when the requests meet these fates, one for each (otherwise a programmer error).
+    #[must_use]
+    pub fn image(&self, fates: &[Fate]) -> MemoryDevice {
+        assert_eq!(fates.len(), self.writes.len(), "one fate for each pending request");
+        let image = self.durable.clone();
+        for (write, fate) in self.writes.iter().zip(fates) {
+            apply(&image, write, fate).expect("pending requests were inside the device when issued");
+        }
+        image
+    }
+}
+
+/// What [`CrashDevice::record`] notes.
+#[derive(Debug, Default)]
+struct Record {
+    epochs: Vec<FlushEpoch>,
+    /// Blocks in order of their first read, if that came before any change of them.
+    first_reads: Vec<Pba>,
+    /// Blocks read or changed.
+    touched: BTreeSet<u64>,
+}
+
 #[derive(Debug)]
 struct State {
     durable: MemoryDevice,
     current: MemoryDevice,
     pending: Vec<PendingWrite>,
+    record: Option<Record>,
     changes: u64,
     /// How many more changes and flushes succeed.
     allowed: Option<u64>,
@@ -66,13 +103,30 @@ impl CrashDevice {
     /// The image left by a cut now, when the pending requests meet these fates, one for each (otherwise a programmer error).
     #[must_use]
     pub fn image(&self, fates: &[Fate]) -> MemoryDevice {
+        self.open_epoch().image(fates)
+    }
+    /// The last flushed state and what is pending.
+    #[must_use]
+    pub fn open_epoch(&self) -> FlushEpoch {
         let state = sync::lock(&self.state);
-        assert_eq!(fates.len(), state.pending.len(), "one fate for each pending request");
-        let image = state.durable.clone();
-        for (write, fate) in state.pending.iter().zip(fates) {
-            apply(&image, write, fate).expect("pending requests were inside the device when issued");
-        }
-        image
+        FlushEpoch { durable: state.durable.clone(), writes: state.pending.clone() }
+    }
+    /// From now until a restart, note each completed flush with what it covered, and which blocks are read. Forgets earlier notes.
+    pub fn record(&self) {
+        sync::lock(&self.state).record = Some(Record::default());
+    }
+    /// The flushes noted since the last call, each as the epoch that it ended: a cut before it completed leaves one of its images.
+    #[must_use]
+    pub fn take_epochs(&self) -> Vec<FlushEpoch> {
+        let mut state = sync::lock(&self.state);
+        state.record.as_mut().map_or_else(Vec::new, |record| std::mem::take(&mut record.epochs))
+    }
+    /// The blocks read since `record`, each once, in order, without those changed before they were read: a reader that does the same
+    /// after the same bytes cannot tell two images apart that agree on these.
+    #[must_use]
+    pub fn first_reads(&self) -> Vec<Pba> {
+        let state = sync::lock(&self.state);
+        state.record.as_ref().map_or_else(Vec::new, |record| record.first_reads.clone())
     }
     /// A fate for each pending request, to be given to [`CrashDevice::image`] and printed when a test fails.
     pub fn draw(&self, rng: &mut impl Rng) -> Vec<Fate> {
@@ -113,6 +167,7 @@ impl State {
             durable: image.clone(),
             current: image,
             pending: Vec::new(),
+            record: None,
             changes: 0,
             allowed: None,
             dead: false,
@@ -136,7 +191,20 @@ impl State {
         let write = PendingWrite { change: self.changes, run, data };
         apply(&self.current, &write, &Fate::Kept)?;
         self.pending.push(write);
+        if let Some(record) = &mut self.record {
+            record.touched.extend(run.iter().map(|at| at.0));
+        }
         self.change(operation, run.start)
+    }
+}
+
+impl Record {
+    fn read(&mut self, at: Pba, bytes: usize) {
+        for block in at.0..at.0 + (bytes / BLOCK_BYTES) as u64 {
+            if self.touched.insert(block) {
+                self.first_reads.push(Pba(block));
+            }
+        }
     }
 }
 
@@ -175,9 +243,13 @@ impl BlockDevice for CrashDevice {
         self.blocks
     }
     fn read(&self, at: Pba, buffer: &mut [u8]) -> Result<()> {
-        let state = sync::lock(&self.state);
+        let mut state = sync::lock(&self.state);
         state.alive("read", at)?;
-        state.current.read(at, buffer)
+        state.current.read(at, buffer)?;
+        if let Some(record) = &mut state.record {
+            record.read(at, buffer.len());
+        }
+        Ok(())
     }
     fn write(&self, at: Pba, data: &[u8]) -> Result<()> {
         let blocks = bounds::request(self.blocks, at, data.len())?;
@@ -188,8 +260,13 @@ impl BlockDevice for CrashDevice {
         let mut state = sync::lock(&self.state);
         state.alive("flush", Pba(0))?;
         state.change("flush", Pba(0))?;
-        for write in std::mem::take(&mut state.pending) {
-            apply(&state.durable, &write, &Fate::Kept)?;
+        let writes = std::mem::take(&mut state.pending);
+        let before = state.record.is_some().then(|| state.durable.clone());
+        for write in &writes {
+            apply(&state.durable, write, &Fate::Kept)?;
+        }
+        if let (Some(record), Some(durable)) = (&mut state.record, before) {
+            record.epochs.push(FlushEpoch { durable, writes });
         }
         Ok(())
     }

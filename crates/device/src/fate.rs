@@ -3,6 +3,7 @@
 //! Invariant: every choice listed is one that a device keeping the block-device contract can show. Knows no device state.
 
 use rand::{Rng, RngExt};
+use spinney_core::BLOCK_BYTES;
 
 /// Bytes that a device writes whole or not at all.
 pub const SECTOR_BYTES: usize = 512;
@@ -27,6 +28,35 @@ impl Fate {
     pub fn prefix(blocks: u64, sectors: u64) -> Fate {
         let byte = |block: u64| (1u16 << sectors.saturating_sub(block * 8).min(8)) - 1;
         Fate::Torn((0..blocks).map(|block| byte(block) as u8).collect())
+    }
+    /// A tear that lost the first `sectors` sectors of a request of `blocks` blocks and kept the rest.
+    #[must_use]
+    pub fn suffix(blocks: u64, sectors: u64) -> Fate {
+        match Fate::prefix(blocks, sectors) {
+            Fate::Torn(bytes) => Fate::Torn(bytes.iter().map(|byte| !byte).collect()),
+            other => other,
+        }
+    }
+    /// Its text, which [`Fate::parse`] reads back: `+` kept, `-` lost, `?` scrambled, or a tear's bytes in hexadecimal.
+    #[must_use]
+    pub fn text(&self) -> String {
+        match self {
+            Fate::Kept => "+".into(),
+            Fate::Lost => "-".into(),
+            Fate::Scrambled => "?".into(),
+            Fate::Torn(bytes) => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
+        }
+    }
+    /// The fate that a text stands for, if any.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Fate> {
+        let byte = |at: usize| u8::from_str_radix(text.get(at..at + 2)?, 16).ok();
+        match text {
+            "+" => Some(Fate::Kept),
+            "-" => Some(Fate::Lost),
+            "?" => Some(Fate::Scrambled),
+            _ => (0..text.len()).step_by(2).map(byte).collect::<Option<Vec<u8>>>().map(Fate::Torn),
+        }
     }
     /// A random fate for a request of `blocks` blocks, kept with a chance of `kept` in 8 unless torn.
     fn draw(rng: &mut impl Rng, blocks: u64, discard: bool, kept: u32, torn: bool) -> Fate {
@@ -75,7 +105,21 @@ pub fn choices(pending: usize) -> Box<dyn Iterator<Item = Vec<Fate>>> {
     Box::new(prefixes.chain(alone).chain(missing).chain(pairs))
 }
 
-fn fates(pending: usize, kept: impl Fn(usize) -> bool) -> Vec<Fate> {
+/// `count` random subsets of `pending` requests, by fair coins.
+pub fn random_choices(pending: usize, rng: &mut impl Rng, count: usize) -> Vec<Vec<Fate>> {
+    (0..count).map(|_| fates(pending, |_| rng.random())).collect()
+}
+
+/// The tears of one request of `blocks` blocks that a test goes through: each prefix, each suffix, and every second sector either way.
+#[must_use]
+pub fn tears(blocks: u64) -> Vec<Fate> {
+    let cuts = 1..blocks * (BLOCK_BYTES / SECTOR_BYTES) as u64;
+    let interleaved = [0x55, 0xAA].map(|byte| Fate::Torn(vec![byte; blocks as usize]));
+    let suffixes = cuts.clone().map(|sectors| Fate::suffix(blocks, sectors));
+    cuts.map(|sectors| Fate::prefix(blocks, sectors)).chain(suffixes).chain(interleaved).collect()
+}
+
+fn fates(pending: usize, mut kept: impl FnMut(usize) -> bool) -> Vec<Fate> {
     (0..pending).map(|index| if kept(index) { Fate::Kept } else { Fate::Lost }).collect()
 }
 
@@ -113,6 +157,34 @@ mod tests {
         assert_eq!(Fate::prefix(2, 3), Fate::Torn(vec![0b111, 0]));
         assert_eq!(Fate::prefix(2, 11), Fate::Torn(vec![0xFF, 0b111]));
         assert_eq!(Fate::prefix(1, 99), Fate::Torn(vec![0xFF]));
+    }
+
+    #[test]
+    fn tears_are_prefixes_suffixes_and_interleavings_each_once() {
+        let listed = tears(2);
+        let distinct: BTreeSet<String> = listed.iter().map(Fate::text).collect();
+        assert_eq!((listed.len(), distinct.len()), (15 + 15 + 2, 15 + 15 + 2));
+        for wanted in ["0100", "ff01", "fe ff", "5555", "aaaa", "0080"] {
+            assert!(distinct.contains(&wanted.replace(' ', "")), "{wanted} in {distinct:?}");
+        }
+    }
+
+    #[test]
+    fn a_fate_reads_back_from_its_text() {
+        for fate in [Fate::Kept, Fate::Lost, Fate::Scrambled, Fate::prefix(3, 11), Fate::suffix(1, 5)] {
+            assert_eq!(Fate::parse(&fate.text()), Some(fate));
+        }
+        assert_eq!(Fate::parse("0g"), None);
+        assert_eq!(Fate::parse("123"), None);
+    }
+
+    #[test]
+    fn random_subsets_follow_their_seed_and_differ() {
+        let draw = |seed| random_choices(14, &mut ChaCha8Rng::seed_from_u64(seed), 256);
+        assert_eq!(draw(1), draw(1));
+        assert_ne!(draw(1), draw(2));
+        let distinct: BTreeSet<String> = draw(1).iter().map(|fates| text(fates)).collect();
+        assert!(distinct.len() > 200, "only {} distinct subsets", distinct.len());
     }
 
     #[test]

@@ -24,8 +24,8 @@ mod aligned;
 #[cfg(feature = "io-uring")]
 mod ring;
 
-pub use crash::{CrashDevice, PendingWrite};
-pub use fate::{Fate, choices};
+pub use crash::{CrashDevice, FlushEpoch, PendingWrite};
+pub use fate::{Fate, SECTOR_BYTES, choices, random_choices, tears};
 pub use fault::{Fault, FaultDevice, FaultKind, Repeat};
 pub use file::{Engine, FileDevice};
 pub use holding::HoldingDevice;

@@ -3,6 +3,7 @@
 //! Invariant: a life is a list of [`Step`]s and nothing else, so a failing one can be shrunk and replayed from text. The
 //! pairs that it runs over come from the registry; no allocator or scheme is named here.
 
+pub mod enumerate;
 pub mod life;
 pub mod model;
 pub mod planted;

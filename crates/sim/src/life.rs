@@ -90,7 +90,7 @@ impl Pair {
         pairs.map(|(allocator, scheme)| Pair::new(registry, allocator, scheme)).collect()
     }
 
-    fn spec(&self) -> PoolSpec {
+    pub(crate) fn spec(&self) -> PoolSpec {
         self.registry.spec(&self.allocator, &self.scheme).expect("registered names")
     }
 }
@@ -388,7 +388,8 @@ fn options(pair: &Pair) -> PoolOptions {
     }
 }
 
-fn check(pool: &Pool) -> Result<(), String> {
+/// Errors: what the checker found first, data scrubbed.
+pub(crate) fn check(pool: &Pool) -> Result<(), String> {
     let report = pool.check(true).map_err(|error| format!("check: {error}"))?;
     match report.findings.first() {
         None => Ok(()),

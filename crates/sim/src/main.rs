@@ -10,7 +10,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
-const HELP: &str = "spinney-sim [--seeds N=10000] [--from SEED=0] [--steps N=60] [--pair ALLOCATOR,SCHEME]";
+const HELP: &str = "spinney-sim [--seeds N=10000] [--from SEED=0] [--steps N=60] [--pair ALLOCATOR,SCHEME]
+spinney-sim --exhaustive LENGTH [--more N=32] [--pair ALLOCATOR,SCHEME] [--json]";
 
 struct Options {
     seeds: u64,
@@ -39,6 +40,9 @@ fn main() -> ExitCode {
     if std::env::args().any(|word| word == "--help" || word == "-h") {
         println!("{HELP}");
         return ExitCode::SUCCESS;
+    }
+    if std::env::args().any(|word| word == "--exhaustive") {
+        return spinney_sim::enumerate::command::run();
     }
     let Some(options) = options() else {
         eprintln!("{HELP}");

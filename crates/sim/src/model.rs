@@ -11,7 +11,7 @@ use std::sync::Arc;
 type Block = Arc<[u8; BLOCK_BYTES]>;
 
 /// A version's content; absent blocks are zeros.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Content {
     /// Its size.
     pub blocks: u64,
@@ -36,6 +36,24 @@ impl Default for Model {
 }
 
 impl Model {
+    /// A model that knows one state, and that durable.
+    #[must_use]
+    pub fn at(state: State) -> Model {
+        Model { states: vec![state] }
+    }
+
+    /// Every allowed state, from the last durable one to the one now.
+    #[must_use]
+    pub fn states(&self) -> &[State] {
+        &self.states
+    }
+
+    /// No commit came since the durable state, so what follows becomes durable together: forget what lies between.
+    pub fn at_once(&mut self) {
+        let last = self.states.len() - 1;
+        self.states.drain(1..last.max(1));
+    }
+
     /// The state now.
     #[must_use]
     pub fn now(&self) -> &State {

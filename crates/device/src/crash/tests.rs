@@ -166,3 +166,25 @@ fn making_an_image_does_not_copy_the_device() {
         assert_eq!(read_block(&life, 17) == block(17), *fate == Fate::Kept);
     }
 }
+
+#[test]
+fn a_record_has_each_flush_with_what_it_covered_and_each_block_read_before_it_was_changed() {
+    let device = CrashDevice::new(16);
+    device.write(Pba(1), &block(1)).unwrap();
+    device.flush().unwrap();
+    device.record();
+    device.write(Pba(2), &block(2)).unwrap();
+    device.read(Pba(1), &mut [0; 3 * BLOCK_BYTES]).unwrap();
+    device.read(Pba(0), &mut [0; 2 * BLOCK_BYTES]).unwrap();
+    device.flush().unwrap();
+    device.write(Pba(1), &block(3)).unwrap();
+    let epochs = device.take_epochs();
+    assert_eq!(epochs.len(), 1);
+    assert_eq!(epochs[0].writes.len(), 1);
+    assert_eq!(read_block(&epochs[0].image(&[Fate::Lost]), 2), vec![0; BLOCK_BYTES]);
+    assert_eq!(read_block(&epochs[0].image(&[Fate::Kept]), 2), block(2));
+    assert_eq!(read_block(&epochs[0].image(&[Fate::Kept]), 1), block(1));
+    assert_eq!(device.first_reads(), [Pba(1), Pba(3), Pba(0)]);
+    assert_eq!(device.open_epoch().writes.len(), 1);
+    assert!(device.take_epochs().is_empty());
+}

@@ -1,0 +1,155 @@
+//! `spinney-sim --exhaustive LENGTH [--more N] [--pair ALLOCATOR,SCHEME] [--json]`: the searches as a command.
+//!
+//! Invariant: standard output has one line a pair (a JSON object each with `--json`), in the registry's order; progress and estimate go
+//! to standard error.
+#![expect(clippy::print_stdout, reason = "a command that reports to its terminal")]
+
+use super::search::{Counts, Finding, Plan, Search};
+use crate::life::Pair;
+use spinney_registry::Registry;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+const HELP: &str = "spinney-sim --exhaustive LENGTH [--more N=32] [--pair ALLOCATOR,SCHEME] [--json]
+
+Carries out every sequence of up to LENGTH operations on a small pool, cuts the power at every flush in every way that the bounds
+list, and judges what is found; N operations follow each recovery.";
+/// Longer sequences would not end: 25 operations make 9.8 million sequences of 5.
+const LENGTH_MAX: u32 = 5;
+const PROGRESS_EVERY: Duration = Duration::from_secs(5);
+
+struct Options {
+    plan: Plan,
+    pair: Option<String>,
+    json: bool,
+}
+
+fn options() -> Option<Options> {
+    let mut options = Options { plan: Plan { length: 0, more: 32 }, pair: None, json: false };
+    let mut args = std::env::args().skip(1);
+    while let Some(name) = args.next() {
+        match name.as_str() {
+            "--exhaustive" => options.plan.length = args.next()?.parse().ok()?,
+            "--more" => options.plan.more = args.next()?.parse().ok()?,
+            "--pair" => options.pair = Some(args.next()?),
+            "--json" => options.json = true,
+            _ => return None,
+        }
+    }
+    (1..=LENGTH_MAX).contains(&options.plan.length).then_some(options)
+}
+
+/// Run the command. Exit codes: 0 nothing found, 1 something found, 2 not understood.
+#[must_use]
+pub fn run() -> ExitCode {
+    let Some(options) = options() else {
+        eprintln!("{HELP}");
+        return ExitCode::from(2);
+    };
+    let registry = Arc::new(Registry::standard());
+    let named = |pair: &Pair| format!("{},{}", pair.allocator, pair.scheme);
+    let wanted = |pair: &Pair| options.pair.as_ref().is_none_or(|name| *name == named(pair));
+    let pairs: Vec<Pair> = Pair::all(&registry).into_iter().filter(wanted).collect();
+    if pairs.is_empty() {
+        let known: Vec<String> = Pair::all(&registry).iter().map(named).collect();
+        eprintln!("no such pair; known: {}", known.join(" "));
+        return ExitCode::from(2);
+    }
+    std::panic::set_hook(Box::new(|_| {}));
+    let sound = pairs.iter().filter(|pair| one(pair, &options)).count();
+    if sound == pairs.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Search one pair and report; whether nothing was found.
+fn one(pair: &Pair, options: &Options) -> bool {
+    let started = Instant::now();
+    let search = match Search::new(pair, options.plan.more) {
+        Ok(search) => search,
+        Err(what) => {
+            println!("{} x {}: {what}", pair.allocator, pair.scheme);
+            return false;
+        }
+    };
+    let finding = (1..=options.plan.length).find_map(|length| {
+        let progress = Progress::new(pair, length);
+        search.sequences(length, &|| progress.one_more())
+    });
+    let seconds = started.elapsed().as_secs_f64();
+    match options.json {
+        true => println!("{}", json(pair, options.plan, search.counts(), finding.as_ref(), seconds)),
+        false => println!("{}", text(pair, options.plan, search.counts(), finding.as_ref(), seconds)),
+    }
+    finding.is_none()
+}
+
+fn text(pair: &Pair, plan: Plan, counts: Counts, finding: Option<&Finding>, seconds: f64) -> String {
+    let Counts { sequences, idle, points, raw, images, distinct } = counts;
+    let mut text = format!(
+        "{} x {}: {sequences} sequences of up to {} operations ({idle} idle ones left out), {points} crash points, \
+         {raw:?} cuts by depth, {images:?} images, {distinct:?} distinct states, {seconds:.0} s",
+        pair.allocator, pair.scheme, plan.length
+    );
+    if let Some(Finding { case, what }) = finding {
+        text.push_str(&format!("\nfound: {what}\n{case}"));
+    }
+    text
+}
+
+fn json(
+    pair: &Pair,
+    plan: Plan,
+    counts: Counts,
+    finding: Option<&Finding>,
+    seconds: f64,
+) -> serde_json::Value {
+    serde_json::json!({
+        "output_version": { "command": "sim --exhaustive", "vers_major": 1, "vers_minor": 0 },
+        "allocator": pair.allocator,
+        "scheme": pair.scheme,
+        "length": plan.length,
+        "operations_after_recovery": plan.more,
+        "sequences": counts.sequences,
+        "sequences_idle": counts.idle,
+        "crash_points": counts.points,
+        "cuts_by_depth": counts.raw,
+        "images_by_depth": counts.images,
+        "distinct_states_by_depth": counts.distinct,
+        "seconds": seconds,
+        "finding": finding.map(|Finding { case, what }| serde_json::json!({ "what": what, "case": case.to_string() })),
+    })
+}
+
+/// How far the sequences of one length are.
+struct Progress {
+    name: String,
+    total: u64,
+    done: AtomicU64,
+    started: Instant,
+    told: Mutex<Instant>,
+}
+
+impl Progress {
+    fn new(pair: &Pair, length: u32) -> Progress {
+        let name = format!("{} x {}, length {length}", pair.allocator, pair.scheme);
+        let now = Instant::now();
+        let total = Search::count(length);
+        Progress { name, total, done: AtomicU64::new(0), started: now, told: Mutex::new(now) }
+    }
+
+    fn one_more(&self) {
+        let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
+        let Ok(mut told) = self.told.try_lock() else { return };
+        if told.elapsed() < PROGRESS_EVERY {
+            return;
+        }
+        *told = Instant::now();
+        let seconds = self.started.elapsed().as_secs_f64();
+        let left = seconds / done as f64 * (self.total - done) as f64;
+        eprintln!(
+            "{}: {done} of {} sequences, {seconds:.0} s, about {left:.0} s left",
+            self.name, self.total
+        );
+    }
+}

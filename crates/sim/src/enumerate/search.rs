@@ -1,0 +1,221 @@
+//! Every sequence of operations, every crash point of each, every cut of each.
+//!
+//! Invariant: what is tried and counted follows from pair and plan, whatever the threads do. A shorter sequence comes before a longer
+//! one, so the first failure has as few operations as any.
+
+use super::case::{Case, Cut, pair_for_sequences, sequence};
+use super::choices::visit_cuts;
+use super::contents::Contents;
+use super::judge::{Verdict, caught, hash, judge};
+use super::operation::{ALPHABET, Operation};
+use super::seen::Seen;
+use super::world::{CrashPoint, start};
+use crate::life::Pair;
+use crate::model::State;
+use rayon::prelude::*;
+use spinney_device::MemoryDevice;
+use std::collections::HashSet;
+use std::ops::AddAssign;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use xxhash_rust::xxh3::xxh3_64;
+
+/// Of the states found, one in so many has its recovery cut again, by how deep it lies: 5 % and 2 % of these.
+const CUT_AGAIN_IN: [u64; 2] = [20, 50];
+
+/// How far to go.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// The longest sequences.
+    pub length: u32,
+    /// Operations after each recovery.
+    pub more: usize,
+}
+
+/// What was tried.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counts {
+    /// Sequences carried out.
+    pub sequences: u64,
+    /// Sequences left out, since an operation in them found nothing to do: a shorter one is the same.
+    pub idle: u64,
+    /// Crash points: flushes under way.
+    pub points: u64,
+    /// Cuts, by depth: of the sequences, of recoveries, of recoveries of recoveries.
+    pub raw: [u64; 3],
+    /// Of these, cuts that left an image unlike the others of their crash point.
+    pub images: [u64; 3],
+    /// Of these, states that recovery can tell apart, over the whole search.
+    pub distinct: [u64; 3],
+}
+
+impl AddAssign for Counts {
+    fn add_assign(&mut self, other: Counts) {
+        self.sequences += other.sequences;
+        self.idle += other.idle;
+        self.points += other.points;
+        let pairs = [
+            (&mut self.raw, other.raw),
+            (&mut self.images, other.images),
+            (&mut self.distinct, other.distinct),
+        ];
+        for (sum, more) in pairs {
+            sum.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
+        }
+    }
+}
+
+/// A state that must not be.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    /// How it comes about, shrunk.
+    pub case: Case,
+    /// What is wrong with it.
+    pub what: String,
+}
+
+/// A search of one pair.
+pub struct Search {
+    pair: Pair,
+    more: usize,
+    start: (MemoryDevice, State),
+    seen: Mutex<Seen>,
+    counts: Mutex<Counts>,
+}
+
+/// Where a crash point lies: the cuts before it.
+struct Path<'a> {
+    operations: &'a [Operation],
+    cuts: Vec<Cut>,
+}
+
+impl Search {
+    /// Make the start that all sequences have. Errors: why it could not be made.
+    pub fn new(pair: &Pair, more: usize) -> Result<Search, String> {
+        let pair = pair_for_sequences(pair);
+        let start = caught(|| start(&pair))?;
+        Ok(Search { pair, more, start, seen: Mutex::default(), counts: Mutex::default() })
+    }
+
+    /// Try all sequences of exactly `length` operations; `done` is called after each. The first failure in order, shrunk.
+    pub fn sequences(&self, length: u32, done: &(dyn Fn() + Sync)) -> Option<Finding> {
+        let found = (0..Search::count(length)).into_par_iter().find_map_first(|number| {
+            let found = self.sequence(&operations(number, length)).err();
+            done();
+            found
+        });
+        found.map(|found| {
+            let (case, what) = found.case.shrunk(&self.pair, &found.what);
+            Finding { case, what }
+        })
+    }
+
+    /// How many sequences of this length there are.
+    #[must_use]
+    pub fn count(length: u32) -> u64 {
+        (ALPHABET.len() as u64).pow(length)
+    }
+
+    /// What was tried so far.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        *lock(&self.counts)
+    }
+
+    fn sequence(&self, operations: &[Operation]) -> Result<(), Box<Finding>> {
+        let path = Path { operations, cuts: Vec::new() };
+        let run = caught(|| sequence(&self.pair, &self.start, operations))
+            .map_err(|what| self.finding(&path, None, what))?;
+        if !run.whole {
+            lock(&self.counts).idle += 1;
+            return Ok(());
+        }
+        lock(&self.counts).sequences += 1;
+        self.points(&run.points, &path)
+    }
+
+    fn finding(&self, path: &Path, last: Option<Cut>, what: String) -> Box<Finding> {
+        let pair = [self.pair.allocator.clone(), self.pair.scheme.clone()];
+        let cuts = path.cuts.iter().cloned().chain(last).collect();
+        let case = Case { pair, more: self.more, operations: path.operations.to_vec(), cuts };
+        Box::new(Finding { case, what })
+    }
+
+    fn points(&self, points: &[CrashPoint], path: &Path) -> Result<(), Box<Finding>> {
+        points.iter().enumerate().try_for_each(|(number, point)| self.point(number, point, path))
+    }
+
+    /// Every cut at one crash point.
+    fn point(&self, number: usize, point: &CrashPoint, path: &Path) -> Result<(), Box<Finding>> {
+        let depth = path.cuts.len();
+        let allowed: Vec<u64> = point.model.states().iter().map(hash).collect();
+        let (mut contents, mut images) = (Contents::new(&point.epoch), HashSet::new());
+        let (mut counts, mut again) = (Counts { points: 1, ..Counts::default() }, Vec::new());
+        let mut failure = None;
+        visit_cuts(&point.epoch.writes, |fates| {
+            counts.raw[depth] += 1;
+            let cut = contents.cut(fates);
+            if failure.is_some() || !images.insert(hash_of_hashes(&cut)) {
+                return;
+            }
+            counts.images[depth] += 1;
+            let known = lock(&self.seen).find(|at| contents.hash_of(at, &cut));
+            if known.is_some_and(|state| allowed.contains(&state)) {
+                return;
+            }
+            let image = point.epoch.image(fates);
+            match judge(&self.pair, image, point.model.clone(), self.more) {
+                Err(what) => failure = Some((fates.to_vec(), what)),
+                Ok(Verdict { reads, state, points }) => {
+                    let new = lock(&self.seen).keep(&reads, |at| contents.hash_of(at, &cut), state);
+                    counts.distinct[depth] += u64::from(new.is_some());
+                    if new.is_some_and(|new| cut_again(new, depth)) {
+                        again.push((fates.to_vec(), points));
+                    }
+                }
+            }
+        });
+        *lock(&self.counts) += counts;
+        if let Some((fates, what)) = failure {
+            return Err(self.finding(path, Some(Cut { point: number, fates }), what));
+        }
+        again.into_iter().try_for_each(|(fates, points)| {
+            let cuts = path.cuts.iter().cloned().chain([Cut { point: number, fates }]).collect();
+            self.points(&points, &Path { cuts, ..*path })
+        })
+    }
+}
+
+/// Whether the recovery of a state is cut again.
+fn cut_again(state: u64, depth: usize) -> bool {
+    CUT_AGAIN_IN.get(depth).is_some_and(|share| (state >> 20).is_multiple_of(*share))
+}
+
+fn hash_of_hashes(hashes: &[u64]) -> u64 {
+    let bytes: Vec<u8> = hashes.iter().flat_map(|hash| hash.to_le_bytes()).collect();
+    xxh3_64(&bytes)
+}
+
+/// The sequence of this number: its digits name operations.
+fn operations(number: u64, length: u32) -> Vec<Operation> {
+    let base = ALPHABET.len() as u64;
+    (0..length).rev().map(|digit| ALPHABET[(number / base.pow(digit) % base) as usize]).collect()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Search one pair by a plan.
+pub fn enumerate(pair: &Pair, plan: Plan) -> Result<Counts, Box<Finding>> {
+    let empty = Case {
+        pair: [pair.allocator.clone(), pair.scheme.clone()],
+        more: 0,
+        operations: Vec::new(),
+        cuts: Vec::new(),
+    };
+    let search = Search::new(pair, plan.more).map_err(|what| Finding { case: empty, what })?;
+    match (1..=plan.length).find_map(|length| search.sequences(length, &|| {})) {
+        Some(finding) => Err(Box::new(finding)),
+        None => Ok(search.counts()),
+    }
+}

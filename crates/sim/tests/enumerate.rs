@@ -1,0 +1,116 @@
+//! Every sequence of two operations in every pair, cut at every flush; what must be caught; and the cases that were kept.
+
+use spinney_core::{BlockDevice, Extent, Pba, Result};
+use spinney_device::CrashDevice;
+use spinney_registry::Registry;
+use spinney_sim::Pair;
+use spinney_sim::enumerate::{Case, Finding, Plan, enumerate};
+use spinney_sim::planted::FAULTS;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// The test command's depth; `cargo xtask sim --exhaustive 3` goes further.
+const PLAN: Plan = Plan { length: 2, more: 4 };
+
+#[test]
+fn every_sequence_of_two_operations_survives_every_cut() {
+    let registry = Arc::new(Registry::standard());
+    for pair in Pair::all(&registry) {
+        match enumerate(&pair, PLAN) {
+            Ok(counts) => {
+                assert!(counts.sequences > 400 && counts.idle < 200, "too many are idle: {counts:?}");
+                assert!(counts.points > counts.sequences, "a commit has two flushes: {counts:?}");
+                assert!(
+                    counts.raw[0] > 100 * counts.points && counts.raw[1] > 1000,
+                    "too few cuts: {counts:?}"
+                );
+                assert!(counts.distinct[0] > counts.sequences, "the states are too much alike: {counts:?}");
+            }
+            Err(finding) => panic!("{}", report(&finding)),
+        }
+    }
+}
+
+fn report(finding: &Finding) -> String {
+    format!("{}\n{}", finding.what, finding.case)
+}
+
+/// Plant it in every pair: each must fall, and its shrunk case must fail with the fault and pass without.
+fn must_be_caught(name: &str, plant: impl Fn(&mut Pair)) {
+    let registry = Arc::new(Registry::standard());
+    for sound in Pair::all(&registry) {
+        let mut pair = sound.clone();
+        plant(&mut pair);
+        let named = format!("{name} in {} x {}", pair.allocator, pair.scheme);
+        let finding = *enumerate(&pair, PLAN).expect_err(&named);
+        let case = Case::parse(&finding.case.to_string()).expect("a case reads back");
+        assert!(case.run(&pair).is_err(), "{named}: does not fail again\n{}", report(&finding));
+        assert_eq!(case.run(&sound), Ok(()), "{named}: fails without the fault\n{case}");
+    }
+}
+
+fn must_catch_planted(name: &str) {
+    let fault = FAULTS.iter().find(|fault| fault.name == name).expect("a planted fault of this name");
+    must_be_caught(name, fault.plant);
+}
+
+#[test]
+fn a_superblock_that_is_not_preceded_by_a_flush_is_caught_in_every_pair() {
+    must_catch_planted("no-flush-before-superblock");
+}
+
+#[test]
+fn a_single_superblock_slot_is_caught_in_every_pair() {
+    must_catch_planted("one-superblock-slot");
+}
+
+#[test]
+fn reuse_of_blocks_in_their_own_epoch_is_caught_in_every_pair() {
+    must_catch_planted("reuse-at-once");
+}
+
+#[test]
+fn an_open_that_does_not_flush_is_caught_in_every_pair() {
+    must_be_caught("open-does-not-flush", |pair| {
+        pair.device = |device| Arc::new(DeafAtFirst { device, heard: AtomicBool::new(false) });
+    });
+}
+
+/// Leaves out the first flush, which is that of opening.
+struct DeafAtFirst {
+    device: Arc<CrashDevice>,
+    heard: AtomicBool,
+}
+
+impl BlockDevice for DeafAtFirst {
+    fn blocks(&self) -> u64 {
+        self.device.blocks()
+    }
+    fn read(&self, at: Pba, buffer: &mut [u8]) -> Result<()> {
+        self.device.read(at, buffer)
+    }
+    fn write(&self, at: Pba, data: &[u8]) -> Result<()> {
+        self.device.write(at, data)
+    }
+    fn flush(&self) -> Result<()> {
+        if self.heard.swap(true, Ordering::Relaxed) { self.device.flush() } else { Ok(()) }
+    }
+    fn discard(&self, run: Extent) -> Result<()> {
+        self.device.discard(run)
+    }
+}
+
+#[test]
+fn every_kept_crash_state_passes() {
+    let registry = Arc::new(Registry::standard());
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("cases/states");
+    let mut paths: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    assert!(!paths.is_empty());
+    for path in paths {
+        let case = Case::parse(&std::fs::read_to_string(&path).unwrap())
+            .unwrap_or_else(|line| panic!("{path:?}: {line}"));
+        let outcome = case.run(&case.sound_pair(&registry));
+        assert_eq!(outcome, Ok(()), "{path:?}");
+    }
+}
