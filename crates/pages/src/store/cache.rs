@@ -1,8 +1,9 @@
 //! Pages in memory, a bounded number of them, shared by the writer and all views.
 //!
 //! Invariant: under a page's or map page's own key there is only ever the newest sealed version; older versions and
-//! spilled pages go under their place. Replacement is second chance. Knows no device and decides no validity.
+//! spilled pages go under their place. Knows no device and decides no validity.
 
+use super::table::Table;
 use spinney_core::PageBuf;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -27,6 +28,9 @@ pub(super) fn key_of_place(place: u64) -> u64 {
     0x40 << 56 | place
 }
 
+/// Shards of a cache that is not small.
+const SHARDS_MAX: usize = 16;
+
 /// A verified page and what it was verified against.
 #[derive(Clone)]
 pub(super) struct Cached {
@@ -37,44 +41,19 @@ pub(super) struct Cached {
 
 /// The cache: shards, so that readers of different pages seldom meet.
 pub(super) struct Cache {
-    shards: Vec<Mutex<Shard>>,
-}
-
-#[derive(Default)]
-struct Shard {
-    index: FastMap<u32>,
-    slots: Vec<Slot>,
-    hand: usize,
-    capacity: usize,
-    hits: u64,
-}
-
-struct Slot {
-    key: u64,
-    cached: Cached,
-    used: bool,
+    shards: Vec<Mutex<Table>>,
 }
 
 impl Cache {
     /// At most `pages` pages (at least one). Few pages are one shard, so that none of them is wasted on an idle shard.
     pub(super) fn new(pages: usize) -> Cache {
-        let shards = if pages < 1024 { 1 } else { 16 };
-        let shard = || Mutex::new(Shard { capacity: (pages / shards).max(1), ..Shard::default() });
-        Cache { shards: (0..shards).map(|_| shard()).collect() }
+        let shards = if pages < 1024 { 1 } else { SHARDS_MAX };
+        Cache { shards: (0..shards).map(|_| Mutex::new(Table::new((pages / shards).max(1)))).collect() }
     }
-    /// What is under `key`, if `fits`. Counts a hit.
+    /// What is under `key`, if `fits`, which is told the page's checksum and epoch. Counts a hit.
     #[inline]
-    pub(super) fn get(&self, key: u64, fits: impl Fn(&Cached) -> bool) -> Option<Cached> {
-        let mut shard = self.shard(key);
-        let at = *shard.index.get(&key)? as usize;
-        let slot = &mut shard.slots[at];
-        if !fits(&slot.cached) {
-            return None;
-        }
-        slot.used = true;
-        let found = slot.cached.clone();
-        shard.hits += 1;
-        Some(found)
+    pub(super) fn get(&self, key: u64, fits: impl Fn(u64, u64) -> bool) -> Option<Arc<PageBuf>> {
+        self.shard(key).get(key, fits)
     }
     /// Put a page under `key` if `still` holds, which is asked under the shard's lock. Returns whether it did.
     pub(super) fn insert_if(&self, key: u64, cached: Cached, still: impl Fn() -> bool) -> bool {
@@ -85,9 +64,9 @@ impl Cache {
         }
         holds
     }
-    /// Put a page under `key`.
-    pub(super) fn insert(&self, key: u64, cached: Cached) {
-        self.insert_if(key, cached, || true);
+    /// Put a page under `key`; the page that had been there.
+    pub(super) fn insert(&self, key: u64, cached: Cached) -> Option<Arc<PageBuf>> {
+        self.shard(key).insert(key, cached)
     }
     /// Forget what is under `key`.
     pub(super) fn remove(&self, key: u64) {
@@ -96,65 +75,26 @@ impl Cache {
     /// Forget all.
     pub(super) fn clear(&self) {
         for shard in &self.shards {
-            let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            shard.index.clear();
-            shard.slots.clear();
-            shard.hand = 0;
+            shard.lock().unwrap_or_else(PoisonError::into_inner).clear();
         }
     }
     /// How often `get` found something.
     pub(super) fn hits(&self) -> u64 {
-        self.shards.iter().map(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner).hits).sum()
+        self.shards.iter().map(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner).hits()).sum()
     }
     /// How many pages are held.
     pub(super) fn pages(&self) -> u64 {
-        let held = |shard: &Mutex<Shard>| shard.lock().unwrap_or_else(PoisonError::into_inner).slots.len();
+        let held = |shard: &Mutex<Table>| shard.lock().unwrap_or_else(PoisonError::into_inner).pages();
         self.shards.iter().map(|shard| held(shard) as u64).sum()
     }
-    fn shard(&self, key: u64) -> MutexGuard<'_, Shard> {
+    fn shard(&self, key: u64) -> MutexGuard<'_, Table> {
         let at = (spread(key) >> 20) as usize % self.shards.len();
         self.shards[at].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Shard {
-    fn insert(&mut self, key: u64, cached: Cached) {
-        if let Some(&at) = self.index.get(&key) {
-            self.slots[at as usize].cached = cached;
-            return;
-        }
-        let slot = Slot { key, cached, used: false };
-        if self.slots.len() < self.capacity {
-            self.index.insert(key, self.slots.len() as u32);
-            self.slots.push(slot);
-            return;
-        }
-        let victim = self.victim();
-        self.index.remove(&self.slots[victim].key);
-        self.index.insert(key, victim as u32);
-        self.slots[victim] = slot;
-    }
-    /// Second chance: pass over what was used since the hand last came by. Ends within two rounds.
-    fn victim(&mut self) -> usize {
-        loop {
-            let at = self.hand % self.slots.len();
-            self.hand = at + 1;
-            if !std::mem::take(&mut self.slots[at].used) {
-                return at;
-            }
-        }
-    }
-    fn remove(&mut self, key: u64) {
-        let Some(at) = self.index.remove(&key) else { return };
-        self.slots.swap_remove(at as usize);
-        if let Some(moved) = self.slots.get(at as usize) {
-            self.index.insert(moved.key, at);
-        }
-    }
-}
-
 /// One multiplication, and the high half folded onto the low: enough for numbers that are dense or strided.
-fn spread(key: u64) -> u64 {
+pub(super) fn spread(key: u64) -> u64 {
     let mixed = key.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     mixed ^ mixed >> 32
 }

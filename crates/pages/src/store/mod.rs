@@ -21,6 +21,7 @@ mod places;
 mod seal;
 mod shared;
 mod stats;
+mod table;
 mod txn;
 mod views;
 mod walk;
@@ -33,7 +34,7 @@ use changes::Changes;
 use format::MapRoot;
 use places::Places;
 use shared::{Shared, Snapshot};
-use spinney_core::Epoch;
+use spinney_core::{Epoch, PageBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use views::Replaced;
@@ -78,6 +79,8 @@ pub struct PageStore {
     written: KindCounts,
     spilled: u64,
     dirty_pages_max: usize,
+    /// Pages that nobody else holds, to be used again: together with the dirty ones no more than `dirty_pages_max`.
+    spares: Vec<Arc<PageBuf>>,
     /// Where pages are put together for a long write; as large as one batch of a seal at most.
     staging: Vec<u8>,
 }

@@ -62,6 +62,7 @@ impl PageStore {
             written: KindCounts::default(),
             spilled: 0,
             dirty_pages_max: options.dirty_pages.max(1),
+            spares: Vec::new(),
             staging: Vec::new(),
         })
     }

@@ -196,9 +196,16 @@ impl PageStore {
         Ok(())
     }
 
-    fn keep(&self, key: u64, page: &Arc<PageBuf>, entry: &Entry) {
+    fn keep(&mut self, key: u64, page: &Arc<PageBuf>, entry: &Entry) {
         let cached = Cached { page: page.clone(), checksum: entry.checksum, epoch: entry.epoch };
-        self.shared.cache.insert(key, cached);
+        let before = self.shared.cache.insert(key, cached);
+        // What no reader holds any more serves the next changes: an allocator would take it apart and put it together again.
+        if let Some(mut spare) = before
+            && self.spares.len() + self.changes.resident() < self.dirty_pages_max
+            && Arc::get_mut(&mut spare).is_some()
+        {
+            self.spares.push(spare);
+        }
     }
 
     /// Free the places that views let go of.

@@ -59,8 +59,8 @@ impl Shared {
     /// What is at `entry.place`, if it is page `number` as the entry says. From memory if it can be.
     pub(super) fn fetch_at(&self, number: PageNo, entry: &Entry) -> Result<Arc<PageBuf>> {
         let key = key_of_place(entry.place);
-        if let Some(hit) = self.cache.get(key, |cached| cached.checksum == entry.checksum) {
-            return Ok(hit.page);
+        if let Some(hit) = self.cache.get(key, |checksum, _| checksum == entry.checksum) {
+            return Ok(hit);
         }
         let page = self.load_page(number, entry)?;
         self.cache.insert(key, cached(&page, entry));
@@ -79,11 +79,11 @@ impl Snapshot<'_> {
     /// The page, from the cache, or by way of the map.
     #[inline]
     pub(super) fn read(self, number: PageNo, kind: PageKind) -> Result<Arc<PageBuf>> {
-        let newest = |cached: &Cached| cached.epoch <= self.root.epoch;
+        let newest = |_checksum, epoch| epoch <= self.root.epoch;
         if number.0 < NUMBER_LIMIT
             && let Some(hit) = self.shared.cache.get(key_of_page(number.0), newest)
         {
-            return of_kind(hit.page, number, kind);
+            return of_kind(hit, number, kind);
         }
         self.read_by_map(number, kind)
     }
@@ -93,8 +93,8 @@ impl Snapshot<'_> {
             return Err(Error::corrupt_page("page kind", number));
         }
         let by_place = key_of_place(entry.place);
-        if let Some(hit) = self.shared.cache.get(by_place, |cached| cached.checksum == entry.checksum) {
-            return Ok(hit.page);
+        if let Some(hit) = self.shared.cache.get(by_place, |checksum, _| checksum == entry.checksum) {
+            return Ok(hit);
         }
         let page = self.shared.load_page(number, &entry)?;
         self.keep(key_of_page(number.0), by_place, cached(&page, &entry));
@@ -129,12 +129,12 @@ impl Snapshot<'_> {
     }
     fn fetch_map(self, level: u8, index: u64, entry: &Entry) -> Result<Arc<PageBuf>> {
         let (key, by_place) = (key_of_map(level, index), key_of_place(entry.place));
-        let fits = |cached: &Cached| cached.checksum == entry.checksum;
+        let fits = |checksum, _epoch| checksum == entry.checksum;
         if let Some(hit) = self.shared.cache.get(key, fits) {
-            return Ok(hit.page);
+            return Ok(hit);
         }
         if let Some(hit) = self.shared.cache.get(by_place, fits) {
-            return Ok(hit.page);
+            return Ok(hit);
         }
         let page = Arc::new(self.load_map(level, index, entry)?);
         self.keep(key, by_place, cached(&page, entry));

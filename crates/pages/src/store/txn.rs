@@ -108,7 +108,15 @@ impl PageStore {
             self.promise_place()?;
         }
         self.limit_dirty()?;
-        self.changes.put_in_memory(page.0, kind, fresh, Arc::new((*content).clone()));
+        let copy = match self.spares.pop() {
+            Some(mut spare) => {
+                let bytes = Arc::get_mut(&mut spare).expect("a spare page has no other owner").bytes_mut();
+                bytes.copy_from_slice(content.bytes());
+                spare
+            }
+            None => Arc::new((*content).clone()),
+        };
+        self.changes.put_in_memory(page.0, kind, fresh, copy);
         Ok(())
     }
 

@@ -1,6 +1,6 @@
-//! What the system counted: bytes that this process sent to storage, and blocks that files take.
+//! What the system counted: bytes sent to storage, by this process and by everybody, and blocks that files take.
 //!
-//! Invariant: reads only; figures are of this process and its files, so neighbours on the machine do not show in them.
+//! Invariant: reads only. The process's own figure does not show its neighbours; the disk's does, but knows the journal too.
 
 use crate::error::Outcome;
 use std::os::unix::fs::MetadataExt;
@@ -12,6 +12,17 @@ pub(crate) fn written_bytes() -> Outcome<u64> {
     let text = std::fs::read_to_string("/proc/self/io")?;
     let line = text.lines().find_map(|line| line.strip_prefix("write_bytes: "));
     Ok(line.ok_or("/proc/self/io has no write_bytes")?.trim().parse()?)
+}
+
+/// Bytes written to the disk that `folder` lies on, by anybody (`stat` of the block device, sectors of 512 bytes). 0 where there is no such disk.
+pub(crate) fn disk_written_bytes(folder: &Path) -> Outcome<u64> {
+    let device = std::fs::metadata(folder)?.dev();
+    let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
+    let Ok(text) = std::fs::read_to_string(format!("/sys/dev/block/{major}:{minor}/stat")) else {
+        return Ok(0);
+    };
+    let sectors = text.split_whitespace().nth(6).ok_or("the disk's stat has no seventh field")?;
+    Ok(sectors.parse::<u64>()? * 512)
 }
 
 /// Bytes of storage that the files under `folder` take.

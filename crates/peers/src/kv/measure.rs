@@ -2,7 +2,7 @@
 //!
 //! Invariant: what a store answers is checked against what was put, outside the time that is measured. Knows no particular store.
 
-use crate::counters::{taken_bytes, written_bytes};
+use crate::counters::{disk_written_bytes, taken_bytes, written_bytes};
 use crate::error::Outcome;
 use crate::keys::{asked, key, value};
 use crate::store::{self, Entry, Store};
@@ -32,7 +32,9 @@ pub(crate) struct Row {
     pub(crate) batch_ms_p99: f64,
     /// Mean of the last tenth of the batches: the largest store.
     pub(crate) batch_ms_last: f64,
+    /// By the process's own account, and by the disk's, which neighbours show in.
     pub(crate) device_bytes_per_user_byte: f64,
+    pub(crate) disk_bytes_per_user_byte: f64,
     pub(crate) file_bytes: u64,
     pub(crate) gets_per_second: f64,
     pub(crate) scanned_per_second: f64,
@@ -57,7 +59,8 @@ pub(crate) fn measure(name: &str, plan: &Plan) -> Outcome<Row> {
 }
 
 fn put(store: &mut dyn Store, plan: &Plan, row: &mut Row) -> Outcome<()> {
-    let (before, mut batch_ms, mut spent) = (written_bytes()?, Vec::new(), 0.0);
+    let (before, disk_before) = (written_bytes()?, disk_written_bytes(&plan.folder)?);
+    let (mut batch_ms, mut spent) = (Vec::new(), 0.0);
     for first in (0..plan.entries).step_by(plan.batch as usize) {
         let numbers = first..(first + plan.batch).min(plan.entries);
         let batch: Vec<Entry> = numbers.map(|number| (key(number), value(number))).collect();
@@ -79,6 +82,8 @@ fn put(store: &mut dyn Store, plan: &Plan, row: &mut Row) -> Outcome<()> {
     row.batch_ms_p99 = batch_ms[batch_ms.len() * 99 / 100];
     let user_bytes = plan.entries * ENTRY_BYTES;
     row.device_bytes_per_user_byte = (written_bytes()? - before) as f64 / user_bytes as f64;
+    row.disk_bytes_per_user_byte =
+        (disk_written_bytes(&plan.folder)? - disk_before) as f64 / user_bytes as f64;
     row.file_bytes = taken_bytes(&plan.folder)?;
     Ok(())
 }

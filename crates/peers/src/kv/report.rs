@@ -8,7 +8,7 @@ use std::fmt::Write;
 /// The table.
 pub(crate) fn table(rows: &[Row]) -> String {
     let mut text = String::from(
-        "| store | puts k/s (spinney's ratio to it) | settled | batch ms p50 / p99 / last tenth | device bytes a user byte | \
+        "| store | puts k/s (spinney's ratio to it) | settled | batch ms p50 / p99 / last tenth | device bytes a user byte, process / disk | \
          file MB | gets k/s (spinney's ratio to it) | scan M/s | scans of 100 k/s | notes |\n\
          | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n",
     );
@@ -31,11 +31,12 @@ fn line(text: &mut String, row: &Row, own: Option<&Row>) -> std::fmt::Result {
     )?;
     write!(
         text,
-        "| {:.1} / {:.1} / {:.1} | {:.1} | {:.0} ",
+        "| {:.1} / {:.1} / {:.1} | {:.1} / {:.1} | {:.0} ",
         row.batch_ms_p50,
         row.batch_ms_p99,
         row.batch_ms_last,
         row.device_bytes_per_user_byte,
+        row.disk_bytes_per_user_byte,
         row.file_bytes as f64 / 1e6,
     )?;
     if row.gets_per_second == 0.0 {
