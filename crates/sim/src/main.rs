@@ -41,7 +41,7 @@ fn main() -> ExitCode {
         println!("{HELP}");
         return ExitCode::SUCCESS;
     }
-    if std::env::args().any(|word| word == "--exhaustive") {
+    if spinney_sim::enumerate::command::is_asked() {
         return spinney_sim::enumerate::command::run();
     }
     let Some(options) = options() else {

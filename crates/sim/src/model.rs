@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 type Block = Arc<[u8; BLOCK_BYTES]>;
 
-/// A version's content; absent blocks are zeros.
+/// A version's content; absent blocks are zeros, and blocks of zeros are absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Content {
     /// Its size.
@@ -176,6 +176,9 @@ impl Content {
         let map = Arc::make_mut(&mut self.map);
         let block = map.entry(at).or_insert_with(|| Arc::new([0; BLOCK_BYTES]));
         Arc::make_mut(block)[skew..skew + data.len()].copy_from_slice(data);
+        if block.iter().all(|byte| *byte == 0) {
+            map.remove(&at);
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Every sequence of two operations in every pair, cut at every flush; what must be caught; and the cases that were kept.
 
 use spinney_core::{BlockDevice, Extent, Pba, Result};
-use spinney_device::CrashDevice;
+use spinney_device::{CrashDevice, Fate, MemoryDevice};
 use spinney_registry::Registry;
 use spinney_sim::Pair;
 use spinney_sim::enumerate::{Case, Finding, Plan, enumerate};
@@ -110,7 +110,32 @@ fn every_kept_crash_state_passes() {
     for path in paths {
         let case = Case::parse(&std::fs::read_to_string(&path).unwrap())
             .unwrap_or_else(|line| panic!("{path:?}: {line}"));
-        let outcome = case.run(&case.sound_pair(&registry));
+        let outcome = case.run(&case.sound_pair(&registry).unwrap());
         assert_eq!(outcome, Ok(()), "{path:?}");
     }
+}
+
+#[test]
+fn a_recorded_history_goes_from_zeros_to_the_end_without_a_gap() {
+    let registry = Arc::new(Registry::standard());
+    let case = Case::parse("pair bitmap refcount\nwrite first 0 8192\nkill 1\nsnapshot first").unwrap();
+    let epochs = case.record(&case.sound_pair(&registry).unwrap()).unwrap();
+    let zeros = MemoryDevice::new(epochs[0].durable.blocks());
+    assert_eq!(epochs[0].durable.first_difference(&zeros), None);
+    for (number, pair) in epochs.windows(2).enumerate() {
+        let after = pair[0].image(&vec![Fate::Kept; pair[0].writes.len()]);
+        assert_eq!(after.first_difference(&pair[1].durable), None, "after flush {number}");
+    }
+    assert!(epochs.len() > 8);
+}
+
+#[test]
+fn counts_do_not_depend_on_threads() {
+    let registry = Arc::new(Registry::standard());
+    let pair = Pair::all(&registry).remove(0);
+    let counts = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| enumerate(&pair, Plan { length: 1, more: 2 }).map_err(|finding| report(&finding)))
+    };
+    assert_eq!(counts(1).unwrap(), counts(4).unwrap());
 }

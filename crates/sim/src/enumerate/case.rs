@@ -5,10 +5,10 @@
 
 use super::judge::{caught, judge};
 use super::operation::{self, Operation};
-use super::world::{CrashPoint, METADATA_BLOCKS, World, start};
+use super::world::{CrashPoint, METADATA_BLOCKS, Outcome, World, start};
 use crate::life::Pair;
-use crate::model::Model;
-use spinney_device::Fate;
+use crate::model::{Model, State};
+use spinney_device::{Fate, FlushEpoch, MemoryDevice};
 use spinney_registry::Registry;
 use std::fmt;
 use std::sync::Arc;
@@ -69,10 +69,11 @@ impl Case {
         Ok(case)
     }
 
-    /// The pair that it names, sound.
-    #[must_use]
-    pub fn sound_pair(&self, registry: &Arc<Registry>) -> Pair {
-        pair_for_sequences(&Pair::new(registry, &self.pair[0], &self.pair[1]))
+    /// The pair that it names, sound. Errors: there is none of that name.
+    pub fn sound_pair(&self, registry: &Arc<Registry>) -> Result<Pair, String> {
+        let named = |pair: &Pair| pair.allocator == self.pair[0] && pair.scheme == self.pair[1];
+        let found = Pair::all(registry).into_iter().find(named);
+        found.ok_or_else(|| format!("no pair {} of the registry", self.pair.join(" ")))
     }
 
     /// Go through it on a pair like the one it names. Errors: what was wrong.
@@ -86,6 +87,17 @@ impl Case {
             points = judge(&pair, image, point.model.clone(), self.more)?.points;
         }
         Ok(())
+    }
+
+    /// All that its operations wrote, from the making of the pool to the flush at the end, by flushes; no cuts. For
+    /// [`spinney_device::write_log`]. Errors: what went wrong.
+    pub fn record(&self, pair: &Pair) -> Result<Vec<FlushEpoch>, String> {
+        let pair = pair_for_sequences(pair);
+        let mut world = World::start(&pair)?;
+        for operation in self.operations.iter().chain([&Operation::Flush]) {
+            world.apply(*operation).map_err(|what| format!("{operation}: {what}"))?;
+        }
+        Ok(world.take_points().into_iter().map(|point| point.epoch).collect())
     }
 
     /// The same failure with fewer operations, and as much lost or kept whole as can be; and how that fails.
@@ -139,7 +151,7 @@ pub(super) struct Run {
 /// Carry out a sequence and a flush after it. The crash points of all but the last operation belong to shorter sequences.
 pub(super) fn sequence(
     pair: &Pair,
-    (image, state): &(spinney_device::MemoryDevice, crate::model::State),
+    (image, state): &(MemoryDevice, State),
     operations: &[Operation],
 ) -> Result<Run, String> {
     let mut world = World::open(pair, image.clone(), Model::at(state.clone()))?;
@@ -147,7 +159,7 @@ pub(super) fn sequence(
     for operation in operations {
         let _ = world.take_points();
         let outcome = world.apply(*operation).map_err(|what| format!("{operation}: {what}"))?;
-        whole &= outcome == super::world::Outcome::Done;
+        whole &= outcome == Outcome::Done;
     }
     world.apply(Operation::Flush).map_err(|what| format!("flush at the end: {what}"))?;
     Ok(Run { points: world.take_points(), whole })

@@ -1,21 +1,27 @@
-//! `spinney-sim --exhaustive LENGTH [--more N] [--pair ALLOCATOR,SCHEME] [--json]`: the searches as a command.
+//! `spinney-sim --exhaustive LENGTH [--more N] [--pair ALLOCATOR,SCHEME] [--json]`: the searches as a command; and
+//! `spinney-sim --record CASE LOG`: the writes of a case for tools that read dm-log-writes logs.
 //!
 //! Invariant: standard output has one line a pair (a JSON object each with `--json`), in the registry's order; progress and estimate go
 //! to standard error.
 #![expect(clippy::print_stdout, reason = "a command that reports to its terminal")]
 
+use super::case::Case;
 use super::search::{Counts, Finding, Plan, Search};
 use crate::life::Pair;
+use spinney_device::write_log;
 use spinney_registry::Registry;
+use std::io::BufWriter;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 const HELP: &str = "spinney-sim --exhaustive LENGTH [--more N=32] [--pair ALLOCATOR,SCHEME] [--json]
+spinney-sim --record CASE LOG
 
 Carries out every sequence of up to LENGTH operations on a small pool, cuts the power at every flush in every way that the bounds
-list, and judges what is found; N operations follow each recovery.";
+list, and judges what is found; N operations follow each recovery. `--record` carries out a case of
+cases/states without its cuts, and writes the history of its device in the layout of Linux' dm-log-writes.";
 /// Longer sequences would not end: 25 operations make 9.8 million sequences of 5.
 const LENGTH_MAX: u32 = 5;
 const PROGRESS_EVERY: Duration = Duration::from_secs(5);
@@ -41,9 +47,37 @@ fn options() -> Option<Options> {
     (1..=LENGTH_MAX).contains(&options.plan.length).then_some(options)
 }
 
-/// Run the command. Exit codes: 0 nothing found, 1 something found, 2 not understood.
+/// Whether the arguments are for this command.
+#[must_use]
+pub fn is_asked() -> bool {
+    std::env::args().any(|word| word == "--exhaustive" || word == "--record")
+}
+
+/// Write the history of a case as a log. Errors: what went wrong, with the file.
+fn record(case: &str, log: &str) -> Result<(), String> {
+    let text = std::fs::read_to_string(case).map_err(|error| format!("{case}: {error}"))?;
+    let read = Case::parse(&text).map_err(|what| format!("{case}: {what}"))?;
+    let pair = read.sound_pair(&Arc::new(Registry::standard())).map_err(|what| format!("{case}: {what}"))?;
+    let epochs = read.record(&pair)?;
+    let file = std::fs::File::create(log).map_err(|error| format!("{log}: {error}"))?;
+    write_log(&epochs, &mut BufWriter::new(file)).map_err(|error| format!("{log}: {error}"))
+}
+
+/// Run the command. Exit codes: 0 nothing found, 1 something found or failed, 2 not understood.
 #[must_use]
 pub fn run() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if let [name, case, log] = &words[..]
+        && name == "--record"
+    {
+        return match record(case, log) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(what) => {
+                eprintln!("{what}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     let Some(options) = options() else {
         eprintln!("{HELP}");
         return ExitCode::from(2);

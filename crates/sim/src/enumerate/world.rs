@@ -21,6 +21,22 @@ const DATA_BLOCKS: u64 = 64;
 const VOLUME_BLOCKS: u32 = 8;
 const BLOCK: u64 = BLOCK_BYTES as u64;
 
+/// How the start of every sequence is made.
+const START: &[Operation] = &[
+    Operation::Create(VOLUME_BLOCKS),
+    Operation::Create(VOLUME_BLOCKS),
+    Operation::Write(Role::First, 0, 16_384),
+    Operation::Snapshot(Role::First),
+    Operation::Write(Role::First, 8_192, 16_384),
+    Operation::Snapshot(Role::First),
+    Operation::CloneOf(Role::Newest),
+    Operation::Write(Role::Last, 0, 8_192),
+    Operation::Write(Role::First, 0, 4_096),
+    Operation::Snapshot(Role::First),
+    Operation::Write(Role::Second, 0, 12_288),
+    Operation::Settle,
+];
+
 /// A flush under way, what it covers, and which states may be found if the power goes before it is done.
 #[derive(Clone, Debug)]
 pub(super) struct CrashPoint {
@@ -50,32 +66,7 @@ pub(super) struct World<'a> {
 
 /// Where every sequence starts: two volumes, three snapshots of the first and a clone of the second of these, all durable.
 pub(super) fn start(pair: &Pair) -> Result<(MemoryDevice, State), String> {
-    let device = Arc::new(CrashDevice::new(16 + METADATA_BLOCKS + DATA_BLOCKS));
-    let gate = Arc::new(Gate::new((pair.device)(device.clone())));
-    let parts = (pair.parts)(&pair.registry, &pair.spec());
-    let pool =
-        Pool::format(gate.clone(), parts, options(pair)).map_err(|error| format!("format: {error}"))?;
-    let (pool, model) = (Some(pool), Model::default());
-    let mut world = World { pair, device, gate, pool, model, stamp: 1_000, points: Vec::new() };
-    for operation in [
-        Operation::Create(VOLUME_BLOCKS),
-        Operation::Create(VOLUME_BLOCKS),
-        Operation::Write(Role::First, 0, 16_384),
-        Operation::Snapshot(Role::First),
-        Operation::Write(Role::First, 8_192, 16_384),
-        Operation::Snapshot(Role::First),
-        Operation::CloneOf(Role::Newest),
-        Operation::Write(Role::Last, 0, 8_192),
-        Operation::Write(Role::First, 0, 4_096),
-        Operation::Snapshot(Role::First),
-        Operation::Write(Role::Second, 0, 12_288),
-        Operation::Settle,
-    ] {
-        let outcome = world.apply(operation).map_err(|what| format!("start: {operation}: {what}"))?;
-        if outcome != Outcome::Done {
-            return Err(format!("start: {operation}: {outcome:?}"));
-        }
-    }
+    let world = World::start(pair)?;
     Ok((world.device.durable(), world.model.now().clone()))
 }
 
@@ -91,6 +82,25 @@ fn options(pair: &Pair) -> PoolOptions {
 }
 
 impl<'a> World<'a> {
+    /// A pool from its formatting to the start of every sequence.
+    pub(super) fn start(pair: &'a Pair) -> Result<World<'a>, String> {
+        let device = Arc::new(CrashDevice::new(16 + METADATA_BLOCKS + DATA_BLOCKS));
+        device.record();
+        let gate = Arc::new(Gate::new((pair.device)(device.clone())));
+        let parts = (pair.parts)(&pair.registry, &pair.spec());
+        let pool = Pool::format(gate.clone(), parts, options(pair));
+        let pool = Some(pool.map_err(|error| format!("format: {error}"))?);
+        let model = Model::default();
+        let mut world = World { pair, device, gate, pool, model, stamp: 1_000, points: Vec::new() };
+        for operation in START {
+            let outcome = world.apply(*operation).map_err(|what| format!("start: {operation}: {what}"))?;
+            if outcome != Outcome::Done {
+                return Err(format!("start: {operation}: {outcome:?}"));
+            }
+        }
+        Ok(world)
+    }
+
     /// Power on over `image`, where one of the model's states must be found.
     pub(super) fn open(pair: &'a Pair, image: MemoryDevice, model: Model) -> Result<World<'a>, String> {
         let device = Arc::new(CrashDevice::from_image(image));
