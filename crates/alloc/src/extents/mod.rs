@@ -5,11 +5,12 @@
 //! and from where, is the policy of the index that owns the set. Knows no pages, no epochs and no cursors.
 //!
 //! ```text
-//!      by address                                    by size
-//!   region 0  [p3+1 p90+5 p400+12]            1  {0, 2, 7}       regions where a run of 1 block starts
-//!   region 1  []                              2  {2}
-//!   region 2  [p32800+1 p33000+2 ...]         5  {0}
-//!      ...     a sorted list of u32          ...  sorted list or bit set of regions
+//!      by address                               by size
+//!   region 0  [p3+1 p90+5 p400+12]      12     1  {0, 2, 7}      regions where a run of 1 block starts
+//!   region 1  []                         0     2  {2}
+//!   region 2  [p32800+1 p33000+2 ...]    7     5  {0}
+//!      ...     a sorted list of u32      ^    ...  sorted list or bit set of regions
+//!                                        longest of each region, of 16 regions, of 256, ...
 //! ```
 //!
 //! The two share no pointers: the second names only the *region*, so a change of one run touches one short list and at
@@ -21,6 +22,7 @@ mod search;
 mod sizes;
 #[cfg(test)]
 mod tests;
+mod tops;
 
 use regions::{Found, Regions, Seat};
 pub use search::Reach;
@@ -84,7 +86,7 @@ impl ExtentSet {
     /// Blocks of the longest run, 0 if there is none.
     #[must_use]
     pub fn longest_blocks(&self) -> u64 {
-        self.sizes.largest().unwrap_or(0)
+        self.sizes.largest_large().unwrap_or_else(|| self.regions.longest_told())
     }
 
     /// Add a run; none of it may be in the set (asserted, in release builds too: it is a double free).

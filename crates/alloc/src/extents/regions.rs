@@ -9,6 +9,7 @@
 //! and moved by `memmove`; a region is small enough (at most 16,384 blocks, so 8,192 runs) that both stay under a microsecond.
 
 use super::levels::Levels;
+use super::tops::Tops;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -22,8 +23,6 @@ const REGION_SHIFT_LARGE: u32 = 14;
 const SMALL_UNIVERSE_BITS: u32 = 24;
 /// The most regions that there may be: what a region number is packed into elsewhere.
 const REGIONS_BITS_MAX: u32 = 24;
-/// Lists of a directory page, which is made when the first of them gets a run.
-const PAGE: usize = 64;
 
 type List = Vec<u32>;
 /// A region and a place in its list.
@@ -48,12 +47,15 @@ impl Found {
 /// All lists.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Regions {
-    pages: Vec<Option<Box<[List; PAGE]>>>,
+    lists: Vec<List>,
+    /// Bytes of the entries that lists have room for.
+    entries_bytes: u64,
+    /// The longest run of each region, as far as it is kept in the run itself.
+    tops: Tops,
     occupied: Box<[u64]>,
     levels: Levels,
     shift: u32,
     long: BTreeMap<u64, u64>,
-    bytes: u64,
 }
 
 /// What a map of `u64` to `u64` holds, reckoned as nodes of 11 at two thirds.
@@ -66,10 +68,19 @@ impl Regions {
         let shift = if bits <= SMALL_UNIVERSE_BITS { REGION_SHIFT } else { REGION_SHIFT_LARGE };
         let shift = shift.max(bits.saturating_sub(REGIONS_BITS_MAX));
         let count = (blocks >> shift) + 1;
-        let levels = Levels::new(count.min(1 << REGIONS_BITS_MAX));
-        let pages: Vec<_> = (0..count.div_ceil(PAGE as u64)).map(|_| None).collect();
-        let bytes = pages.len() as u64 * 8 + levels.bytes();
-        Regions { pages, occupied: levels.empty(), levels, shift, long: BTreeMap::new(), bytes }
+        let count = count.min(1 << REGIONS_BITS_MAX);
+        let levels = Levels::new(count);
+        let lists = (0..count).map(|_| List::new()).collect();
+        let tops = Tops::new(count as usize);
+        Regions {
+            lists,
+            entries_bytes: 0,
+            tops,
+            occupied: levels.empty(),
+            levels,
+            shift,
+            long: BTreeMap::new(),
+        }
     }
     /// The shape of a set of regions.
     pub(super) fn levels(&self) -> Levels {
@@ -77,7 +88,11 @@ impl Regions {
     }
     /// Bytes held.
     pub(super) fn bytes(&self) -> u64 {
-        self.bytes + self.long.len() as u64 * LONG_BYTES
+        self.lists.len() as u64 * size_of::<List>() as u64
+            + self.entries_bytes
+            + self.tops.bytes()
+            + self.levels.bytes()
+            + self.long.len() as u64 * LONG_BYTES
     }
     /// The region of a block.
     pub(super) fn region(&self, at: u64) -> u32 {
@@ -94,10 +109,7 @@ impl Regions {
         (at & ((1 << self.shift) - 1)) as u32
     }
     fn list(&self, region: u32) -> &[u32] {
-        match self.pages.get(region as usize / PAGE) {
-            Some(Some(page)) => &page[region as usize % PAGE],
-            _ => &[],
-        }
+        self.lists.get(region as usize).map_or(&[], |list| list)
     }
     /// Runs that start in the region.
     pub(super) fn count(&self, region: u32) -> usize {
@@ -167,8 +179,24 @@ impl Regions {
         let at = position(list.get(place..)?, |run| run & mark == blocks as u32)?;
         self.get(region, place + at)
     }
+    /// The first region from `region` on that may have a run of at least `blocks` blocks: it has, unless they are more than
+    /// a run itself can tell.
+    pub(super) fn reaching_from(&self, region: u32, blocks: u64) -> Option<u32> {
+        self.tops.next(self.told(blocks), region)
+    }
+    /// The largest count that a run itself tells, of all runs.
+    pub(super) fn longest_told(&self) -> u64 {
+        u64::from(self.tops.top())
+    }
+    /// What a run itself tells of a count.
+    fn told(&self, blocks: u64) -> u32 {
+        u64::from(self.mark()).min(blocks) as u32
+    }
     /// The first run of at least `blocks` blocks at `place` or later in a region's list.
     pub(super) fn find_at_least(&self, region: u32, place: usize, blocks: u64) -> Option<Found> {
+        if self.tops.get(region) < self.told(blocks) {
+            return None;
+        }
         let (list, mark) = (self.list(region), self.mark());
         if blocks > u64::from(mark) {
             return (place..list.len())
@@ -178,38 +206,42 @@ impl Regions {
         let at = position(list.get(place..)?, |run| run & mark >= blocks as u32)?;
         self.get(region, place + at)
     }
+    /// Where a region begins.
+    pub(super) fn start(&self, region: u32) -> u64 {
+        u64::from(region) << self.shift
+    }
     /// Add a run at its seat, where none is.
     pub(super) fn insert(&mut self, (region, place): Seat, start: u64, blocks: u64) {
         let run = self.pack(start, blocks);
-        let page = self.pages[region as usize / PAGE].get_or_insert_with(|| {
-            self.bytes += size_of::<[List; PAGE]>() as u64;
-            Box::new([const { Vec::new() }; PAGE])
-        });
-        let list = &mut page[region as usize % PAGE];
+        let list = &mut self.lists[region as usize];
         let held = list.capacity();
         if list.len() == held {
             list.reserve_exact((held / 4).max(4));
+            self.entries_bytes += (list.capacity() - held) as u64 * 4;
         }
         list.insert(place, run);
-        self.bytes += (list.capacity() - held) as u64 * 4;
         if list.len() == 1 {
             self.levels.insert(&mut self.occupied, region);
+        }
+        let told = self.told(blocks);
+        if told > self.tops.get(region) {
+            self.tops.set(region, told);
         }
     }
     /// Take a run out of its list.
     pub(super) fn remove(&mut self, found: &Found) {
         self.forget_long(found);
-        let list = self.list_mut(found.region);
+        let list = &mut self.lists[found.region as usize];
         list.remove(found.place);
         let held = list.capacity();
         if list.len() + 8 < held / 2 {
             list.shrink_to(list.len() + list.len() / 4 + 4);
+            self.entries_bytes -= (held - list.capacity()) as u64 * 4;
         }
-        let (freed, empty) = (held - list.capacity(), list.is_empty());
-        self.bytes -= freed as u64 * 4;
-        if empty {
+        if list.is_empty() {
             self.levels.remove(&mut self.occupied, found.region);
         }
+        self.lower(found);
     }
     /// Give a run another start and count; it stays between its neighbors, but may move to a later region.
     pub(super) fn replace(&mut self, found: &Found, start: u64, blocks: u64) {
@@ -219,11 +251,24 @@ impl Regions {
         }
         self.forget_long(found);
         let run = self.pack(start, blocks);
-        self.list_mut(found.region)[found.place] = run;
+        self.lists[found.region as usize][found.place] = run;
+        let told = self.told(blocks);
+        if told > self.tops.get(found.region) {
+            self.tops.set(found.region, told);
+        } else if told < self.told(found.blocks) {
+            self.lower(found);
+        }
     }
-    fn list_mut(&mut self, region: u32) -> &mut List {
-        let page = self.pages[region as usize / PAGE].as_mut();
-        &mut page.expect("a found run's page is there")[region as usize % PAGE]
+    /// The region has lost this run: if it was its longest, another one is.
+    fn lower(&mut self, found: &Found) {
+        if self.told(found.blocks) < self.tops.get(found.region) {
+            return;
+        }
+        let mark = self.mark();
+        let longest = self.list(found.region).iter().fold(0, |longest, run| longest.max(run & mark));
+        if longest < self.tops.get(found.region) {
+            self.tops.set(found.region, longest);
+        }
     }
     fn forget_long(&mut self, found: &Found) {
         if found.blocks >= u64::from(self.mark()) {

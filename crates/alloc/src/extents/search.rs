@@ -34,7 +34,7 @@ impl ExtentSet {
     /// Whether there is a run of at least `blocks` blocks.
     #[must_use]
     pub fn has_run(&self, blocks: u64) -> bool {
-        self.sizes.at_least(blocks).is_some()
+        blocks <= self.longest_blocks()
     }
 
     /// Best fit: take `want.blocks_max` blocks from the smallest run that holds them, at the lowest address among equals
@@ -71,6 +71,7 @@ impl ExtentSet {
 
     /// The longest piece that `want` can have, from the longest run down; the first one if several are as long.
     fn longest_aligned(&mut self, want: &Want) -> Option<(Found, Extent)> {
+        self.sizes.settle();
         let (mut best, mut enough): (Option<(Found, Extent)>, _) = (None, want.blocks_min);
         let mut size = self.sizes.largest();
         while let Some(blocks) = size.filter(|blocks| *blocks >= enough) {
@@ -109,6 +110,7 @@ impl ExtentSet {
     /// The smallest run of at least `blocks` blocks; among equals the first from `near` on, else the first.
     fn smallest(&mut self, blocks: u64, near: Option<Pba>) -> Option<Found> {
         self.steps += 2;
+        self.sizes.settle();
         let size = self.sizes.at_least(blocks)?;
         let near = near.and_then(|near| near.0.checked_sub(self.universe.start.0));
         let near = near.filter(|near| *near < self.universe.blocks);
@@ -128,6 +130,7 @@ impl ExtentSet {
     /// The longest run, the first if several are as long.
     fn longest(&mut self) -> Option<Found> {
         self.steps += 2;
+        self.sizes.settle();
         self.first_of(self.sizes.largest()?, 0)
     }
 
@@ -141,9 +144,8 @@ impl ExtentSet {
         while let Some((region, place)) = at {
             self.steps += 1;
             let hit = self.regions.find_at_least(region, place, whole.blocks_max);
-            let last = hit.or_else(|| self.regions.last(region))?;
-            seen += (last.place + 1 - place) as u64;
-            if last.start - first.start > reach.blocks && seen > reach.runs {
+            seen += (hit.map_or(self.regions.count(region), |hit| hit.place + 1) - place) as u64;
+            if seen > reach.runs && self.beyond(first.start, reach.blocks, region, hit) {
                 return None;
             }
             let fit = |run: Extent| match want.align {
@@ -156,9 +158,24 @@ impl ExtentSet {
             }
             at = match hit {
                 Some(found) => Some((region, found.place + 1)),
-                None => self.regions.occupied_from(region + 1).map(|region| (region, 0)),
+                None => self.next_region(region + 1, whole.blocks_max, reach).map(|region| (region, 0)),
             };
         }
         None
+    }
+
+    /// Whether the last run looked at, `hit` or else the region's last one, is more than `blocks` from `first`.
+    fn beyond(&self, first: u64, blocks: u64, region: u32, hit: Option<Found>) -> bool {
+        // Most often the region's start tells, and the list may stay where it is.
+        self.regions.start(region).saturating_sub(first) > blocks
+            || hit.or_else(|| self.regions.last(region)).is_some_and(|last| last.start - first > blocks)
+    }
+
+    /// Where a walk goes on: if no run is too far, straight to a region with one that is long enough.
+    fn next_region(&self, region: u32, blocks: u64, reach: Reach) -> Option<u32> {
+        if reach.runs == u64::MAX {
+            return self.regions.reaching_from(region, blocks);
+        }
+        self.regions.occupied_from(region)
     }
 }

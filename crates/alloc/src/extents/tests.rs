@@ -80,7 +80,7 @@ fn listed(set: &ExtentSet, within: Extent) -> Vec<Extent> {
     runs
 }
 
-/// I6: the order by size holds exactly the sizes of the runs, and all counts agree with a walk.
+/// I6: the order by size holds exactly the sizes of the runs, the longest is known, and all counts agree with a walk.
 fn assert_sound(set: &ExtentSet) {
     let (mut pairs, mut sized, mut blocks, mut runs) = (BTreeSet::new(), BTreeSet::new(), 0, 0);
     let mut next = set.regions.first_from(0);
@@ -90,11 +90,14 @@ fn assert_sound(set: &ExtentSet) {
         next = set.regions.after(&found);
         assert!(next.is_none_or(|next| next.start > found.end()), "{found:?} then {next:?}");
     }
-    set.sizes.visit(|blocks, region| {
+    let mut settled = set.sizes.clone();
+    settled.settle();
+    settled.visit(|blocks, region| {
         sized.insert((blocks, region));
     });
     assert_eq!(pairs, sized);
     assert_eq!((blocks, runs), (set.blocks, set.runs));
+    assert_eq!(set.longest_blocks(), settled.largest().unwrap_or(0));
 }
 
 fn agree(set: &ExtentSet, pair: &Pair, base: u64) {
@@ -207,6 +210,20 @@ fn a_search_by_address_stops_behind_the_farther_bound() {
     set.insert(run(90_000, 20));
     assert_eq!(set.take_first(&want, Pba(0), reach(90_000, 0)), Some(run(90_000, 20)));
     assert_eq!(set.take_first(&Want::exactly(5), Pba(205), reach(0, 1)), Some(run(200, 5)));
+}
+
+/// What lies before the first run that is long enough costs nothing, however much it is.
+#[test]
+fn a_search_without_a_bound_goes_straight_to_the_first_run_that_fits() {
+    let mut set = ExtentSet::new(run(0, 4_000_000));
+    (0..300_000).for_each(|at| set.insert(run(at * 10, 1 + at % 7)));
+    set.insert(run(3_900_000, 8));
+    let reach = Reach { blocks: u64::MAX, runs: u64::MAX };
+    let before = set.steps();
+    assert_eq!(set.take_first(&Want::exactly(8), Pba(0), reach), Some(run(3_900_000, 8)));
+    assert_eq!(set.take_first(&Want::exactly(8), Pba(0), reach), None);
+    assert!(set.steps() - before <= 4, "{} steps past 300,000 runs", set.steps() - before);
+    assert_eq!(set.take_first(&Want::exactly(7), Pba(0), reach), Some(run(60, 7)));
 }
 
 #[test]
