@@ -9,11 +9,14 @@ use crate::{
 };
 use io_uring::{IoUring, Probe, opcode, squeue, types::Fd};
 use spinney_core::{BLOCK_BYTES, Pba};
-use std::{fs::File, os::fd::AsRawFd, sync::Mutex};
+use std::{fs::File, ops::Range, os::fd::AsRawFd, sync::Mutex};
 
-/// Requests in flight at once. NVMe drives gain little beyond this for block-sized requests of one thread, and the
-/// ring's memory stays a few pages.
-const DEPTH: usize = 64;
+/// Requests in flight at once. A batch is waited for as a whole, so a short one leaves the disk idle at its end: 256 random
+/// writes of 4 KiB at a time were 1.6 to 2.2 times as fast as 64 at a time on a virtio disk, and 1024 no faster. Entries of both
+/// queues take 24 KiB.
+const DEPTH: usize = 256;
+/// Bytes in flight at once, beyond a single request: enough for 64 requests of 1 MiB, and the most that bounce buffers take.
+const BATCH_BYTES: usize = 64 << 20;
 
 pub(crate) struct Ring(Mutex<IoUring>);
 
@@ -29,7 +32,8 @@ impl Ring {
     /// Returns the indexes that are still to be read.
     pub(crate) fn read(&self, file: &File, reads: &mut [(Pba, &mut [u8])], direct: bool) -> Vec<usize> {
         let mut left = Vec::new();
-        for (batch, part) in reads.chunks_mut(DEPTH).enumerate() {
+        for batch in batches(reads.iter().map(|(_, buffer)| buffer.len())) {
+            let part = &mut reads[batch.clone()];
             let mut bounces = bounces(part.iter().map(|(_, buffer)| &**buffer), direct);
             let transfers = part.iter_mut().zip(&mut bounces).map(|((at, buffer), bounce)| {
                 let target = bounce.as_mut().map_or(&mut **buffer, AlignedBuffer::bytes);
@@ -39,7 +43,7 @@ impl Ring {
             let done = self.run(transfers.collect());
             for (index, ((_, buffer), bounce)) in part.iter_mut().zip(&mut bounces).enumerate() {
                 if done[index] != Some(buffer.len()) {
-                    left.push(batch * DEPTH + index);
+                    left.push(batch.start + index);
                 } else if let Some(bounce) = bounce {
                     buffer.copy_from_slice(bounce.bytes());
                 }
@@ -50,7 +54,8 @@ impl Ring {
     /// Returns the indexes that are still to be written.
     pub(crate) fn write(&self, file: &File, writes: &[(Pba, &[u8])], direct: bool) -> Vec<usize> {
         let mut left = Vec::new();
-        for (batch, part) in writes.chunks(DEPTH).enumerate() {
+        for batch in batches(writes.iter().map(|(_, data)| data.len())) {
+            let part = &writes[batch.clone()];
             let mut bounces = bounces(part.iter().map(|(_, data)| *data), direct);
             let transfers = part.iter().zip(&mut bounces).map(|((at, data), bounce)| {
                 let source: &[u8] = match bounce {
@@ -65,7 +70,7 @@ impl Ring {
             });
             let done = self.run(transfers.collect());
             let short = (0..part.len()).filter(|&index| done[index] != Some(part[index].1.len()));
-            left.extend(short.map(|index| batch * DEPTH + index));
+            left.extend(short.map(|index| batch.start + index));
         }
         left
     }
@@ -97,6 +102,20 @@ impl Ring {
     }
 }
 
+/// Requests of these lengths, cut into batches of at most `DEPTH` requests and, unless one alone is longer, `BATCH_BYTES`.
+fn batches(lengths: impl Iterator<Item = usize>) -> Vec<Range<usize>> {
+    let (mut cut, mut batch, mut bytes) = (Vec::new(), 0..0, 0_usize);
+    for length in lengths {
+        if batch.len() == DEPTH || (!batch.is_empty() && bytes + length > BATCH_BYTES) {
+            cut.push(batch.clone());
+            (batch, bytes) = (batch.end..batch.end, 0);
+        }
+        (batch.end, bytes) = (batch.end + 1, bytes + length);
+    }
+    cut.push(batch);
+    cut
+}
+
 /// An aligned stand-in for each buffer that direct I/O would refuse.
 fn bounces<'a>(buffers: impl Iterator<Item = &'a [u8]>, direct: bool) -> Vec<Option<AlignedBuffer>> {
     buffers.map(|buffer| (direct && !is_aligned(buffer)).then(|| AlignedBuffer::new(buffer.len()))).collect()
@@ -109,4 +128,16 @@ fn length(buffer: &[u8]) -> u32 {
 
 fn byte(at: Pba) -> u64 {
     at.0 * BLOCK_BYTES as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_cover_all_requests_within_both_limits() {
+        assert_eq!(batches(std::iter::repeat_n(4096, 600)), [0..256, 256..512, 512..600]);
+        assert_eq!(batches([BATCH_BYTES, 1, BATCH_BYTES - 1, 1].into_iter()), [0..1, 1..3, 3..4]);
+        assert_eq!(batches([BATCH_BYTES * 2, BATCH_BYTES * 2].into_iter()), [0..1, 1..2]);
+    }
 }

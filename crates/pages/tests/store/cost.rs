@@ -51,6 +51,23 @@ fn a_fresh_area_is_written_in_long_runs() {
 }
 
 #[test]
+fn map_pages_that_change_in_every_commit_go_out_together() {
+    let meter = Arc::new(MeterDevice::new(MemoryDevice::new(30_000)));
+    let device: Arc<dyn BlockDevice> = meter.clone();
+    let (mut store, pages, _) = filled(&device, &[Extent::new(Pba(0), 30_000)], 10_000);
+    for round in 0..4 {
+        // One page of each map leaf: 60 leaves, in chunks of 1, 1, 2, 4, 8, 16 and 28, and the top beside the first.
+        pages.iter().step_by(169).for_each(|page| fill(store.edit(*page, PageKind::OTHER).unwrap(), round));
+        let before = (meter.counts(), store.stats().written);
+        commit(&mut store);
+        let map_pages = (store.stats().written - before.1)[PageKind::MAP];
+        assert_eq!(map_pages, 61, "round {round}");
+        let writes = (meter.counts() - before.0).writes;
+        assert!(writes <= 7 + 3, "round {round}: {writes} writes for {map_pages} map pages and 60 pages");
+    }
+}
+
+#[test]
 fn a_hot_page_costs_no_read() {
     let meter = Arc::new(MeterDevice::new(MemoryDevice::new(1000)));
     let device: Arc<dyn BlockDevice> = meter.clone();

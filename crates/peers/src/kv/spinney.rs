@@ -27,8 +27,9 @@ pub(crate) struct Spinney {
 
 impl Spinney {
     pub(crate) fn create(folder: &Path, entries: u64, batch: u64, cache_bytes: u64) -> Outcome<Spinney> {
+        // Room for two batches that each rewrite a page an entry: half of it is enough to work.
         let live = entries / PAGE_ENTRIES + 64;
-        let blocks = store::area_blocks_for_epochs(live, batch.min(live)).ok_or("too many entries")?;
+        let blocks = store::area_blocks_for_epochs(live, 2 * batch.min(live)).ok_or("too many entries")?;
         let file = FileDevice::create(&folder.join("pool"), SLOTS + blocks)?;
         let engine = file.engine().to_string();
         let device = Arc::new(MeterDevice::new(file));
