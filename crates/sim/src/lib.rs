@@ -1,16 +1,30 @@
 //! Whole-volume crash lives: seeded histories on a pool whose power is cut at any moment, checked against a model.
 //!
-//! Invariant: a life is a list of [`Step`]s and nothing else, so a failing one can be shrunk and replayed from text. The
-//! pairs that it runs over come from the registry; no allocator or scheme is named here.
+//! Invariant: a life is a geometry and a list of [`Step`]s and nothing else, so a failing one can be shrunk and replayed from
+//! text. The pairs that it runs over come from the registry; no allocator or scheme is named here.
 
+mod act;
+mod audit;
+mod bench;
+pub mod case;
+pub mod content;
+pub mod draw;
 pub mod enumerate;
+pub mod geometry;
 pub mod life;
 pub mod model;
+pub mod pair;
 pub mod planted;
 pub mod shrink;
+pub mod stats;
 pub mod step;
 
-pub use life::{Failure, Life, LifeStats, Pair};
+pub use case::Case;
+pub use draw::draw;
+pub use geometry::Geometry;
+pub use life::{Failure, Life};
 pub use model::Model;
+pub use pair::Pair;
 pub use shrink::shrink;
-pub use step::{Step, draw};
+pub use stats::LifeStats;
+pub use step::Step;

@@ -5,7 +5,7 @@
 
 use rayon::prelude::*;
 use spinney_registry::Registry;
-use spinney_sim::{Life, Pair, draw, shrink};
+use spinney_sim::{Case, Life, LifeStats, Pair};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
@@ -74,23 +74,17 @@ fn run(pair: &Pair, options: &Options) -> usize {
         seeds.into_par_iter().map(|seed| (seed, Life::of_seed(pair, seed, options.steps))).collect();
     let failed: Vec<_> = lives.iter().filter_map(|(seed, life)| Some((*seed, life.clone().err()?))).collect();
     let sound = lives.iter().filter_map(|(_, life)| life.clone().ok());
-    let (steps, cuts, commits) = sound.fold((0, 0, 0), |(steps, cuts, commits), life| {
-        (steps + life.steps, cuts + life.cuts, commits + life.cuts_in_commit)
-    });
+    let sum = sound.fold(LifeStats::default(), LifeStats::and);
     println!(
-        "{} x {}: {} lives, {steps} steps, {cuts} cuts ({commits} inside a commit), {} failed, {:.0} s",
-        pair.allocator,
-        pair.scheme,
+        "{pair}: {} lives, {sum:?}, {} failed, {:.0} s",
         lives.len(),
         failed.len(),
         started.elapsed().as_secs_f64()
     );
     if let Some((seed, failure)) = failed.first() {
         println!("seed {seed}: {failure}");
-        let pair = pair.for_seed(*seed);
-        let (steps, failure) = shrink(&pair, &draw(*seed, options.steps), failure.clone());
-        println!("shrunk to {} steps ({failure}):\n{}", steps.len(), pair.line());
-        steps.iter().for_each(|step| println!("{step}"));
+        let (case, failure) = Case::of_seed(pair, *seed, options.steps).shrink(failure.clone());
+        println!("shrunk to {} steps ({failure}):\n{}", case.steps.len(), case.text());
     }
     failed.len()
 }

@@ -3,43 +3,38 @@
 //! Invariant: `states` holds, in order, the state after each atomic change since the last one known to be durable, so
 //! a recovered pool must equal one of them, and none before `durable`. Knows no sharing and no free space.
 
+use crate::content::{Content, State, differs, read};
 use spinney_core::{BLOCK_BYTES, DevId};
 use spinney_volume::Pool;
-use std::collections::BTreeMap;
-use std::sync::Arc;
 
-type Block = Arc<[u8; BLOCK_BYTES]>;
-
-/// A version's content; absent blocks are zeros, and blocks of zeros are absent.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Content {
-    /// Its size.
-    pub blocks: u64,
-    /// Whether it may be written.
-    pub writable: bool,
-    map: Arc<BTreeMap<u64, Block>>,
-}
-
-/// All live versions.
-pub type State = BTreeMap<DevId, Content>;
+/// Bytes that a device writes whole or not at all.
+const SECTOR_BYTES: usize = 512;
 
 /// The oracle of one life.
 #[derive(Clone, Debug)]
 pub struct Model {
     states: Vec<State>,
+    /// Whether a cut may leave any part of what was overwritten since.
+    in_place: bool,
 }
 
 impl Default for Model {
     fn default() -> Model {
-        Model { states: vec![State::new()] }
+        Model::new(false)
     }
 }
 
 impl Model {
+    /// No versions yet. `in_place`: blocks are overwritten, so a cut may leave any sector of one old or new.
+    #[must_use]
+    pub fn new(in_place: bool) -> Model {
+        Model { states: vec![State::new()], in_place }
+    }
+
     /// A model that knows one state, and that durable.
     #[must_use]
     pub fn at(state: State) -> Model {
-        Model { states: vec![state] }
+        Model { states: vec![state], in_place: false }
     }
 
     /// Every allowed state, from the last durable one to the one now.
@@ -77,18 +72,13 @@ impl Model {
         self.states.drain(..known);
     }
 
-    /// The last change did not happen.
-    pub fn undo(&mut self) {
-        self.states.pop();
-    }
-
     /// How many states there are, to be given to `durable_but` as a difference.
     #[must_use]
     pub fn len(&self) -> usize {
         self.states.len()
     }
 
-    /// Whether only the empty start is known.
+    /// Whether there is no version.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.now().is_empty()
@@ -96,24 +86,21 @@ impl Model {
 
     /// A new volume.
     pub fn create(&mut self, dev: DevId, blocks: u64) {
-        self.change(|state| {
-            state.insert(dev, Content { blocks, writable: true, map: Arc::default() });
-        });
+        self.change(|state| drop(state.insert(dev, Content::new(blocks))));
     }
 
     /// A new version with the content of `of`.
     pub fn take(&mut self, of: DevId, dev: DevId, writable: bool) {
         self.change(|state| {
-            let content = Content { writable, ..state[&of].clone() };
+            let mut content = state[&of].clone();
+            content.writable = writable;
             state.insert(dev, content);
         });
     }
 
     /// A version is gone.
     pub fn delete(&mut self, dev: DevId) {
-        self.change(|state| {
-            state.remove(&dev);
-        });
+        self.change(|state| drop(state.remove(&dev)));
     }
 
     /// Bytes, block by block: a cut inside a write may leave any first part of it, since a pool short of pages commits
@@ -133,74 +120,106 @@ impl Model {
         }
     }
 
-    /// Whole blocks become zeros, one by one for the same reason.
+    /// Whole blocks become zeros, one by one for the same reason; those that are zeros already change nothing.
     pub fn discard(&mut self, dev: DevId, first: u64, end: u64) {
-        for at in first..end {
+        let mapped = self.now().get(&dev).map_or(Vec::new(), |content| content.mapped(first..end));
+        for at in mapped {
             self.change(|state| {
                 if let Some(content) = state.get_mut(&dev) {
-                    Arc::make_mut(&mut content.map).remove(&at);
+                    content.clear(at);
                 }
             });
         }
     }
 
+    /// The states after `before` did not all happen: go back to the one that the pool is in. Errors: it is in none.
+    pub fn refused(&mut self, before: usize, pool: &Pool) -> Result<(), String> {
+        let found = read(pool)?;
+        while self.states.len() > before && *self.now() != found {
+            self.states.pop();
+        }
+        differs(self.now(), &found).map_or(Ok(()), Err)
+    }
+
     /// Which state the pool is in, counted from the newest; older ones are forgotten. Errors: how it differs from the newest.
     pub fn recover(&mut self, pool: &Pool) -> Result<(), String> {
-        let found = self.states.iter().rposition(|state| compare(state, pool).is_ok());
-        match found {
-            Some(at) => {
-                self.states = vec![self.states[at].clone()];
-                Ok(())
-            }
-            None => {
-                let newest = compare(self.now(), pool).err().unwrap_or_default();
-                let oldest = compare(&self.states[0], pool).err().unwrap_or_default();
-                Err(format!(
-                    "none of {} allowed states (newest: {newest}; last durable: {oldest})",
-                    self.states.len()
-                ))
-            }
+        let found = read(pool)?;
+        let fits = |at: &usize| match self.in_place {
+            true => is_mixed_of(&self.states[*at..], &found),
+            false => self.states[*at] == found,
+        };
+        if (0..self.states.len()).rev().any(|at| fits(&at)) {
+            self.states = vec![found];
+            return Ok(());
         }
+        let newest = differs(self.now(), &found).unwrap_or_default();
+        let oldest = differs(&self.states[0], &found).unwrap_or_default();
+        let count = self.states.len();
+        Err(format!("none of {count} allowed states (newest: {newest}; last durable: {oldest})"))
     }
 
     /// Compare with the state now.
     pub fn audit(&self, pool: &Pool) -> Result<(), String> {
-        compare(self.now(), pool)
+        differs(self.now(), &read(pool)?).map_or(Ok(()), Err)
     }
 }
 
-impl Content {
-    /// Bytes inside one block.
-    fn overwrite(&mut self, offset: u64, data: &[u8]) {
-        let (at, skew) = (offset / BLOCK_BYTES as u64, (offset % BLOCK_BYTES as u64) as usize);
-        let map = Arc::make_mut(&mut self.map);
-        let block = map.entry(at).or_insert_with(|| Arc::new([0; BLOCK_BYTES]));
-        Arc::make_mut(block)[skew..skew + data.len()].copy_from_slice(data);
-        if block.iter().all(|byte| *byte == 0) {
-            map.remove(&at);
+/// Whether `found` is the first of these states, but for sectors that a later one overwrote.
+fn is_mixed_of(states: &[State], found: &State) -> bool {
+    let same = |dev: &DevId, content: &Content| match states[0].get(dev) {
+        Some(base) => {
+            let alike = (base.blocks, base.writable) == (content.blocks, content.writable);
+            let mut places = base.mapped(0..u64::MAX);
+            places.extend(content.mapped(0..u64::MAX));
+            alike && places.into_iter().all(|at| is_mixed_block(states, *dev, at, content))
         }
-    }
+        None => false,
+    };
+    states[0].len() == found.len() && found.iter().all(|(dev, content)| same(dev, content))
 }
 
-fn compare(state: &State, pool: &Pool) -> Result<(), String> {
-    let versions = pool.versions().map_err(|error| format!("list: {error}"))?;
-    let found: Vec<DevId> = versions.iter().map(|version| version.dev).collect();
-    let wanted: Vec<DevId> = state.keys().copied().collect();
-    if found != wanted {
-        return Err(format!("versions {found:?}, not {wanted:?}"));
-    }
-    for (dev, content) in state {
-        let mut bytes = vec![0xEE; (content.blocks as usize) * BLOCK_BYTES];
-        pool.read(*dev, 0, &mut bytes).map_err(|error| format!("read {dev:?}: {error}"))?;
-        for (at, found) in bytes.chunks_exact(BLOCK_BYTES).enumerate() {
-            let right = match content.map.get(&(at as u64)) {
-                Some(block) => found == &block[..],
-                None => found.iter().all(|byte| *byte == 0),
-            };
-            if !right {
-                return Err(format!("block {at} of {dev:?} differs"));
-            }
+fn is_mixed_block(states: &[State], dev: DevId, at: u64, found: &Content) -> bool {
+    (0..BLOCK_BYTES).step_by(SECTOR_BYTES).all(|from| {
+        let sector = from..from + SECTOR_BYTES;
+        let wanted = found.bytes(at, sector.clone());
+        let mut versions = states.iter().filter_map(|state| state.get(&dev));
+        versions.any(|content| content.bytes(at, sector.clone()) == wanted)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DEV: DevId = DevId(1);
+
+    fn written(stamps: &[u8]) -> Model {
+        let mut model = Model::new(true);
+        model.create(DEV, 4);
+        for stamp in stamps {
+            model.write(DEV, 0, &[*stamp; BLOCK_BYTES]);
         }
+        model
     }
-    Ok(())
+
+    #[test]
+    fn a_torn_overwrite_is_a_mixture_of_old_and_new_and_of_nothing_else() {
+        let model = written(&[1, 2]);
+        let mut torn = model.now().clone();
+        torn.get_mut(&DEV).expect("made").overwrite(512, &[1; 512]);
+        assert!(is_mixed_of(&model.states[2..], model.now()), "the newest");
+        assert!(is_mixed_of(&model.states[2..], &torn), "torn");
+        torn.get_mut(&DEV).expect("made").overwrite(1024, &[3; 512]);
+        assert!(!is_mixed_of(&model.states[2..], &torn), "from nowhere");
+    }
+
+    #[test]
+    fn a_discard_of_holes_is_no_change() {
+        let mut model = written(&[1]);
+        let before = model.len();
+        model.discard(DEV, 1, 4);
+        assert_eq!(model.len(), before);
+        model.discard(DEV, 0, 4);
+        assert_eq!(model.len(), before + 1);
+    }
 }

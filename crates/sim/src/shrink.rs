@@ -2,8 +2,7 @@
 //!
 //! Invariant: what it returns still fails. Removes ever smaller chunks of steps until none can go (delta debugging).
 
-use crate::life::{Failure, Life, Pair};
-use crate::step::Step;
+use crate::{Failure, Life, Pair, Step};
 
 /// The shortest failing list that removing steps can find, and how it fails.
 #[must_use]

@@ -1,13 +1,25 @@
-//! The steps of a life, how a seed draws them, and their text.
+//! The steps of a life, and their text.
 //!
 //! Invariant: `parse(step.to_string()) == step`. A step names versions by a number that is taken modulo those alive, so
-//! any sub-list of a life is a life. Swarm style: each seed switches kinds of step off and skews the rest.
+//! any sub-list of a life is a life.
 
-use rand::{Rng, RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 use std::fmt;
 
-/// One step. Blocks are 4 KiB; `of` counts versions alive.
+/// A request of the device that can fail.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Bad {
+    /// A read.
+    Read,
+    /// A write.
+    Write,
+    /// A flush.
+    Flush,
+}
+
+/// The names of [`Bad`].
+const BAD: [(&str, Bad); 3] = [("read", Bad::Read), ("write", Bad::Write), ("flush", Bad::Flush)];
+
+/// One step. Blocks are 4 KiB; `of` counts versions alive; places are spread out by the geometry's stride.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Step {
     /// Write whole blocks.
@@ -75,8 +87,17 @@ pub enum Step {
     },
     /// Compare everything with the model, without a crash.
     Audit,
-    /// Close (losing what was not flushed) and open again.
+    /// Close without a flush, and open again; the power stays on.
     Reopen,
+    /// Let one request fail with EIO.
+    Fail {
+        /// Which kind.
+        kind: Bad,
+        /// Requests that still pass.
+        after: u8,
+        /// If that closes the pool: whether the power goes too.
+        then_cut: bool,
+    },
     /// Cut the power after so many more changes of the device.
     Crash {
         /// Changes and flushes that still succeed.
@@ -84,71 +105,6 @@ pub enum Step {
         /// Draws what becomes of each unflushed request.
         fates: u64,
     },
-}
-
-/// Weight of each kind of step, in the order of [`kind`].
-const WEIGHTS: [u32; 13] = [30, 6, 6, 4, 2, 9, 8, 9, 8, 4, 2, 2, 12];
-
-/// The life of a seed.
-#[must_use]
-pub fn draw(seed: u64, steps: usize) -> Vec<Step> {
-    let mut chance = ChaCha8Rng::seed_from_u64(seed);
-    let mut weights = WEIGHTS;
-    for weight in &mut weights[1..12] {
-        match chance.random_range(0..4) {
-            0 => *weight = 0,
-            1 => *weight *= 4,
-            _ => {}
-        }
-    }
-    let mut life = Vec::with_capacity(steps + 1);
-    while life.len() < steps {
-        let step = step(pick(&weights, &mut chance), &mut chance);
-        life.push(step);
-        // Two cuts of three are aimed at a commit: that is where order matters.
-        if matches!(step, Step::Crash { .. }) && chance.random_ratio(2, 3) {
-            life.pop();
-            life.push(Step::Crash {
-                after: chance.random_range(0..20),
-                fates: u64::from(chance.random::<u32>()),
-            });
-            life.push(Step::Flush);
-        }
-    }
-    life
-}
-
-/// A kind of step, by weight.
-fn pick(weights: &[u32], chance: &mut impl Rng) -> usize {
-    let mut at = chance.random_range(0..weights.iter().sum());
-    let chosen = weights.iter().position(|weight| {
-        let here = at < *weight;
-        at = at.saturating_sub(*weight);
-        here
-    });
-    chosen.unwrap_or(0)
-}
-
-fn step(kind: usize, chance: &mut impl Rng) -> Step {
-    let of = chance.random();
-    let blocks =
-        if chance.random_ratio(1, 3) { chance.random_range(1..=24) } else { chance.random_range(1..=3) };
-    let (at, offset) = (chance.random_range(0..48), chance.random_range(0..48 * 4096));
-    match kind {
-        0 => Step::Write { of, at, blocks },
-        1 => Step::Ragged { of, offset, bytes: chance.random_range(1..=10_000) },
-        2 => Step::Discard { of, at, blocks },
-        3 => Step::Zero { of, offset, bytes: chance.random_range(1..=40_000) },
-        4 => Step::Create { blocks: chance.random_range(1..=48) },
-        5 => Step::Snapshot { of },
-        6 => Step::Clone { of },
-        7 => Step::Delete { of },
-        8 => Step::Flush,
-        9 => Step::Tend { budget: chance.random_range(1..=8) },
-        10 => Step::Audit,
-        11 => Step::Reopen,
-        _ => Step::Crash { after: chance.random_range(0..40), fates: u64::from(chance.random::<u32>()) },
-    }
 }
 
 impl fmt::Display for Step {
@@ -166,6 +122,10 @@ impl fmt::Display for Step {
             Step::Tend { budget } => write!(f, "tend {budget}"),
             Step::Audit => write!(f, "audit"),
             Step::Reopen => write!(f, "reopen"),
+            Step::Fail { kind, after, then_cut } => {
+                let name = BAD.iter().find(|(_, other)| other == kind).map_or("", |(name, _)| name);
+                write!(f, "fail {name} {after} {}", if *then_cut { "cut" } else { "stay" })
+            }
             Step::Crash { after, fates } => write!(f, "crash {after} {fates}"),
         }
     }
@@ -176,6 +136,9 @@ impl fmt::Display for Step {
 pub fn parse(line: &str) -> Option<Step> {
     let mut words = line.split_whitespace();
     let name = words.next()?;
+    if name == "fail" {
+        return parse_fail(&words.collect::<Vec<_>>());
+    }
     let mut number = || words.next()?.parse::<u64>().ok();
     let step = match name {
         "write" => Step::Write { of: number()? as u8, at: number()? as u8, blocks: number()? as u8 },
@@ -196,9 +159,17 @@ pub fn parse(line: &str) -> Option<Step> {
     Some(step)
 }
 
+fn parse_fail(words: &[&str]) -> Option<Step> {
+    let [name, after, then] = words else { return None };
+    let kind = BAD.iter().find(|(other, _)| other == name)?.1;
+    let then_cut = *then == "cut";
+    (then_cut || *then == "stay").then_some(Step::Fail { kind, after: after.parse().ok()?, then_cut })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::draw;
 
     #[test]
     fn every_drawn_step_reads_back_from_its_text() {

@@ -1,7 +1,7 @@
 //! Every sequence of two operations in every pair, cut at every flush; what must be caught; and the cases that were kept.
 
 use spinney_core::{BlockDevice, Extent, Pba, Result};
-use spinney_device::{CrashDevice, Fate, MemoryDevice};
+use spinney_device::{Fate, MemoryDevice};
 use spinney_registry::Registry;
 use spinney_sim::Pair;
 use spinney_sim::enumerate::{Case, Finding, Plan, enumerate};
@@ -78,7 +78,7 @@ fn an_open_that_does_not_flush_is_caught_in_every_pair() {
 
 /// Leaves out the first flush, which is that of opening.
 struct DeafAtFirst {
-    device: Arc<CrashDevice>,
+    device: Arc<dyn BlockDevice>,
     heard: AtomicBool,
 }
 

@@ -145,25 +145,33 @@ impl<'a> Look<'a> {
         }
         Ok(())
     }
-    /// As `zombie::Drop`, without doing it.
-    fn drop(&mut self, at: Position, page: PageNo, budget: &mut u64) -> Result<()> {
+    /// As `zombie::Drop`, without doing it: only nodes that lose a slot or go are changed, not the path to them. Whether
+    /// the node goes.
+    fn drop(&mut self, at: Position, page: PageNo, budget: &mut u64) -> Result<bool> {
         let shape = self.state.shape;
         let node = Node::read(self.pages, page, shape, at)?;
-        self.tree_pages += 1;
+        let mut lost_any = false;
         for (index, slot) in (0..).zip(node.slots(0, shape.fanout() - 1)) {
             let Some(pointer) = slot.pointer() else { continue };
-            if *budget == 0 {
-                return Ok(());
-            }
-            if at.level == 0 || self.is_shared(pointer)? {
+            let lost = if *budget == 0 {
+                false
+            } else if at.level == 0 || self.is_shared(pointer)? {
                 *budget -= 1;
                 self.lower(at.level, std::iter::once(slot));
+                true
             } else {
-                self.drop(child(shape, at, index), PageNo(pointer), budget)?;
+                self.drop(child(shape, at, index), PageNo(pointer), budget)?
+            };
+            if !lost {
+                self.tree_pages += u64::from(lost_any);
+                return Ok(false);
             }
+            lost_any = true;
         }
+        let gone = *budget > 0;
+        self.tree_pages += u64::from(gone || lost_any);
         *budget = budget.saturating_sub(1);
-        Ok(())
+        Ok(gone)
     }
     fn is_shared(&mut self, page: u64) -> Result<bool> {
         let let_go = self.let_go.entry(page).or_default();

@@ -6,8 +6,8 @@
 use super::judge::{caught, judge};
 use super::operation::{self, Operation};
 use super::world::{CrashPoint, METADATA_BLOCKS, Outcome, World, start};
-use crate::life::Pair;
-use crate::model::{Model, State};
+use crate::content::State;
+use crate::{Geometry, Model, Pair};
 use spinney_device::{Fate, FlushEpoch, MemoryDevice};
 use spinney_registry::Registry;
 use std::fmt;
@@ -137,7 +137,7 @@ impl Case {
 
 /// Sequences need a pool of their own size.
 pub(super) fn pair_for_sequences(pair: &Pair) -> Pair {
-    Pair { metadata_blocks: METADATA_BLOCKS, ..pair.clone() }
+    pair.on(Geometry { metadata_blocks: METADATA_BLOCKS, ..pair.geometry })
 }
 
 /// A sequence carried out.

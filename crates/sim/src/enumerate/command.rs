@@ -7,7 +7,7 @@
 
 use super::case::Case;
 use super::search::{Counts, Finding, Plan, Search};
-use crate::life::Pair;
+use crate::Pair;
 use spinney_device::write_log;
 use spinney_registry::Registry;
 use std::io::BufWriter;

@@ -5,8 +5,9 @@
 
 use super::operation::{ALPHABET, Operation, Role};
 use super::world::{CrashPoint, World};
-use crate::life::Pair;
-use crate::model::{Model, State};
+use crate::Model;
+use crate::Pair;
+use crate::content::State;
 use spinney_core::Pba;
 use spinney_device::MemoryDevice;
 use std::hash::{Hash, Hasher};

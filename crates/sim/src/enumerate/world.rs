@@ -5,12 +5,14 @@
 
 use super::gate::Gate;
 use super::operation::{Operation, Role};
-use crate::life::{Pair, check};
-use crate::model::{Model, State};
+use crate::Model;
+use crate::Pair;
+use crate::content::State;
+use crate::life::check;
 use spinney_core::{BLOCK_BYTES, DevId, Error};
 use spinney_device::{CrashDevice, FlushEpoch, MemoryDevice};
 use spinney_registry::PoolSpec;
-use spinney_volume::{Pool, PoolOptions};
+use spinney_volume::Pool;
 use std::sync::Arc;
 
 /// Blocks of metadata: enough that no short workload is refused.
@@ -70,17 +72,6 @@ pub(super) fn start(pair: &Pair) -> Result<(MemoryDevice, State), String> {
     Ok((world.device.durable(), world.model.now().clone()))
 }
 
-fn options(pair: &Pair) -> PoolOptions {
-    PoolOptions {
-        metadata_blocks: Some(pair.metadata_blocks),
-        checksums: pair.checksums,
-        cache_pages: 24,
-        commit_blocks: 100,
-        tend_budget: 6,
-        ..PoolOptions::default()
-    }
-}
-
 impl<'a> World<'a> {
     /// A pool from its formatting to the start of every sequence.
     pub(super) fn start(pair: &'a Pair) -> Result<World<'a>, String> {
@@ -88,7 +79,7 @@ impl<'a> World<'a> {
         device.record();
         let gate = Arc::new(Gate::new((pair.device)(device.clone())));
         let parts = (pair.parts)(&pair.registry, &pair.spec());
-        let pool = Pool::format(gate.clone(), parts, options(pair));
+        let pool = Pool::format(gate.clone(), parts, pair.options());
         let pool = Some(pool.map_err(|error| format!("format: {error}"))?);
         let model = Model::default();
         let mut world = World { pair, device, gate, pool, model, stamp: 1_000, points: Vec::new() };
@@ -151,7 +142,7 @@ impl<'a> World<'a> {
         let build = |text: &str| {
             Ok(plant(&registry, &PoolSpec::parse(text).map_err(|_| Error::Unsupported("description"))?))
         };
-        let pool = Pool::open(self.gate.clone(), options(self.pair), &build)
+        let pool = Pool::open(self.gate.clone(), self.pair.options(), &build)
             .map_err(|error| format!("open: {error}"))?;
         self.model.recover(&pool)?;
         self.pool = Some(pool);
@@ -177,7 +168,8 @@ impl<'a> World<'a> {
             Ok(true) => Outcome::Done,
             Ok(false) => Outcome::Absent,
             Err(Error::NoSpace { .. } | Error::NoPages { .. }) => {
-                self.refused(before);
+                self.model
+                    .refused(before, self.pool.as_ref().expect("the pool is open between operations"))?;
                 Outcome::Refused
             }
             Err(error) => return Err(error.to_string()),
@@ -218,14 +210,6 @@ impl<'a> World<'a> {
             self.gate.disarm();
         }
         dead
-    }
-
-    /// A refused piece changed nothing, and neither did the pieces after it; find out how far the write came.
-    fn refused(&mut self, before: usize) {
-        let pool = self.pool.as_ref().expect("the pool is open between operations");
-        while self.model.len() > before && self.model.audit(pool).is_err() {
-            self.model.undo();
-        }
     }
 
     /// Whether there was anything to do.

@@ -3,7 +3,6 @@
 //! Invariant: reads, and what is not named in a fault, pass unchanged.
 
 use spinney_core::{BlockDevice, Extent, Pba, Result};
-use spinney_device::CrashDevice;
 use spinney_volume::{SUPERBLOCK_SLOTS, Superblock};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -18,7 +17,7 @@ pub(super) struct LazyState {
 
 /// A commit without one of its flushes.
 pub(super) struct LazyFlush {
-    pub(super) device: Arc<CrashDevice>,
+    pub(super) device: Arc<dyn BlockDevice>,
     /// Leave out the flush before the superblock, or the one after it.
     pub(super) before: bool,
     pub(super) state: LazyState,
@@ -65,7 +64,7 @@ impl BlockDevice for LazyFlush {
 
 /// Both superblocks go to one slot.
 pub(super) struct OneSlot {
-    pub(super) device: Arc<CrashDevice>,
+    pub(super) device: Arc<dyn BlockDevice>,
 }
 
 impl BlockDevice for OneSlot {
@@ -94,7 +93,7 @@ impl BlockDevice for OneSlot {
 
 /// It says that it has flushed, or stored.
 pub(super) struct Liar {
-    pub(super) device: Arc<CrashDevice>,
+    pub(super) device: Arc<dyn BlockDevice>,
     /// Drop every so many writes; 0 is none, and then flushes do nothing.
     pub(super) drops_one_in: u64,
     pub(super) writes: AtomicU64,

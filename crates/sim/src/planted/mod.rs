@@ -7,7 +7,7 @@ mod device;
 mod form;
 mod scheme;
 
-use crate::life::Pair;
+use crate::Pair;
 use device::{LazyFlush, LazyState, Liar, OneSlot};
 use spinney_registry::{PoolSpec, Registry};
 use spinney_volume::Parts;

@@ -1,0 +1,125 @@
+//! What a life runs on: an allocator, a scheme, a geometry, and maybe a planted fault.
+//!
+//! Invariant: names come from the registry; no allocator or scheme is named here.
+
+use crate::Geometry;
+use spinney_core::{BlockDevice, Setting};
+use spinney_registry::{PoolSpec, Registry};
+use spinney_volume::{ChecksumKind, Parts, PoolOptions};
+use std::fmt;
+use std::sync::Arc;
+
+/// Wraps a pool's parts, to plant a fault in them.
+pub type PlantParts = fn(&Registry, &PoolSpec) -> Parts;
+/// Wraps the device under a pool, to plant a fault there.
+pub type PlantDevice = fn(Arc<dyn BlockDevice>) -> Arc<dyn BlockDevice>;
+
+/// What a life runs on.
+#[derive(Clone)]
+pub struct Pair {
+    /// Allocator, as the registry names it.
+    pub allocator: String,
+    /// Scheme.
+    pub scheme: String,
+    /// Sizes and tunables.
+    pub geometry: Geometry,
+    /// Where both come from.
+    pub registry: Arc<Registry>,
+    /// A planted fault, or how parts are built without one.
+    pub parts: PlantParts,
+    /// The same for the device.
+    pub device: PlantDevice,
+}
+
+impl Pair {
+    /// The pair of these names, sound.
+    #[must_use]
+    pub fn new(registry: &Arc<Registry>, allocator: &str, scheme: &str) -> Pair {
+        Pair {
+            allocator: allocator.into(),
+            scheme: scheme.into(),
+            geometry: Geometry::default(),
+            registry: registry.clone(),
+            parts: |registry, spec| registry.parts(spec).expect("registered names build"),
+            device: |device| device,
+        }
+    }
+
+    /// The same on another pool.
+    #[must_use]
+    pub fn on(&self, geometry: Geometry) -> Pair {
+        Pair { geometry, ..self.clone() }
+    }
+
+    /// The same on the pool that this seed's life has.
+    #[must_use]
+    pub fn for_seed(&self, seed: u64) -> Pair {
+        self.on(Geometry::draw(seed))
+    }
+
+    /// The first line of a case: `pair ALLOCATOR SCHEME GEOMETRY`.
+    #[must_use]
+    pub fn line(&self) -> String {
+        format!("pair {} {} {}", self.allocator, self.scheme, self.geometry).trim_end().into()
+    }
+
+    /// Every pair of a registry.
+    #[must_use]
+    pub fn all(registry: &Arc<Registry>) -> Vec<Pair> {
+        let schemes = || registry.schemes.iter().map(|scheme| scheme.name);
+        let pairs = registry
+            .allocator_names()
+            .into_iter()
+            .flat_map(|allocator| schemes().map(move |scheme| (allocator, scheme)));
+        pairs.map(|(allocator, scheme)| Pair::new(registry, allocator, scheme)).collect()
+    }
+
+    /// Whether the scheme has a parameter of this name.
+    fn has(&self, parameter: &str) -> bool {
+        let scheme = self.registry.schemes.iter().find(|entry| entry.name == self.scheme);
+        scheme.is_some_and(|entry| entry.parameters.iter().any(|other| other.name == parameter))
+    }
+
+    /// Whether blocks are overwritten in place.
+    #[must_use]
+    pub fn overwrites(&self) -> bool {
+        self.geometry.in_place > 0 && self.has("in_place")
+    }
+
+    /// The plug-ins, with the geometry's settings.
+    #[must_use]
+    pub fn spec(&self) -> PoolSpec {
+        let mut spec = self.registry.spec(&self.allocator, &self.scheme).expect("registered names");
+        if self.overwrites() {
+            spec.scheme.settings = spec.scheme.settings.with("in_place", Setting::Switch(true));
+        }
+        if self.geometry.fanout > 0 && self.has("fanout") {
+            let fanout = Setting::Integer(self.geometry.fanout);
+            spec.scheme.settings = spec.scheme.settings.with("fanout", fanout);
+        }
+        spec
+    }
+
+    /// How the pool is made and opened.
+    #[must_use]
+    pub fn options(&self) -> PoolOptions {
+        let Geometry { metadata_blocks, cache_pages, commit_blocks, tend_budget, checksums, .. } =
+            self.geometry;
+        let in_place = self.overwrites();
+        PoolOptions {
+            metadata_blocks: Some(metadata_blocks),
+            cache_pages: cache_pages as usize,
+            commit_blocks,
+            tend_budget,
+            in_place,
+            checksums: if in_place { ChecksumKind::None } else { checksums },
+            ..PoolOptions::default()
+        }
+    }
+}
+
+impl fmt::Display for Pair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} x {}", self.allocator, self.scheme)
+    }
+}

@@ -1,0 +1,41 @@
+//! What lives went through, so that a run can say how much it tried.
+//!
+//! Invariant: sums; nothing of it depends on time or threads.
+
+/// Counts of one life, or of many.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LifeStats {
+    /// Steps carried out on the pool.
+    pub steps: u64,
+    /// Power cuts.
+    pub cuts: u64,
+    /// Of these, cuts with requests that no flush covered.
+    pub cuts_with_pending: u64,
+    /// Of these, cuts inside a commit: metadata pages or a superblock were on their way.
+    pub cuts_in_commit: u64,
+    /// Requests refused for want of space.
+    pub refused: u64,
+    /// Times that the pool was opened again with the power on.
+    pub reopened: u64,
+    /// Requests that the device failed and the pool reported.
+    pub failed: u64,
+    /// Sum of the hashes of all that the devices saw.
+    pub trace: u64,
+}
+
+impl LifeStats {
+    /// Both together.
+    #[must_use]
+    pub fn and(self, other: LifeStats) -> LifeStats {
+        LifeStats {
+            steps: self.steps + other.steps,
+            cuts: self.cuts + other.cuts,
+            cuts_with_pending: self.cuts_with_pending + other.cuts_with_pending,
+            cuts_in_commit: self.cuts_in_commit + other.cuts_in_commit,
+            refused: self.refused + other.refused,
+            reopened: self.reopened + other.reopened,
+            failed: self.failed + other.failed,
+            trace: self.trace.wrapping_add(other.trace),
+        }
+    }
+}
