@@ -11,7 +11,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 const HELP: &str = "spinney-sim [--seeds N=10000] [--from SEED=0] [--steps N=60] [--pair ALLOCATOR,SCHEME]
-spinney-sim --exhaustive LENGTH [--more N=32] [--pair ALLOCATOR,SCHEME] [--json]";
+spinney-sim --exhaustive LENGTH [--more N=32] [--scarce BLOCKS] [--on GEOMETRY] [--pair ALLOCATOR,SCHEME] [--json]
+spinney-sim --record CASE LOG";
 
 struct Options {
     seeds: u64,

@@ -43,10 +43,11 @@ impl Model {
         &self.states
     }
 
-    /// No commit came since the durable state, so what follows becomes durable together: forget what lies between.
-    pub fn at_once(&mut self) {
+    /// No commit came since the first `durable` states, one of which is durable, so what follows becomes durable together: forget
+    /// what lies between them and the state now.
+    pub fn at_once(&mut self, durable: usize) {
         let last = self.states.len() - 1;
-        self.states.drain(1..last.max(1));
+        self.states.drain(durable.min(last)..last);
     }
 
     /// The state now.

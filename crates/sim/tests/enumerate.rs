@@ -10,13 +10,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The test command's depth; `cargo xtask sim --exhaustive 3` goes further.
-const PLAN: Plan = Plan { length: 2, more: 4 };
+fn plan() -> Plan {
+    Plan::new(2, 4)
+}
 
 #[test]
 fn every_sequence_of_two_operations_survives_every_cut() {
     let registry = Arc::new(Registry::standard());
     for pair in Pair::all(&registry) {
-        match enumerate(&pair, PLAN) {
+        match enumerate(&pair, plan()) {
             Ok(counts) => {
                 assert!(counts.sequences > 400 && counts.idle < 200, "too many are idle: {counts:?}");
                 assert!(counts.points > counts.sequences, "a commit has two flushes: {counts:?}");
@@ -31,6 +33,25 @@ fn every_sequence_of_two_operations_survives_every_cut() {
     }
 }
 
+#[test]
+fn operations_short_of_metadata_survive_every_cut() {
+    let registry = Arc::new(Registry::standard());
+    let (mut refused, mut on_the_way) = (0, 0);
+    for (pair, more) in
+        Pair::all(&registry).into_iter().flat_map(|pair| [0, 4, 8].map(|more| (pair.clone(), more)))
+    {
+        let plan = Plan::new(1, 4).scarce(&pair, more);
+        assert!(plan.geometry.metadata_blocks < 100, "{plan:?}");
+        let counts = enumerate(&pair, plan).unwrap_or_else(|finding| panic!("{}", report(&finding)));
+        refused += counts.refused;
+        on_the_way += counts.points.saturating_sub(2 * counts.sequences);
+    }
+    assert!(
+        refused > 10 && on_the_way > 10,
+        "{refused} refused, {on_the_way} flushes before the last commit"
+    );
+}
+
 fn report(finding: &Finding) -> String {
     format!("{}\n{}", finding.what, finding.case)
 }
@@ -39,10 +60,11 @@ fn report(finding: &Finding) -> String {
 fn must_be_caught(name: &str, plant: impl Fn(&mut Pair)) {
     let registry = Arc::new(Registry::standard());
     for sound in Pair::all(&registry) {
+        let sound = sound.on(plan().geometry);
         let mut pair = sound.clone();
         plant(&mut pair);
         let named = format!("{name} in {} x {}", pair.allocator, pair.scheme);
-        let finding = *enumerate(&pair, PLAN).expect_err(&named);
+        let finding = *enumerate(&pair, Plan::new(2, 0)).expect_err(&named);
         let case = Case::parse(&finding.case.to_string()).expect("a case reads back");
         assert!(case.run(&pair).is_err(), "{named}: does not fail again\n{}", report(&finding));
         assert_eq!(case.run(&sound), Ok(()), "{named}: fails without the fault\n{case}");
@@ -135,7 +157,7 @@ fn counts_do_not_depend_on_threads() {
     let pair = Pair::all(&registry).remove(0);
     let counts = |threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| enumerate(&pair, Plan { length: 1, more: 2 }).map_err(|finding| report(&finding)))
+        pool.install(|| enumerate(&pair, Plan::new(1, 2)).map_err(|finding| report(&finding)))
     };
     assert_eq!(counts(1).unwrap(), counts(4).unwrap());
 }

@@ -5,7 +5,7 @@
 
 use super::judge::{caught, judge};
 use super::operation::{self, Operation};
-use super::world::{CrashPoint, METADATA_BLOCKS, Outcome, World, start};
+use super::world::{CrashPoint, Outcome, World, start};
 use crate::content::State;
 use crate::{Geometry, Model, Pair};
 use spinney_device::{Fate, FlushEpoch, MemoryDevice};
@@ -24,10 +24,12 @@ pub struct Cut {
 }
 
 /// A crash state and how it comes about.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Case {
     /// Allocator and scheme, as the registry names them.
     pub pair: [String; 2],
+    /// The pool's sizes and tunables.
+    pub geometry: Geometry,
     /// Operations after each recovery.
     pub more: usize,
     /// From the start that all sequences have.
@@ -38,7 +40,7 @@ pub struct Case {
 
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "pair {} {}\nmore {}", self.pair[0], self.pair[1], self.more)?;
+        writeln!(f, "pair {} {} {}\nmore {}", self.pair[0], self.pair[1], self.geometry, self.more)?;
         self.operations.iter().try_for_each(|operation| writeln!(f, "{operation}"))?;
         for cut in &self.cuts {
             let fates: Vec<String> = cut.fates.iter().map(Fate::text).collect();
@@ -51,12 +53,15 @@ impl fmt::Display for Case {
 impl Case {
     /// Read a case; lines that start with `#` say what was wrong. Errors: the line that is not understood.
     pub fn parse(text: &str) -> Result<Case, String> {
-        let mut case = Case { pair: Default::default(), more: 0, operations: Vec::new(), cuts: Vec::new() };
+        let mut case = Case::default();
         for line in text.lines().filter(|line| !line.starts_with('#') && !line.trim().is_empty()) {
             let words: Vec<&str> = line.split_whitespace().collect();
             let wrong = || format!("not a line of a case: {line}");
             match words[..] {
-                ["pair", allocator, scheme] => case.pair = [allocator.into(), scheme.into()],
+                ["pair", allocator, scheme, ref geometry @ ..] => {
+                    case.pair = [allocator.into(), scheme.into()];
+                    case.geometry = Geometry::parse(geometry.iter().copied()).ok_or_else(wrong)?;
+                }
                 ["more", more] => case.more = more.parse().map_err(|_| wrong())?,
                 ["cut", point, ref fates @ ..] => {
                     let point = point.parse().map_err(|_| wrong())?;
@@ -73,18 +78,18 @@ impl Case {
     pub fn sound_pair(&self, registry: &Arc<Registry>) -> Result<Pair, String> {
         let named = |pair: &Pair| pair.allocator == self.pair[0] && pair.scheme == self.pair[1];
         let found = Pair::all(registry).into_iter().find(named);
-        found.ok_or_else(|| format!("no pair {} of the registry", self.pair.join(" ")))
+        let pair = found.ok_or_else(|| format!("no pair {} in the registry", self.pair.join(" ")))?;
+        Ok(pair.on(self.geometry))
     }
 
     /// Go through it on a pair like the one it names. Errors: what was wrong.
     pub fn run(&self, pair: &Pair) -> Result<(), String> {
-        let pair = pair_for_sequences(pair);
-        let mut points = caught(|| sequence(&pair, &start(&pair)?, &self.operations))?.points;
+        let mut points = caught(|| sequence(pair, &start(pair)?, &self.operations))?.points;
         for cut in &self.cuts {
             let found = points.get(cut.point).filter(|point| point.epoch.writes.len() == cut.fates.len());
             let Some(point) = found else { return Ok(()) };
             let image = point.epoch.image(&cut.fates);
-            points = judge(&pair, image, point.model.clone(), self.more)?.points;
+            points = judge(pair, image, point.model.clone(), self.more)?.points;
         }
         Ok(())
     }
@@ -92,8 +97,7 @@ impl Case {
     /// All that its operations wrote, from the making of the pool to the flush at the end, by flushes; no cuts. For
     /// [`spinney_device::write_log`]. Errors: what went wrong.
     pub fn record(&self, pair: &Pair) -> Result<Vec<FlushEpoch>, String> {
-        let pair = pair_for_sequences(pair);
-        let mut world = World::start(&pair)?;
+        let mut world = World::start(pair)?;
         for operation in self.operations.iter().chain([&Operation::Flush]) {
             world.apply(*operation).map_err(|what| format!("{operation}: {what}"))?;
         }
@@ -135,17 +139,14 @@ impl Case {
     }
 }
 
-/// Sequences need a pool of their own size.
-pub(super) fn pair_for_sequences(pair: &Pair) -> Pair {
-    pair.on(Geometry { metadata_blocks: METADATA_BLOCKS, ..pair.geometry })
-}
-
 /// A sequence carried out.
 pub(super) struct Run {
     /// The crash points of its last operation and of the flush that ends it.
     pub(super) points: Vec<CrashPoint>,
-    /// Whether each operation had something to do and was not refused.
-    pub(super) whole: bool,
+    /// Whether an operation had nothing to do.
+    pub(super) idle: bool,
+    /// Whether an operation was refused, or the last part of it.
+    pub(super) refused: bool,
 }
 
 /// Carry out a sequence and a flush after it. The crash points of all but the last operation belong to shorter sequences.
@@ -155,14 +156,15 @@ pub(super) fn sequence(
     operations: &[Operation],
 ) -> Result<Run, String> {
     let mut world = World::open(pair, image.clone(), Model::at(state.clone()))?;
-    let mut whole = true;
+    let (mut idle, mut refused) = (false, false);
     for operation in operations {
         let _ = world.take_points();
         let outcome = world.apply(*operation).map_err(|what| format!("{operation}: {what}"))?;
-        whole &= outcome == Outcome::Done;
+        idle |= outcome == Outcome::Absent;
+        refused |= outcome == Outcome::Refused;
     }
     world.apply(Operation::Flush).map_err(|what| format!("flush at the end: {what}"))?;
-    Ok(Run { points: world.take_points(), whole })
+    Ok(Run { points: world.take_points(), idle, refused })
 }
 
 #[cfg(test)]
@@ -176,7 +178,8 @@ mod tests {
             Cut { point: 0, fates: vec![Fate::Scrambled] },
         ];
         let operations = operation::ALPHABET.to_vec();
-        let case = Case { pair: ["a".into(), "b".into()], more: 3, operations, cuts };
+        let case =
+            Case { pair: ["a".into(), "b".into()], geometry: Geometry::draw(1), more: 3, operations, cuts };
         assert_eq!(Case::parse(&format!("# why\n{case}")), Ok(case));
         assert!(Case::parse("pair a b\ncut 0 0x").is_err());
     }

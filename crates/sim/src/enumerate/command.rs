@@ -7,7 +7,7 @@
 
 use super::case::Case;
 use super::search::{Counts, Finding, Plan, Search};
-use crate::Pair;
+use crate::{Geometry, Pair};
 use spinney_device::write_log;
 use spinney_registry::Registry;
 use std::io::BufWriter;
@@ -16,11 +16,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-const HELP: &str = "spinney-sim --exhaustive LENGTH [--more N=32] [--pair ALLOCATOR,SCHEME] [--json]
+const HELP: &str = "spinney-sim --exhaustive LENGTH [--more N=32] [--scarce BLOCKS] [--on GEOMETRY] [--pair ALLOCATOR,SCHEME]
+    [--json]
 spinney-sim --record CASE LOG
 
 Carries out every sequence of up to LENGTH operations on a small pool, cuts the power at every flush in every way that the bounds
-list, and judges what is found; N operations follow each recovery. `--record` carries out a case of
+list, and judges what is found; N operations follow each recovery. With `--scarce` the metadata area
+has so many blocks more than the fewest that do; `--on` takes the words of a case's first line, as in
+--on \"metadata=144 data=64 cache=1 fanout=2\". `--record` carries out a case of
 cases/states without its cuts, and writes the history of its device in the layout of Linux' dm-log-writes.";
 /// Longer sequences would not end: 25 operations make 9.8 million sequences of 5.
 const LENGTH_MAX: u32 = 5;
@@ -29,16 +32,19 @@ const PROGRESS_EVERY: Duration = Duration::from_secs(5);
 struct Options {
     plan: Plan,
     pair: Option<String>,
+    scarce: Option<u64>,
     json: bool,
 }
 
 fn options() -> Option<Options> {
-    let mut options = Options { plan: Plan { length: 0, more: 32 }, pair: None, json: false };
+    let mut options = Options { plan: Plan::new(0, 32), pair: None, scarce: None, json: false };
     let mut args = std::env::args().skip(1);
     while let Some(name) = args.next() {
         match name.as_str() {
             "--exhaustive" => options.plan.length = args.next()?.parse().ok()?,
             "--more" => options.plan.more = args.next()?.parse().ok()?,
+            "--on" => options.plan.geometry = Geometry::parse(args.next()?.split_whitespace())?,
+            "--scarce" => options.scarce = Some(args.next()?.parse().ok()?),
             "--pair" => options.pair = Some(args.next()?),
             "--json" => options.json = true,
             _ => return None,
@@ -99,29 +105,31 @@ pub fn run() -> ExitCode {
 /// Search one pair and report; whether nothing was found.
 fn one(pair: &Pair, options: &Options) -> bool {
     let started = Instant::now();
-    let search = match Search::new(pair, options.plan.more) {
+    let plan = options.scarce.map_or(options.plan, |more| options.plan.scarce(pair, more));
+    let search = match Search::new(pair, plan) {
         Ok(search) => search,
         Err(what) => {
             println!("{} x {}: {what}", pair.allocator, pair.scheme);
             return false;
         }
     };
-    let finding = (1..=options.plan.length).find_map(|length| {
+    let finding = (1..=plan.length).find_map(|length| {
         let progress = Progress::new(pair, length);
         search.sequences(length, &|| progress.one_more())
     });
     let seconds = started.elapsed().as_secs_f64();
     match options.json {
-        true => println!("{}", json(pair, options.plan, search.counts(), finding.as_ref(), seconds)),
-        false => println!("{}", text(pair, options.plan, search.counts(), finding.as_ref(), seconds)),
+        true => println!("{}", json(pair, plan, search.counts(), finding.as_ref(), seconds)),
+        false => println!("{}", text(pair, plan, search.counts(), finding.as_ref(), seconds)),
     }
     finding.is_none()
 }
 
 fn text(pair: &Pair, plan: Plan, counts: Counts, finding: Option<&Finding>, seconds: f64) -> String {
-    let Counts { sequences, idle, points, raw, images, distinct } = counts;
+    let Counts { sequences, idle, refused, points, raw, images, distinct } = counts;
     let mut text = format!(
-        "{} x {}: {sequences} sequences of up to {} operations ({idle} idle ones left out), {points} crash points, \
+        "{} x {}: {sequences} sequences of up to {} operations ({idle} idle ones left out, {refused} with a \
+         refusal), {points} crash points, \
          {raw:?} cuts by depth, {images:?} images, {distinct:?} distinct states, {seconds:.0} s",
         pair.allocator, pair.scheme, plan.length
     );
@@ -144,8 +152,10 @@ fn json(
         "scheme": pair.scheme,
         "length": plan.length,
         "operations_after_recovery": plan.more,
+        "geometry": plan.geometry.to_string(),
         "sequences": counts.sequences,
         "sequences_idle": counts.idle,
+        "sequences_refused": counts.refused,
         "crash_points": counts.points,
         "cuts_by_depth": counts.raw,
         "images_by_depth": counts.images,

@@ -5,9 +5,8 @@
 
 use super::operation::{ALPHABET, Operation, Role};
 use super::world::{CrashPoint, World};
-use crate::Model;
-use crate::Pair;
 use crate::content::State;
+use crate::{Model, Pair};
 use spinney_core::Pba;
 use spinney_device::MemoryDevice;
 use std::hash::{Hash, Hasher};

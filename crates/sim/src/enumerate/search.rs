@@ -3,15 +3,15 @@
 //! Invariant: what is tried and counted follows from pair and plan, whatever the threads do. A shorter sequence comes before a longer
 //! one, so the first failure has as few operations as any.
 
-use super::case::{Case, Cut, pair_for_sequences, sequence};
+use super::case::{Case, Cut, sequence};
 use super::choices::visit_cuts;
 use super::contents::Contents;
 use super::judge::{Verdict, caught, hash, judge};
 use super::operation::{ALPHABET, Operation};
 use super::seen::Seen;
 use super::world::{CrashPoint, start};
-use crate::Pair;
 use crate::content::State;
+use crate::{Geometry, Pair};
 use rayon::prelude::*;
 use spinney_device::MemoryDevice;
 use std::collections::HashSet;
@@ -32,6 +32,28 @@ pub struct Plan {
     pub length: u32,
     /// Operations after each recovery.
     pub more: usize,
+    /// The pool's sizes and tunables.
+    pub geometry: Geometry,
+}
+
+impl Plan {
+    /// Sequences of up to `length` in a pool of 224 blocks, with `more` operations after each recovery. No short sequence is short of
+    /// space; the versions of the start hold some 14 blocks.
+    #[must_use]
+    pub fn new(length: u32, more: usize) -> Plan {
+        let geometry = Geometry { metadata_blocks: 144, data_blocks: 64, ..Geometry::default() };
+        Plan { length, more, geometry }
+    }
+
+    /// The same in a metadata area that has `more` blocks beyond the smallest in which the start of sequences can be made: operations
+    /// commit on their way to make room, a block at a time, or are refused.
+    #[must_use]
+    pub fn scarce(self, pair: &Pair, more: u64) -> Plan {
+        let with = |metadata_blocks| Geometry { metadata_blocks, ..self.geometry };
+        let fits = |blocks: &u64| start(&pair.on(with(*blocks))).is_ok();
+        let least = (32..self.geometry.metadata_blocks).find(fits);
+        Plan { geometry: least.map_or(self.geometry, |least| with(least + more)), ..self }
+    }
 }
 
 /// What was tried.
@@ -41,6 +63,8 @@ pub struct Counts {
     pub sequences: u64,
     /// Sequences left out, since an operation in them found nothing to do: a shorter one is the same.
     pub idle: u64,
+    /// Sequences in which an operation was refused for want of space.
+    pub refused: u64,
     /// Crash points: flushes under way.
     pub points: u64,
     /// Cuts, by depth: of the sequences, of recoveries, of recoveries of recoveries.
@@ -55,6 +79,7 @@ impl AddAssign for Counts {
     fn add_assign(&mut self, other: Counts) {
         self.sequences += other.sequences;
         self.idle += other.idle;
+        self.refused += other.refused;
         self.points += other.points;
         let pairs = [
             (&mut self.raw, other.raw),
@@ -93,10 +118,10 @@ struct Path<'a> {
 
 impl Search {
     /// Make the start that all sequences have. Errors: why it could not be made.
-    pub fn new(pair: &Pair, more: usize) -> Result<Search, String> {
-        let pair = pair_for_sequences(pair);
+    pub fn new(pair: &Pair, plan: Plan) -> Result<Search, String> {
+        let pair = pair.on(plan.geometry);
         let start = caught(|| start(&pair))?;
-        Ok(Search { pair, more, start, seen: Mutex::default(), counts: Mutex::default() })
+        Ok(Search { pair, more: plan.more, start, seen: Mutex::default(), counts: Mutex::default() })
     }
 
     /// Try all sequences of exactly `length` operations; `done` is called after each. The first failure in order, shrunk.
@@ -128,18 +153,20 @@ impl Search {
         let path = Path { operations, cuts: Vec::new() };
         let run = caught(|| sequence(&self.pair, &self.start, operations))
             .map_err(|what| self.finding(&path, None, what))?;
-        if !run.whole {
+        if run.idle {
             lock(&self.counts).idle += 1;
             return Ok(());
         }
-        lock(&self.counts).sequences += 1;
+        let tried = Counts { sequences: 1, refused: u64::from(run.refused), ..Counts::default() };
+        *lock(&self.counts) += tried;
         self.points(&run.points, &path)
     }
 
     fn finding(&self, path: &Path, last: Option<Cut>, what: String) -> Box<Finding> {
         let pair = [self.pair.allocator.clone(), self.pair.scheme.clone()];
         let cuts = path.cuts.iter().cloned().chain(last).collect();
-        let case = Case { pair, more: self.more, operations: path.operations.to_vec(), cuts };
+        let (geometry, operations) = (self.pair.geometry, path.operations.to_vec());
+        let case = Case { pair, geometry, more: self.more, operations, cuts };
         Box::new(Finding { case, what })
     }
 
@@ -216,15 +243,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Search one pair by a plan.
+/// Search one pair by a plan. Errors: the first finding.
 pub fn enumerate(pair: &Pair, plan: Plan) -> Result<Counts, Box<Finding>> {
-    let empty = Case {
-        pair: [pair.allocator.clone(), pair.scheme.clone()],
-        more: 0,
-        operations: Vec::new(),
-        cuts: Vec::new(),
-    };
-    let search = Search::new(pair, plan.more).map_err(|what| Finding { case: empty, what })?;
+    let named = Case { pair: [pair.allocator.clone(), pair.scheme.clone()], ..Case::default() };
+    let search = Search::new(pair, plan).map_err(|what| Finding { case: named, what })?;
     match (1..=plan.length).find_map(|length| search.sequences(length, &|| {})) {
         Some(finding) => Err(Box::new(finding)),
         None => Ok(search.counts()),

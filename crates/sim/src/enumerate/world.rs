@@ -5,20 +5,15 @@
 
 use super::gate::Gate;
 use super::operation::{Operation, Role};
-use crate::Model;
-use crate::Pair;
 use crate::content::State;
 use crate::life::check;
+use crate::{Geometry, Model, Pair};
 use spinney_core::{BLOCK_BYTES, DevId, Error};
 use spinney_device::{CrashDevice, FlushEpoch, MemoryDevice};
 use spinney_registry::PoolSpec;
 use spinney_volume::Pool;
 use std::sync::Arc;
 
-/// Blocks of metadata: enough that no short workload is refused.
-pub(super) const METADATA_BLOCKS: u64 = 144;
-/// Blocks of data: the versions of the start hold some 14.
-const DATA_BLOCKS: u64 = 64;
 /// Blocks of each volume.
 const VOLUME_BLOCKS: u32 = 8;
 const BLOCK: u64 = BLOCK_BYTES as u64;
@@ -62,6 +57,8 @@ pub(super) struct World<'a> {
     gate: Arc<Gate>,
     pool: Option<Pool>,
     model: Model,
+    /// How many of the model's states, from the oldest, may be the durable one.
+    durable: usize,
     stamp: u64,
     points: Vec<CrashPoint>,
 }
@@ -75,14 +72,21 @@ pub(super) fn start(pair: &Pair) -> Result<(MemoryDevice, State), String> {
 impl<'a> World<'a> {
     /// A pool from its formatting to the start of every sequence.
     pub(super) fn start(pair: &'a Pair) -> Result<World<'a>, String> {
-        let device = Arc::new(CrashDevice::new(16 + METADATA_BLOCKS + DATA_BLOCKS));
+        if pair.overwrites() {
+            return Err(
+                "pools that overwrite in place may keep any part of an epoch; seeded lives cut those".into(),
+            );
+        }
+        let Geometry { metadata_blocks, data_blocks, .. } = pair.geometry;
+        let device = Arc::new(CrashDevice::new(16 + metadata_blocks + data_blocks));
         device.record();
         let gate = Arc::new(Gate::new((pair.device)(device.clone())));
         let parts = (pair.parts)(&pair.registry, &pair.spec());
         let pool = Pool::format(gate.clone(), parts, pair.options());
         let pool = Some(pool.map_err(|error| format!("format: {error}"))?);
         let model = Model::default();
-        let mut world = World { pair, device, gate, pool, model, stamp: 1_000, points: Vec::new() };
+        let mut world =
+            World { pair, device, gate, pool, model, durable: 1, stamp: 1_000, points: Vec::new() };
         for operation in START {
             let outcome = world.apply(*operation).map_err(|what| format!("start: {operation}: {what}"))?;
             if outcome != Outcome::Done {
@@ -97,7 +101,8 @@ impl<'a> World<'a> {
         let device = Arc::new(CrashDevice::from_image(image));
         device.record();
         let gate = Arc::new(Gate::new((pair.device)(device.clone())));
-        let mut world = World { pair, device, gate, pool: None, model, stamp: 0, points: Vec::new() };
+        let mut world =
+            World { pair, device, gate, pool: None, model, durable: 1, stamp: 0, points: Vec::new() };
         world.reopen()?;
         world.collect();
         Ok(world)
@@ -145,6 +150,7 @@ impl<'a> World<'a> {
         let pool = Pool::open(self.gate.clone(), self.pair.options(), &build)
             .map_err(|error| format!("open: {error}"))?;
         self.model.recover(&pool)?;
+        self.durable = 1;
         self.pool = Some(pool);
         Ok(())
     }
@@ -162,7 +168,7 @@ impl<'a> World<'a> {
             _ => {}
         }
         self.stamp += 1;
-        self.model.at_once();
+        self.model.at_once(self.durable);
         let (before, epoch) = (self.model.len(), self.pool().epoch());
         let outcome = match self.change(operation) {
             Ok(true) => Outcome::Done,
@@ -177,8 +183,10 @@ impl<'a> World<'a> {
         self.collect();
         if matches!(operation, Operation::Flush | Operation::Settle) {
             self.model.flushed();
+            self.durable = 1;
         } else if self.pool().epoch() != epoch {
             self.model.durable_but(self.model.len().saturating_sub(before));
+            self.durable = self.model.len();
         }
         Ok(outcome)
     }
@@ -193,7 +201,7 @@ impl<'a> World<'a> {
                 return Ok(Outcome::Absent);
             }
         }
-        self.model.at_once();
+        self.model.at_once(self.durable);
         let allowed = self.model.clone();
         self.reopen()?;
         let found = std::mem::replace(&mut self.model, allowed);
