@@ -251,11 +251,19 @@ impl SnapshotScheme for Flat {
     ) -> Result<()> {
         let (_, map) = self.state().open(dev, pages)?;
         contains(map.blocks, range)?;
-        let mut runs = Runs::new(each);
-        map.visit(range, pages, &mut |at, slot| {
-            runs.push(Lba(at), 1, slot.pointer().map(Pba));
-            Ok(())
+        let (mut runs, mut next) = (Runs::new(each), range.start.0);
+        // Holes as a whole: a version's size is only a number on a page.
+        let hole = |runs: &mut Runs<'_>, from: u64, to: u64| {
+            if from < to {
+                runs.push(Lba(from), to - from, None);
+            }
+        };
+        map.visit_parts(range, pages, &mut |part, leaf| {
+            hole(&mut runs, next, part.start);
+            next = part.end;
+            part.for_each(|at| runs.push(Lba(at), 1, map::slot(Some(leaf), at).pointer().map(Pba)));
         })?;
+        hole(&mut runs, next, range.end().0);
         runs.finish();
         Ok(())
     }
@@ -270,8 +278,13 @@ impl SnapshotScheme for Flat {
         let (_, old) = self.state().open(old, pages)?;
         let (_, new) = self.state().open(new, pages)?;
         contains(old.blocks.max(new.blocks), range)?;
-        let mut deltas = Deltas::new(each);
-        for (index, part) in parts(range) {
+        let (mut deltas, mut changed) = (Deltas::new(each), BTreeMap::new());
+        for map in [&old, &new] {
+            map.visit_parts(range, pages, &mut |part, _| {
+                changed.insert(part.start / map::SLOTS, part);
+            })?;
+        }
+        for (index, part) in changed {
             let leaf = |map: &Map| match index < map.array.leaves() {
                 true => map.array.read(index, pages),
                 false => Ok(None),

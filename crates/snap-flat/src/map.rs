@@ -70,6 +70,24 @@ impl Map {
         }
         Ok(())
     }
+    /// The parts of a range in leaves that there are, in order, each with its leaf.
+    pub(crate) fn visit_parts(
+        &self,
+        range: LbaRange,
+        pages: &dyn PageRead,
+        each: &mut dyn FnMut(Range<u64>, &Payload),
+    ) -> Result<()> {
+        let (start, end) = (range.start.0, range.end().0);
+        let mut done = Ok(());
+        self.array.visit(start / SLOTS..end.div_ceil(SLOTS), pages, &mut |index, page| {
+            let leaf = slots_of(index);
+            done = pages
+                .read(page, PageKind::TREE)
+                .map(|bytes| each(start.max(leaf.start)..end.min(leaf.end), &bytes));
+            if done.is_ok() { Flow::Continue } else { Flow::Stop }
+        })?;
+        done
+    }
     /// Every leaf that there is, until told to stop.
     pub(crate) fn visit_leaves(
         &self,

@@ -92,6 +92,11 @@ impl Catalogue {
     pub fn at(anchor: Anchor, word: usize) -> Catalogue {
         Catalogue(Sparse { anchor, word, kind: PageKind::CATALOGUE })
     }
+    /// Whether a version of that id can be stored; there are some 3 * 10^12 of them.
+    #[must_use]
+    pub fn holds(dev: DevId) -> bool {
+        Sparse::holds(dev.0 / PER_PAGE)
+    }
     /// A version's record. Errors: `NotFound`, `Corrupt`.
     pub fn get(&self, dev: DevId, pages: &dyn PageRead) -> Result<Record> {
         self.find(dev, pages)?.ok_or(Error::NotFound(dev))

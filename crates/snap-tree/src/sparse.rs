@@ -36,6 +36,11 @@ fn tier_of(index: u64) -> Result<usize> {
 }
 
 impl Sparse {
+    /// Whether there can be a leaf of that number.
+    #[must_use]
+    pub fn holds(index: u64) -> bool {
+        tier_of(index).is_ok()
+    }
     fn array(&self, tier: usize, pages: &dyn PageRead) -> Result<Option<RadixArray>> {
         match self.anchor.get(self.word + tier, pages)? {
             0 => Ok(None),

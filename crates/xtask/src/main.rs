@@ -1,10 +1,11 @@
-//! The project's chores: `cargo xtask test|tidy|sim|bench`.
+//! The project's chores: `cargo xtask test|tidy|sim|bench|fuzz`.
 //!
-//! Invariant: every chore is one plain cargo command or a check of the tree; none needs more than Rust.
+//! Invariant: every chore is one plain cargo command or a check of the tree; none but `fuzz` needs more than Rust.
 
 #![expect(clippy::print_stdout, reason = "a chore talks to its terminal")]
 
 mod arrows;
+mod fuzz;
 mod source;
 mod tidy;
 
@@ -17,6 +18,7 @@ cargo xtask CHORE
   tidy          arrows between crates, sizes, headers, registry, forbidden words
   sim [ARGS]    long crash lives in a release build; `cargo xtask sim --help` has its options
   bench [ARGS]  the criterion benches (ARGS go to `cargo bench`, for example `-p spinney-alloc-bitmap`)
+  fuzz TARGET   libFuzzer on a target of `crates/fuzz`, for `--seconds N` (60); needs a C++ compiler
 ";
 
 fn main() -> ExitCode {
@@ -28,6 +30,7 @@ fn main() -> ExitCode {
         Some("sim") => {
             cargo(&["run", "--release", "--package", "spinney-sim", "--bin", "spinney-sim", "--"], &rest)
         }
+        Some("fuzz") => fuzz::run(&rest),
         Some("bench") => cargo(&["bench"], if rest.is_empty() { &["--workspace"] } else { &rest }),
         _ => {
             eprint!("{HELP}");

@@ -1,0 +1,166 @@
+//! A form under an allocator, damaged, then opened and used.
+//!
+//! Invariant: if the checker passes what was opened, then the pool goes on: no operation finds damage, and after a commit
+//! the same free set is read back.
+
+use crate::bytes::Bytes;
+use crate::sheet::Sheet;
+use spinney_alloc::{Allocator, Composed, FreeIndex, SpaceForm, Want, reclaim::AtCommit};
+use spinney_core::{Epoch, Error, Extent, Flow, Pba, Root};
+use spinney_testkit::{Dice, MemoryPages};
+use std::collections::BTreeSet;
+use std::sync::OnceLock;
+
+/// Three pages of a bitmap.
+const UNIVERSE: Extent = Extent { start: Pba(64), blocks: 80_000 };
+
+type Make = fn() -> (Box<dyn FreeIndex>, Box<dyn SpaceForm>);
+
+fn composed(make: Make) -> Composed {
+    let (index, form) = make();
+    Composed::new(index, form, Box::new(AtCommit::default()))
+}
+
+/// Some hundred runs, free and taken in turn, over a few commits.
+fn base(make: Make) -> Sheet {
+    let (mut allocator, mut pages) = (composed(make), MemoryPages::new());
+    let mut dice = Dice::new("form", 1);
+    allocator.format(UNIVERSE, &mut pages).expect("room");
+    let (mut held, mut root) = (Vec::new(), Root::default());
+    for epoch in 1..4 {
+        for _ in 0..300 {
+            let blocks = dice.log_uniform(100);
+            let mut grant = allocator.reserve(blocks).expect("room");
+            held.push(allocator.allocate(&Want::up_to(blocks), &mut grant).expect("room"));
+            allocator.settle(grant);
+        }
+        for _ in 0..150 {
+            let run = held.swap_remove(dice.below(held.len() as u64) as usize);
+            allocator.release(run).expect("it was held");
+        }
+        root = allocator.commit(Epoch(epoch), &mut pages).expect("room");
+        allocator.committed(Epoch(epoch));
+    }
+    Sheet::new(root.bytes(), pages)
+}
+
+pub(crate) fn activemap(data: &[u8]) {
+    static BASE: OnceLock<Sheet> = OnceLock::new();
+    let make: Make = || {
+        (
+            Box::new(spinney_alloc_bitmap::BitmapIndex::default()),
+            Box::new(spinney_alloc_bitmap::BitmapForm::new()),
+        )
+    };
+    run(make, BASE.get_or_init(|| base(make)), data);
+}
+
+pub(crate) fn spacemap(data: &[u8]) {
+    static BASE: OnceLock<Sheet> = OnceLock::new();
+    let make: Make = || {
+        (
+            Box::new(spinney_alloc_spacemap::RangeIndex::default()),
+            Box::new(spinney_alloc_spacemap::SpaceMapForm::default()),
+        )
+    };
+    run(make, BASE.get_or_init(|| base(make)), data);
+}
+
+pub(crate) fn extent_tree(data: &[u8]) {
+    static BASE: OnceLock<Sheet> = OnceLock::new();
+    let make: Make = || {
+        (
+            Box::new(spinney_alloc_extent::TwinIndex::default()),
+            Box::new(spinney_alloc_extent::ExtentTreeForm::new()),
+        )
+    };
+    run(make, BASE.get_or_init(|| base(make)), data);
+}
+
+fn run(make: Make, base: &Sheet, data: &[u8]) {
+    let mut input = Bytes(data);
+    let mut sheet = base.damaged(&mut input);
+    let (root, pages) = (sheet.root(), &mut sheet.pages);
+    let mut allocator = composed(make);
+    if allocator.open(UNIVERSE, &root, pages).is_err() {
+        return;
+    }
+    allocator.committed(Epoch(3));
+    let sound = is_sound(&allocator, pages);
+    let mut epoch = Epoch(4);
+    for _ in 0..16 {
+        let done = operate(&mut allocator, &mut input, &mut epoch, pages, sound);
+        if let Err(error @ (Error::Corrupt { .. } | Error::OutOfRange { .. })) = done {
+            assert!(!sound, "the checker passed it, and then: {error}");
+            return;
+        }
+    }
+    let Ok(root) = allocator.commit(epoch, pages) else {
+        assert!(!sound, "the checker passed it, and it takes no commit");
+        return;
+    };
+    let mut again = composed(make);
+    let opened = again.open(UNIVERSE, &root, pages);
+    assert!(
+        !sound || opened.is_ok() && free(&again) == free(&allocator),
+        "what was stored is not what is read back"
+    );
+}
+
+fn free(allocator: &Composed) -> Vec<Extent> {
+    let mut free = Vec::new();
+    allocator.visit_free(&mut |run| {
+        free.push(run);
+        Flow::Continue
+    });
+    free
+}
+
+fn is_sound(allocator: &Composed, pages: &MemoryPages) -> bool {
+    let (mut met, mut once, mut findings) = (BTreeSet::new(), true, 0);
+    let walked = allocator.visit_pages(pages, &mut |page| once &= met.insert(page));
+    let checked = allocator.check(pages, &mut |_| findings += 1);
+    walked.is_ok() && once && checked.is_ok() && findings == 0
+}
+
+fn operate(
+    allocator: &mut Composed,
+    input: &mut Bytes<'_>,
+    epoch: &mut Epoch,
+    pages: &mut MemoryPages,
+    sound: bool,
+) -> Result<(), Error> {
+    match input.byte() % 5 {
+        0 | 1 => {
+            let mut grant = allocator.reserve(u64::from(input.short() % 2000))?;
+            let want = Want::up_to(1 + u64::from(input.byte()));
+            let done = match grant.blocks() {
+                0 => Ok(()),
+                _ => allocator.allocate(&want, &mut grant).map(drop),
+            };
+            allocator.settle(grant);
+            done
+        }
+        2 => {
+            let (start, blocks) = (u64::from(input.short()) * 2, 1 + u64::from(input.byte()));
+            // Which blocks are held is not known here, so a refusal says nothing of the pages.
+            let _ = allocator.release(Extent::new(Pba(start), blocks));
+            Ok(())
+        }
+        3 => {
+            let _ =
+                allocator.claim(Extent::new(Pba(u64::from(input.short()) * 2), 1 + u64::from(input.byte())));
+            Ok(())
+        }
+        _ => {
+            let bound = allocator.pages_bound(0);
+            pages.seal();
+            allocator.commit(*epoch, pages)?;
+            let touched = pages.seal();
+            assert!(!sound || touched <= bound, "{touched} pages touched, bound {bound}");
+            allocator.committed(*epoch);
+            *epoch = epoch.next();
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,59 @@
+#![doc = include_str!("../README.md")]
+//!
+//! Invariant: a target is a plain function of its bytes: the same bytes do the same, on any machine, with or without a
+//! fuzzer. It panics exactly if what it tries has a fault.
+
+mod bytes;
+#[cfg(feature = "lab")]
+mod config;
+pub mod corpus;
+mod form;
+pub mod image;
+pub mod mutate;
+mod ordered_map;
+mod page_log;
+mod patch;
+mod radix_array;
+mod scheme;
+mod seal;
+mod sheet;
+mod store;
+mod superblock;
+mod text;
+
+/// Something that reads bytes from outside.
+#[derive(Clone, Copy)]
+pub struct Target {
+    /// Its name, and that of its corpus.
+    pub name: &'static str,
+    /// Try some bytes.
+    pub run: fn(&[u8]),
+    /// Inputs to begin with: the sound ones, and what changes them a little.
+    pub seeds: fn() -> Vec<Vec<u8>>,
+}
+
+/// Every target.
+pub const TARGETS: &[Target] = &[
+    #[cfg(feature = "lab")]
+    Target { name: "config", run: config::run, seeds: config::seeds },
+    Target { name: "trace", run: text::trace, seeds: text::traces },
+    Target { name: "pool-spec", run: text::pool_spec, seeds: text::pool_specs },
+    Target { name: "superblock", run: superblock::run, seeds: patch::seeds },
+    Target { name: "page-map", run: store::run, seeds: patch::seeds },
+    Target { name: "activemap", run: form::activemap, seeds: patch::seeds },
+    Target { name: "spacemap", run: form::spacemap, seeds: patch::seeds },
+    Target { name: "extent-tree", run: form::extent_tree, seeds: patch::seeds },
+    Target { name: "ordered-map-fixed", run: ordered_map::fixed, seeds: patch::seeds },
+    Target { name: "ordered-map-variable", run: ordered_map::variable, seeds: patch::seeds },
+    Target { name: "radix-array", run: radix_array::run, seeds: patch::seeds },
+    Target { name: "page-log", run: page_log::run, seeds: patch::seeds },
+    Target { name: "snap-flat", run: scheme::flat, seeds: patch::seeds },
+    Target { name: "snap-refcount", run: scheme::refcount, seeds: patch::seeds },
+    Target { name: "image", run: image::run, seeds: image::seeds },
+];
+
+/// The target of that name.
+#[must_use]
+pub fn target(name: &str) -> Option<Target> {
+    TARGETS.iter().copied().find(|target| target.name == name)
+}

@@ -1,0 +1,63 @@
+//! Each target over its corpus and over mutants of it, in memory that does not follow any number in them.
+//!
+//! Invariant: the same inputs in every run. A failure says the target, and the mutant's number or the file.
+#![expect(clippy::unwrap_used, reason = "a step that fails is a test that fails")]
+
+use cap::Cap;
+use spinney_fuzz::{TARGETS, corpus, mutate::Mutator, target};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// All targets of this process together.
+const BYTES_MAX: usize = 256 << 20;
+
+#[global_allocator]
+static MEMORY: Cap<std::alloc::System> = Cap::new(std::alloc::System, BYTES_MAX);
+
+/// Run the corpus of a target, then so many mutants of it.
+fn try_out(name: &str, mutants: usize) {
+    let target = target(name).unwrap();
+    let kept = corpus::load(&target).unwrap();
+    assert!(!kept.is_empty(), "{name} has no corpus: `cargo run -p spinney-fuzz --bin spinney-corpus seed`");
+    let attempt = |what: &dyn std::fmt::Display, input: &[u8]| {
+        let done = catch_unwind(AssertUnwindSafe(|| (target.run)(input)));
+        assert!(done.is_ok(), "{name}: {what} fails: {input:?}");
+    };
+    for (file, input) in &kept {
+        attempt(file, input);
+    }
+    let inputs: Vec<Vec<u8>> = kept.into_iter().map(|(_, input)| input).collect();
+    let mut mutator = Mutator::new(&inputs, 1);
+    for number in 0..mutants {
+        attempt(&format!("mutant {number}"), &mutator.mutant());
+    }
+}
+
+macro_rules! targets {
+    ($($(#[$when:meta])? $test:ident, $name:literal, $mutants:literal;)*) => {
+        $($(#[$when])? #[test] fn $test() { try_out($name, $mutants); })*
+
+        #[test]
+        fn every_target_is_tried_out() {
+            let tried = [$($(#[$when])? $name),*];
+            assert_eq!(TARGETS.iter().map(|target| target.name).collect::<Vec<_>>(), tried);
+        }
+    };
+}
+
+targets! {
+    #[cfg(feature = "lab")] config, "config", 10000;
+    trace, "trace", 15000;
+    pool_spec, "pool-spec", 15000;
+    superblock, "superblock", 15000;
+    page_map, "page-map", 5000;
+    activemap, "activemap", 5000;
+    spacemap, "spacemap", 10000;
+    extent_tree, "extent-tree", 5000;
+    ordered_map_fixed, "ordered-map-fixed", 10000;
+    ordered_map_variable, "ordered-map-variable", 10000;
+    radix_array, "radix-array", 10000;
+    page_log, "page-log", 15000;
+    snap_flat, "snap-flat", 10000;
+    snap_refcount, "snap-refcount", 15000;
+    image, "image", 10000;
+}
