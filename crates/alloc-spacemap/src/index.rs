@@ -128,7 +128,7 @@ impl RangeIndex {
 impl FreeIndex for RangeIndex {
     fn reset(&mut self, universe: Extent) {
         *self = RangeIndex::new(self.tuning);
-        self.set = ExtentSet::new(universe);
+        self.set = ExtentSet::crowded(universe);
         self.cursors = [universe.start.0; CURSORS];
     }
     fn insert(&mut self, run: Extent) {

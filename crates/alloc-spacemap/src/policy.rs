@@ -49,7 +49,7 @@ pub const POLICY: Parameter = Parameter::word(
     "policy",
     "df",
     "`df` keeps writes of one kind together while space is plentiful and saves large runs once it is not; `ff` packs \
-     the front of the device at the price of a walk; `cf` writes the longest streams and breaks the largest runs; `ndf` \
+     the front of the device and breaks whatever run comes first; `cf` writes the longest streams and breaks the largest runs; `ndf` \
      clumps requests of a size. The default is ZFS's.",
 );
 /// How far a walk of `df` goes.

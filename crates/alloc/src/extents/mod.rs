@@ -53,8 +53,16 @@ impl ExtentSet {
     /// The empty set inside `universe`, which has at most [`UNIVERSE_BLOCKS_MAX`] blocks (asserted).
     #[must_use]
     pub fn new(universe: Extent) -> ExtentSet {
+        ExtentSet::sized(universe, false)
+    }
+    /// The same for a policy that leaves many runs: it finds its way among them faster, and takes more memory for few.
+    #[must_use]
+    pub fn crowded(universe: Extent) -> ExtentSet {
+        ExtentSet::sized(universe, true)
+    }
+    fn sized(universe: Extent, crowded: bool) -> ExtentSet {
         assert!(universe.blocks <= UNIVERSE_BLOCKS_MAX, "{universe:?} is more than an extent set holds");
-        let regions = Regions::new(universe.blocks);
+        let regions = Regions::new(universe.blocks, crowded);
         let sizes = Sizes::new(regions.levels(), universe.blocks);
         ExtentSet { universe, regions, sizes, blocks: 0, runs: 0, steps: 0 }
     }

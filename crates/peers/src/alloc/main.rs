@@ -42,7 +42,7 @@ struct Options {
     #[arg(long, default_value_t = 5)]
     rounds: usize,
     /// Pairs of a turn.
-    #[arg(long, default_value_t = 40_000)]
+    #[arg(long, default_value_t = 100_000)]
     pairs: usize,
     /// Seconds that a candidate may take to come to a level.
     #[arg(long, default_value_t = 20)]

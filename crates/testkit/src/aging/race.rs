@@ -57,7 +57,7 @@ impl Default for Race {
             powers: vec![20, 24],
             percents: vec![50, 80, 95],
             rounds: 5,
-            pairs: 40_000,
+            pairs: 100_000,
             limit: Duration::from_secs(20),
             referee_power_max: 24,
             seed: 1,
