@@ -87,7 +87,8 @@ impl Ring {
         }
         let mut waiting = entries.len();
         while waiting > 0 {
-            match ring.submit_and_wait(1) {
+            // For all at once: to be woken for each is to wait for a processor each time, if others want it too.
+            match ring.submit_and_wait(waiting) {
                 Ok(_) => {}
                 Err(error) if matches!(error.raw_os_error(), Some(4 | 11 | 16)) => {} // EINTR, EAGAIN, EBUSY
                 // The kernel may still write into the buffers and nothing can stop it: going on would be unsound.
