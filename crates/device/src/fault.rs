@@ -1,90 +1,19 @@
-//! A device that misbehaves by script: errors, flipped bits, and writes and reads that go astray.
+//! A device that misbehaves by script: errors, flipped bits, delays, torn writes, and writes and reads that go astray.
 //!
 //! Invariant: without a fault that applies, a request passes unchanged; the same script and the same requests give the same
 //! misbehavior. Every request has an index (batches count one by one), so that a test can run once to count and then put a fault at each.
+
+mod script;
+
+pub use script::{Fault, FaultKind, Repeat};
 
 use crate::{bounds, sync};
 use spinney_core::{BLOCK_BYTES, BlockDevice, Error, Extent, Pba, Result};
 use std::{collections::BTreeMap, sync::Mutex};
 
-/// What goes wrong.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum FaultKind {
-    /// A read fails with EIO.
-    ReadError,
-    /// A write fails with EIO and changes nothing.
-    WriteError,
-    /// A flush fails with EIO.
-    FlushError,
-    /// Any request fails with EIO; repeated forever, the device is gone.
-    AnyError,
-    /// A read returns one wrong bit: `bit`, counted from the start of its first block, modulo its length.
-    FlipOnRead {
-        /// Which bit.
-        bit: u64,
-    },
-    /// Before the request, a bit of a block changes on the medium.
-    FlipAtRest {
-        /// The block.
-        at: Pba,
-        /// Which of its bits, modulo a block's.
-        bit: u64,
-    },
-    /// A write is acknowledged and dropped.
-    LostWrite,
-    /// A write lands this many blocks further on (round the end).
-    MisdirectedWrite {
-        /// How far.
-        shift_blocks: u64,
-    },
-    /// A read comes from this many blocks further on (round the end).
-    MisdirectedRead {
-        /// How far.
-        shift_blocks: u64,
-    },
-    /// A read returns what its blocks held before their last write.
-    StaleRead,
-}
-
-/// How often a fault strikes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Repeat {
-    /// The first time that it applies.
-    Once,
-    /// Each time from then on.
-    Forever,
-}
-
-/// One line of a script: `kind` strikes the first request of index `at` or later that it applies to.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Fault {
-    /// What.
-    pub kind: FaultKind,
-    /// From which request index on.
-    pub at: u64,
-    /// How often.
-    pub repeat: Repeat,
-    /// Only requests that touch this run (flushes touch everything).
-    pub within: Option<Extent>,
-}
-
-impl Fault {
-    /// A fault that strikes once.
-    #[must_use]
-    pub fn once(kind: FaultKind, at: u64) -> Fault {
-        Fault { kind, at, repeat: Repeat::Once, within: None }
-    }
-    /// A fault that stays.
-    #[must_use]
-    pub fn forever(kind: FaultKind, at: u64) -> Fault {
-        Fault { kind, at, repeat: Repeat::Forever, within: None }
-    }
-    /// The same for requests that touch `run` only.
-    #[must_use]
-    pub fn within(self, run: Extent) -> Fault {
-        Fault { within: Some(run), ..self }
-    }
-}
+const EIO: i32 = 5;
+const ENOSPC: i32 = 28;
+const SECTOR_BYTES: usize = 512;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Operation {
@@ -110,6 +39,7 @@ struct State {
     index: u64,
     script: Vec<Fault>,
     fired: Vec<(u64, Fault)>,
+    delayed_ns: u64,
     /// What blocks held before their last write; kept only while the script can ask for it.
     previous: BTreeMap<u64, Box<[u8]>>,
 }
@@ -142,6 +72,11 @@ impl<D: BlockDevice> FaultDevice<D> {
     pub fn fired(&self) -> Vec<(u64, Fault)> {
         sync::lock(&self.state).fired.clone()
     }
+    /// How much longer requests took so far. A wrapper has no clock: add it to the time of whatever has one.
+    #[must_use]
+    pub fn delayed_ns(&self) -> u64 {
+        sync::lock(&self.state).delayed_ns
+    }
     /// The device below.
     pub fn below(&self) -> &D {
         &self.below
@@ -167,11 +102,15 @@ impl<D: BlockDevice> FaultDevice<D> {
                 kind => struck = Some(kind),
             }
         }
-        let error = Error::Io { operation: operation.name(), at: run.start, code: 5 };
+        if let Some(FaultKind::Slow { nanoseconds }) = struck {
+            state.delayed_ns = state.delayed_ns.saturating_add(nanoseconds);
+        }
+        let error = |code| Err(Error::Io { operation: operation.name(), at: run.start, code });
         match struck {
             Some(
                 FaultKind::ReadError | FaultKind::WriteError | FaultKind::FlushError | FaultKind::AnyError,
-            ) => Err(error),
+            ) => error(EIO),
+            Some(FaultKind::NoSpace) => error(ENOSPC),
             other => Ok(other),
         }
     }
@@ -197,6 +136,15 @@ impl<D: BlockDevice> FaultDevice<D> {
         }
         Ok(())
     }
+    fn write_torn(&self, at: Pba, data: &[u8], sectors: u64) -> Result<()> {
+        let mut mixed = vec![0; data.len()];
+        self.below.read(at, &mut mixed)?;
+        let arriving = mixed.chunks_mut(SECTOR_BYTES).zip(data.chunks(SECTOR_BYTES)).zip((0..64).cycle());
+        for ((old, new), _) in arriving.filter(|(_, bit)| sectors >> bit & 1 == 1) {
+            old.copy_from_slice(new);
+        }
+        self.below.write(at, &mixed)
+    }
     fn make_stale(&self, run: Extent, buffer: &mut [u8]) {
         let state = sync::lock(&self.state);
         for (at, content) in run.iter().zip(buffer.chunks_exact_mut(BLOCK_BYTES)) {
@@ -210,20 +158,23 @@ impl<D: BlockDevice> FaultDevice<D> {
 impl State {
     fn applies(&self, fault: &Fault, index: u64, operation: Operation, run: Extent) -> bool {
         let kind = match fault.kind {
-            FaultKind::AnyError | FaultKind::FlipAtRest { .. } => true,
+            FaultKind::AnyError | FaultKind::FlipAtRest { .. } | FaultKind::Slow { .. } => true,
             FaultKind::ReadError | FaultKind::FlipOnRead { .. } | FaultKind::MisdirectedRead { .. } => {
                 operation == Operation::Read
             }
             FaultKind::StaleRead => {
                 operation == Operation::Read && self.previous.range(run.start.0..run.end().0).next().is_some()
             }
-            FaultKind::WriteError | FaultKind::LostWrite | FaultKind::MisdirectedWrite { .. } => {
-                operation == Operation::Write
-            }
+            FaultKind::WriteError
+            | FaultKind::NoSpace
+            | FaultKind::LostWrite
+            | FaultKind::FlipOnWrite { .. }
+            | FaultKind::TornWrite { .. }
+            | FaultKind::MisdirectedWrite { .. } => operation == Operation::Write,
             FaultKind::FlushError => operation == Operation::Flush,
         };
         let here = fault.within.is_none_or(|within| operation == Operation::Flush || within.overlaps(run));
-        kind && here && index >= fault.at
+        kind && here && index >= fault.at && fault.drawn(index)
     }
 }
 
@@ -265,6 +216,12 @@ impl<D: BlockDevice> BlockDevice for FaultDevice<D> {
             Some(FaultKind::MisdirectedWrite { shift_blocks }) => {
                 self.below.write(self.astray(run, shift_blocks), data)
             }
+            Some(FaultKind::FlipOnWrite { bit }) => {
+                let mut damaged = data.to_vec();
+                flip(&mut damaged, bit);
+                self.below.write(at, &damaged)
+            }
+            Some(FaultKind::TornWrite { sectors }) => self.write_torn(at, data, sectors),
             _ => {
                 self.remember(run)?;
                 self.below.write(at, data)

@@ -1,14 +1,12 @@
 //! A file or a raw disk as a device: positioned I/O, past the page cache where the file system allows it.
 //!
 //! Invariant: one opener at a time (exclusive lock), and a flush returns only after the system says that the data is on the medium.
-//! Falls back silently from direct to cached I/O and from the ring to positioned I/O; [`FileDevice::engine`] tells which it is.
+//! Once a flush failed, this opener's later ones fail too. Falls back silently from direct to cached I/O and from the ring to positioned I/O; [`FileDevice::engine`] tells which it is.
 
-use crate::{
-    HoldingDevice,
-    aligned::{AlignedBuffer, is_aligned},
-    bounds, sync,
-};
-use rustix::fs::{FallocateFlags, OFlags};
+mod transfer;
+
+use crate::{HoldingDevice, aligned::AlignedBuffer, bounds};
+use rustix::fs::{Advice, FallocateFlags, OFlags};
 use spinney_core::{BLOCK_BYTES, BlockDevice, Error, Extent, Pba, Result};
 use std::{
     fmt,
@@ -16,15 +14,9 @@ use std::{
     io::{self, Seek, SeekFrom},
     os::unix::fs::{FileExt, OpenOptionsExt},
     path::Path,
-    sync::{
-        Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::atomic::{AtomicBool, Ordering},
 };
-
-/// Bytes of a bounce buffer, and so of the largest single direct transfer from an unaligned caller: large enough that the
-/// copy, not the call, is what it costs; small enough that a handful of threads hold a few megabytes.
-const BOUNCE_BYTES: usize = 1 << 20;
+use transfer::Transfer;
 
 /// How a [`FileDevice`] reaches its file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -45,12 +37,10 @@ impl fmt::Display for Engine {
 
 /// A file or raw disk. The lock is given back when it is dropped.
 pub struct FileDevice {
-    file: File,
+    file: Transfer<File>,
     blocks: u64,
-    direct: bool,
     /// Cleared by the first refusal: then a discard is a hint that nobody takes.
     can_punch: AtomicBool,
-    bounce: Mutex<Vec<AlignedBuffer>>,
     #[cfg(feature = "io-uring")]
     ring: Option<crate::ring::Ring>,
 }
@@ -89,12 +79,14 @@ impl FileDevice {
         if !bytes.is_multiple_of(BLOCK_BYTES as u64) {
             return Err(Error::BadSetting("the file's length is not a whole number of blocks"));
         }
+        if !direct {
+            // After a flush that failed the cache may show what the medium does not have. A hint: some systems take none.
+            let _ = rustix::fs::fadvise(&file, 0, None, Advice::DontNeed);
+        }
         Ok(FileDevice {
-            file,
+            file: Transfer::new(file, direct),
             blocks: bytes / BLOCK_BYTES as u64,
-            direct,
             can_punch: AtomicBool::new(true),
-            bounce: Mutex::default(),
             #[cfg(feature = "io-uring")]
             ring: crate::ring::Ring::probe(),
         })
@@ -111,40 +103,7 @@ impl FileDevice {
         let ring = self.ring.is_some();
         #[cfg(not(feature = "io-uring"))]
         let ring = false;
-        Engine { direct: self.direct, ring }
-    }
-
-    fn with_bounce(&self, mut transfer: impl FnMut(&mut [u8]) -> io::Result<()>) -> io::Result<()> {
-        let spare = sync::lock(&self.bounce).pop();
-        let mut buffer = spare.unwrap_or_else(|| AlignedBuffer::new(BOUNCE_BYTES));
-        let result = transfer(buffer.bytes());
-        sync::lock(&self.bounce).push(buffer);
-        result
-    }
-    fn read_at(&self, start: u64, buffer: &mut [u8]) -> io::Result<()> {
-        if !self.direct || is_aligned(buffer) {
-            return self.file.read_exact_at(buffer, start);
-        }
-        self.with_bounce(|bounce| {
-            (start..).step_by(BOUNCE_BYTES).zip(buffer.chunks_mut(BOUNCE_BYTES)).try_for_each(|(at, part)| {
-                let bounce = &mut bounce[..part.len()];
-                self.file.read_exact_at(bounce, at)?;
-                part.copy_from_slice(bounce);
-                Ok(())
-            })
-        })
-    }
-    fn write_at(&self, start: u64, data: &[u8]) -> io::Result<()> {
-        if !self.direct || is_aligned(data) {
-            return self.file.write_all_at(data, start);
-        }
-        self.with_bounce(|bounce| {
-            (start..).step_by(BOUNCE_BYTES).zip(data.chunks(BOUNCE_BYTES)).try_for_each(|(at, part)| {
-                let bounce = &mut bounce[..part.len()];
-                bounce.copy_from_slice(part);
-                self.file.write_all_at(bounce, at)
-            })
-        })
+        Engine { direct: self.file.direct, ring }
     }
 }
 
@@ -180,14 +139,14 @@ impl BlockDevice for FileDevice {
     }
     fn read(&self, at: Pba, buffer: &mut [u8]) -> Result<()> {
         bounds::request(self.blocks, at, buffer.len())?;
-        self.read_at(byte(at), buffer).map_err(|error| failed("read", at, &error))
+        self.file.read(byte(at), buffer).map_err(|error| failed("read", at, &error))
     }
     fn write(&self, at: Pba, data: &[u8]) -> Result<()> {
         bounds::request(self.blocks, at, data.len())?;
-        self.write_at(byte(at), data).map_err(|error| failed("write", at, &error))
+        self.file.write(byte(at), data).map_err(|error| failed("write", at, &error))
     }
     fn flush(&self) -> Result<()> {
-        self.file.sync_data().map_err(|error| failed("flush", Pba(0), &error))
+        self.file.flush().map_err(|error| failed("flush", Pba(0), &error))
     }
     fn discard(&self, run: Extent) -> Result<()> {
         bounds::run(self.blocks, run)?;
@@ -196,7 +155,7 @@ impl BlockDevice for FileDevice {
         }
         let (start, length) = bounds::bytes(run);
         let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-        match rustix::fs::fallocate(&self.file, flags, start, length) {
+        match rustix::fs::fallocate(&self.file.io, flags, start, length) {
             Ok(()) => Ok(()),
             Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS | rustix::io::Errno::NODEV) => {
                 self.can_punch.store(false, Ordering::Relaxed);
@@ -213,7 +172,7 @@ impl BlockDevice for FileDevice {
         let Some(ring) = &self.ring else {
             return reads.iter_mut().try_for_each(|(at, buffer)| self.read(*at, buffer));
         };
-        let left = ring.read(&self.file, reads, self.direct);
+        let left = ring.read(&self.file.io, reads, self.file.direct);
         left.into_iter().try_for_each(|index| {
             let (at, buffer) = &mut reads[index];
             self.read(*at, buffer)
@@ -225,7 +184,7 @@ impl BlockDevice for FileDevice {
         let Some(ring) = &self.ring else {
             return writes.iter().try_for_each(|(at, data)| self.write(*at, data));
         };
-        let left = ring.write(&self.file, writes, self.direct);
+        let left = ring.write(&self.file.io, writes, self.file.direct);
         left.into_iter().try_for_each(|index| self.write(writes[index].0, writes[index].1))
     }
 }

@@ -10,6 +10,7 @@ pub mod case;
 pub mod content;
 pub mod draw;
 pub mod enumerate;
+pub mod faults;
 pub mod geometry;
 pub mod life;
 pub mod model;

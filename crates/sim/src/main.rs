@@ -12,7 +12,8 @@ use std::time::Instant;
 
 const HELP: &str = "spinney-sim [--seeds N=10000] [--from SEED=0] [--steps N=60] [--pair ALLOCATOR,SCHEME]
 spinney-sim --exhaustive LENGTH [--more N=32] [--scarce BLOCKS] [--on GEOMETRY] [--pair ALLOCATOR,SCHEME] [--json]
-spinney-sim --record CASE LOG";
+spinney-sim --record CASE LOG
+spinney-sim --faults [--seeds N=2] [--from SEED=0] [--kills N=2000] [--pair ALLOCATOR,SCHEME]";
 
 struct Options {
     seeds: u64,
@@ -38,6 +39,9 @@ fn options() -> Option<Options> {
 }
 
 fn main() -> ExitCode {
+    if spinney_sim::faults::command::is_asked() {
+        return spinney_sim::faults::command::run();
+    }
     if std::env::args().any(|word| word == "--help" || word == "-h") {
         println!("{HELP}");
         return ExitCode::SUCCESS;

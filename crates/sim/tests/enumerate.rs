@@ -26,7 +26,11 @@ fn every_sequence_of_two_operations_survives_every_cut() {
                     counts.raw[0] > 100 * counts.points && counts.raw[1] > 1000,
                     "too few cuts: {counts:?}"
                 );
-                assert!(counts.distinct[0] > counts.sequences, "the states are too much alike: {counts:?}");
+                // The superblock is one sector: it has no torn states.
+                assert!(
+                    2 * counts.distinct[0] > counts.sequences,
+                    "the states are too much alike: {counts:?}"
+                );
             }
             Err(finding) => panic!("{}", report(&finding)),
         }

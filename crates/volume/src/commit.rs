@@ -64,7 +64,8 @@ impl Pool {
         };
         self.device.flush()?;
         superblock.store(&*self.device)?;
-        self.device.flush()
+        self.device.flush()?;
+        if self.options.verify_superblock { superblock.verify_stored(&*self.device) } else { Ok(()) }
     }
 
     fn count_commit(&mut self) {

@@ -39,15 +39,17 @@ impl Layout {
 
     /// A layout as read from a superblock: it must fit the device and itself.
     pub(crate) fn verify(self, device_blocks: u64) -> Result<Layout> {
+        if self.device_blocks > device_blocks {
+            let what = "device (smaller than the pool was formatted on: is it the right one, and whole?)";
+            return Err(Error::Corrupt { what, place: Place::Pool });
+        }
         let whole =
             Extent { start: Pba(RESERVED_BLOCKS), blocks: device_blocks.saturating_sub(RESERVED_BLOCKS) };
-        let sound = self.device_blocks <= device_blocks.min(DEVICE_BLOCKS_MAX)
+        let sound = self.device_blocks <= DEVICE_BLOCKS_MAX
             && whole.contains(self.area)
             && whole.contains(self.data)
             && !self.area.overlaps(self.data);
-        sound
-            .then_some(self)
-            .ok_or(Error::Corrupt { what: "layout (or the device has shrunk)", place: Place::Pool })
+        sound.then_some(self).ok_or(Error::Corrupt { what: "layout", place: Place::Pool })
     }
 }
 

@@ -16,6 +16,7 @@ mod options;
 mod pool;
 mod read;
 mod room;
+mod slots;
 mod stats;
 mod superblock;
 mod versions;

@@ -5,7 +5,8 @@
 
 use crate::checksum::Checksums;
 use crate::pool::Dirty;
-use crate::superblock::{DESCRIPTION_BYTES_MAX, Found, SUPERBLOCK_SLOTS, Superblock};
+use crate::slots::Found;
+use crate::superblock::{DESCRIPTION_BYTES_MAX, SUPERBLOCK_SLOTS, Superblock};
 use crate::{Parts, Pool, PoolOptions, PoolStats};
 use spinney_core::{BLOCK_BYTES, BlockDevice, Epoch, Error, Place, Result};
 use spinney_pages::{PageStore, StoreOptions};
@@ -21,9 +22,10 @@ impl Pool {
             return Err(Error::BadSetting("description: at most 1,024 bytes"));
         }
         for slot in SUPERBLOCK_SLOTS {
-            device.write(slot, &[0; BLOCK_BYTES])?;
+            device.write(slot, &Superblock::blank(&parts.description))?;
         }
         device.flush()?;
+        verify_blank(&*device, &parts.description)?;
         let Parts { mut allocator, mut scheme, description } = parts;
         let mut pages = PageStore::format(device.clone(), &[layout.area], store_options(&options))?;
         allocator.format(layout.data, &mut pages)?;
@@ -53,7 +55,7 @@ impl Pool {
     }
 
     /// Open the pool on `device` at its last durable epoch. `build` makes the plug-ins that the description names.
-    /// No repair is ever needed. Errors: `Corrupt`, `Io` (an unreadable superblock slot too, see
+    /// No repair is ever needed. Errors: `Corrupt`, `Io` (an unreadable or damaged superblock slot too, see
     /// [`PoolOptions::accept_unreadable_slot`]), `BadSetting` for a wrong key, and whatever `build` returns.
     pub fn open(
         device: Arc<dyn BlockDevice>,
@@ -86,6 +88,9 @@ impl Pool {
         // bytes are those that the slot reads as, so a tear leaves what was there, or a slot as torn as in the commit itself.
         found.store_again(&*device)?;
         device.flush()?;
+        if options.verify_superblock {
+            superblock.verify_stored(&*device)?;
+        }
         allocator.committed(epoch);
         Ok(Pool {
             device,
@@ -104,6 +109,19 @@ impl Pool {
             stats: PoolStats::default(),
         })
     }
+}
+
+/// Errors: `Corrupt` if the device dropped the blank slots: an old superblock would win over the new pool's first ones.
+fn verify_blank(device: &dyn BlockDevice, description: &str) -> Result<()> {
+    for (slot, at) in SUPERBLOCK_SLOTS.into_iter().enumerate() {
+        let mut block = vec![0; BLOCK_BYTES];
+        device.read(at, &mut block)?;
+        if block != Superblock::blank(description) {
+            let what = "superblock (the device lost the blank one just written)";
+            return Err(Error::Corrupt { what, place: Place::Superblock(slot as u8) });
+        }
+    }
+    Ok(())
 }
 
 fn store_options(options: &PoolOptions) -> StoreOptions {

@@ -32,9 +32,12 @@ pub struct PoolOptions {
     /// could not be told from a damaged one), so it is taken only with `ChecksumKind::None`. What a version did not own
     /// alone in the last durable epoch as well is written anew: a cut would bring the other owner back.
     pub in_place: bool,
-    /// Open although a superblock slot cannot be read (`Io`, try again first): with the other slot, which may be one commit
-    /// older. What that commit let go of may since be overwritten; with checksums it then reads as `Corrupt`, with
-    /// `ChecksumKind::None` as wrong bytes. Off: an unreadable slot is an error, so that no commit is lost unasked.
+    /// Read each superblock back once it was flushed, and fail the flush if the device does not have it: without that, a device that
+    /// drops this one write unseen takes a whole commit with it. Costs one read of a block a commit: a rotation of a disk.
+    pub verify_superblock: bool,
+    /// Open although a superblock slot cannot be read (`Io`, try again first) or is damaged as no cut leaves it (`Corrupt`): with the
+    /// other slot, which may be one commit older. What that commit let go of may since be overwritten; with checksums it then
+    /// reads as `Corrupt`, with `ChecksumKind::None` as wrong bytes. Off: such a slot is an error, so that no commit is lost unasked.
     pub accept_unreadable_slot: bool,
 }
 
@@ -48,6 +51,7 @@ impl Default for PoolOptions {
             checksums: ChecksumKind::Xxh3,
             checksum_key: ChecksumKey::PUBLIC,
             in_place: false,
+            verify_superblock: true,
             accept_unreadable_slot: false,
         }
     }

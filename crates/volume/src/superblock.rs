@@ -1,7 +1,8 @@
 //! The superblock: the one place that a commit switches.
 //!
-//! Invariant: of the two slots, the valid one with the higher epoch is the pool; a commit writes the other one, so a torn
-//! superblock write leaves the last epoch readable. Byte diagram: `FORMAT.md` section 2. Knows no structure it points at.
+//! Invariant: of the two slots, the whole one with the higher epoch is the pool; a commit writes the other one. All that a commit
+//! changes lies in one sector, which a disk writes whole or not at all: a cut leaves the old or the new superblock, never a torn one,
+//! so a slot that is neither is damaged (`slots.rs`). Byte diagram: `FORMAT.md` section 2. Knows no structure it points at.
 
 use crate::Layout;
 use crate::kind::ChecksumKind;
@@ -15,12 +16,11 @@ pub const SUPERBLOCK_SLOTS: [Pba; 2] = [Pba(0), Pba(8)];
 /// The most bytes of description (names and settings of allocator and scheme).
 pub(crate) const DESCRIPTION_BYTES_MAX: usize = 1024;
 const MAGIC: &[u8; 8] = b"spinney\0";
-const VERSION: u32 = 1;
-const CHECKSUM_AT: usize = BLOCK_BYTES - 8;
-const KEY_CHECK_AT: usize = CHECKSUM_AT - 8;
-/// What is said of a slot that cannot be read, as against one that was torn.
-const UNREADABLE: &str = "read of a superblock slot (try again; if it stays unreadable, the option accept_unreadable_slot \
-     opens the pool with the other one, which may be a commit older)";
+const VERSION: u32 = 2;
+/// What a disk writes whole or not at all; the first one has all that a commit changes.
+const SECTOR_BYTES: usize = 512;
+const EPOCH_AGAIN_AT: usize = 488;
+const SEAL_AT: usize = SECTOR_BYTES - 8;
 /// More than any pool reaches; a forged epoch near the end of the numbers would leave no next one.
 const EPOCH_MAX: u64 = 1 << 62;
 
@@ -59,11 +59,14 @@ impl Superblock {
         device.write(SUPERBLOCK_SLOTS[slot], &self.encode(slot))
     }
 
-    /// The newest valid superblock of a device. A slot with wrong bytes is what a cut leaves, and the other one is right; one
-    /// that cannot be *read* may hold the newest epoch, so the other is taken only if `accept_unreadable_slot`.
-    /// Errors: `Corrupt` if neither slot holds one, `Io`.
-    pub fn load(device: &dyn BlockDevice, accept_unreadable_slot: bool) -> Result<Superblock> {
-        Found::on(device, accept_unreadable_slot).map(|found| found.superblock)
+    /// Whether the device has what was stored. Errors: `Corrupt` if it dropped, damaged or misplaced it.
+    pub(crate) fn verify_stored(&self, device: &dyn BlockDevice) -> Result<()> {
+        let slot = self.slot();
+        let mut block = vec![0; BLOCK_BYTES];
+        device.read(SUPERBLOCK_SLOTS[slot], &mut block)?;
+        let what = "superblock (the device lost or damaged the one just written)";
+        let stored = block == self.encode(slot);
+        if stored { Ok(()) } else { Err(Error::Corrupt { what, place: Place::Superblock(slot as u8) }) }
     }
 
     /// The block that stores it.
@@ -73,10 +76,10 @@ impl Superblock {
             self.description.len() <= DESCRIPTION_BYTES_MAX,
             "the description has at most {DESCRIPTION_BYTES_MAX} bytes"
         );
-        let mut block = Vec::with_capacity(BLOCK_BYTES);
-        block.extend_from_slice(MAGIC);
-        block.extend_from_slice(&VERSION.to_le_bytes());
-        block.extend_from_slice(&(self.checksums as u32).to_le_bytes());
+        let mut fields = Vec::with_capacity(BLOCK_BYTES);
+        fields.extend_from_slice(MAGIC);
+        fields.extend_from_slice(&VERSION.to_le_bytes());
+        fields.extend_from_slice(&(self.checksums as u32).to_le_bytes());
         let Layout { device_blocks, area, data } = self.layout;
         let words = [
             self.epoch.0,
@@ -88,33 +91,52 @@ impl Superblock {
             self.checksum_page.0,
             self.description.len() as u64,
         ];
-        words.iter().for_each(|word| block.extend_from_slice(&word.to_le_bytes()));
+        words.iter().for_each(|word| fields.extend_from_slice(&word.to_le_bytes()));
         for root in [&self.pages, &self.allocator, &self.scheme] {
-            block.extend_from_slice(&(root.bytes().len() as u64).to_le_bytes());
-            block.extend_from_slice(root.bytes());
-            block.resize(block.len() + ROOT_BYTES_MAX - root.bytes().len(), 0);
+            fields.extend_from_slice(&(root.bytes().len() as u64).to_le_bytes());
+            fields.extend_from_slice(root.bytes());
+            fields.resize(fields.len() + ROOT_BYTES_MAX - root.bytes().len(), 0);
         }
-        block.extend_from_slice(self.description.as_bytes());
-        block.resize(KEY_CHECK_AT, 0);
-        block.extend_from_slice(&self.key_check.to_le_bytes());
-        let sum = xxh3_64_with_seed(&block, slot as u64);
-        block.extend_from_slice(&sum.to_le_bytes());
+        fields.extend_from_slice(&self.key_check.to_le_bytes());
+        let rest = self.encode_rest();
+        fields.extend_from_slice(&xxh3_64_with_seed(&rest, slot as u64).to_le_bytes());
+        fields.resize(EPOCH_AGAIN_AT, 0);
+        let (seal, epoch) = (seal(&fields, slot), self.epoch.0.to_le_bytes());
+        fields.extend_from_slice(&epoch);
+        fields.extend_from_slice(&seal_of_epoch(&epoch, slot).to_le_bytes());
+        fields.extend_from_slice(&seal.to_le_bytes());
+        fields.extend_from_slice(&rest);
+        fields
+    }
+
+    /// What lies behind the first sector: the same for all epochs of a pool.
+    fn encode_rest(&self) -> Vec<u8> {
+        let mut rest = self.description.clone().into_bytes();
+        rest.resize(BLOCK_BYTES - SECTOR_BYTES, 0);
+        rest
+    }
+
+    /// A slot that no superblock has been written to yet: its first sector is zeros, so that the first commits change that one only.
+    pub(crate) fn blank(description: &str) -> Vec<u8> {
+        let mut block = vec![0; SECTOR_BYTES];
+        block.extend_from_slice(description.as_bytes());
+        block.resize(BLOCK_BYTES, 0);
         block
     }
 
     /// Decode what was read from a slot. Nothing in it is trusted. Errors: `Corrupt`.
     pub fn decode(block: &[u8], slot: usize) -> Result<Superblock> {
         let corrupt = |what| Error::Corrupt { what, place: Place::Superblock(slot as u8) };
-        let mut reader = Reader { rest: block, slot };
+        let (sector, rest) = block.split_at_checked(SECTOR_BYTES).ok_or(corrupt("superblock length"))?;
+        let mut reader = Reader { rest: sector, slot };
         if reader.take(8)? != MAGIC {
             return Err(corrupt("superblock magic (not a spinney pool, or overwritten)"));
         }
-        let stored = block.get(CHECKSUM_AT..BLOCK_BYTES).ok_or(corrupt("superblock length"))?;
-        if stored != xxh3_64_with_seed(&block[..CHECKSUM_AT], slot as u64).to_le_bytes() {
-            return Err(corrupt("superblock checksum"));
-        }
         if reader.half()? != VERSION {
-            return Err(corrupt("superblock version (made by another release)"));
+            return Err(corrupt("superblock version (made by another release, or damaged)"));
+        }
+        if sector[SEAL_AT..] != seal(&sector[..EPOCH_AGAIN_AT], slot).to_le_bytes() {
+            return Err(corrupt("superblock checksum"));
         }
         let checksums = ChecksumKind::from_number(reader.half()?);
         let checksums = checksums.ok_or(corrupt("checksum kind (or made by another release)"))?;
@@ -128,10 +150,14 @@ impl Superblock {
         if description_bytes > DESCRIPTION_BYTES_MAX as u64 || epoch.0 > EPOCH_MAX {
             return Err(corrupt("description length or epoch"));
         }
-        let description = core::str::from_utf8(reader.take(description_bytes as usize)?);
+        let (key_check, rest_sum) = (reader.word()?, reader.word()?);
+        if rest.len() != BLOCK_BYTES - SECTOR_BYTES || rest_sum != xxh3_64_with_seed(rest, slot as u64) {
+            return Err(corrupt("superblock checksum (of the description)"));
+        }
+        let description = rest.get(..description_bytes as usize).ok_or(corrupt("description length"))?;
+        let description = core::str::from_utf8(description);
         let description = description.map_err(|_| corrupt("description"))?.to_owned();
         let layout = Layout { device_blocks, area, data };
-        let key_check = Reader { rest: &block[KEY_CHECK_AT..], slot }.word()?;
         Ok(Superblock {
             epoch,
             layout,
@@ -146,40 +172,24 @@ impl Superblock {
     }
 }
 
-/// The newest valid superblock, as it was read.
-pub(crate) struct Found {
-    pub(crate) superblock: Superblock,
-    at: Pba,
-    block: Vec<u8>,
+/// Seeded with the slot, so that a superblock that lands in the other one is none there.
+fn seal(fields: &[u8], slot: usize) -> u64 {
+    xxh3_64_with_seed(fields, slot as u64)
 }
 
-impl Found {
-    /// As [`Superblock::load`].
-    pub(crate) fn on(device: &dyn BlockDevice, accept_unreadable_slot: bool) -> Result<Found> {
-        let mut newest: Option<Found> = None;
-        let mut failure = Error::Corrupt { what: "superblock", place: Place::Superblock(0) };
-        for (slot, at) in SUPERBLOCK_SLOTS.into_iter().enumerate() {
-            let mut block = vec![0; BLOCK_BYTES];
-            match device.read(at, &mut block).and_then(|()| Superblock::decode(&block, slot)) {
-                Ok(found) if newest.as_ref().is_none_or(|newest| newest.superblock.epoch < found.epoch) => {
-                    newest = Some(Found { superblock: found, at, block });
-                }
-                Ok(_) => {}
-                Err(Error::Io { at, code, .. }) if !accept_unreadable_slot => {
-                    return Err(Error::Io { operation: UNREADABLE, at, code });
-                }
-                Err(error) => failure = error,
-            }
-        }
-        let found = newest.ok_or(failure)?;
-        found.superblock.layout.verify(device.blocks())?;
-        Ok(found)
-    }
+/// Another seed, so that it is no seal of fields.
+fn seal_of_epoch(epoch: &[u8], slot: usize) -> u64 {
+    xxh3_64_with_seed(epoch, !(slot as u64))
+}
 
-    /// Write the same bytes to the same slot once more. Not durable until the device is flushed.
-    pub(crate) fn store_again(&self, device: &dyn BlockDevice) -> Result<()> {
-        device.write(self.at, &self.block)
+/// The epoch of a slot that may be damaged: by the copy that is sealed apart, or 0 if it was never written. `None`: not known.
+pub(crate) fn epoch_of_damaged(block: &[u8], slot: usize) -> Option<u64> {
+    if block.get(..SECTOR_BYTES)?.iter().all(|byte| *byte == 0) {
+        return Some(0);
     }
+    let epoch = block.get(EPOCH_AGAIN_AT..EPOCH_AGAIN_AT + 8)?;
+    let sealed = block.get(EPOCH_AGAIN_AT + 8..SEAL_AT)? == seal_of_epoch(epoch, slot).to_le_bytes();
+    epoch.try_into().ok().filter(|_| sealed).map(u64::from_le_bytes)
 }
 
 /// Checked reading of fields in order.

@@ -127,3 +127,47 @@ fn a_fault_can_be_put_at_each_request_of_a_batch() {
         assert_eq!(written as u64, at);
     }
 }
+
+#[test]
+fn a_full_host_refuses_writes_with_its_own_number() {
+    let device = filled(&[Fault::once(FaultKind::NoSpace, 0)]);
+    assert_eq!(device.write(Pba(1), &block(9)), Err(Error::Io { operation: "write", at: Pba(1), code: 28 }));
+    assert_eq!(read(&device, 1), Ok(block(1)));
+}
+
+#[test]
+fn a_bit_flipped_on_its_way_stays_wrong() {
+    let device = filled(&[Fault::once(FaultKind::FlipOnWrite { bit: 8 * 100 + 3 }, 0)]);
+    device.write(Pba(2), &block(9)).unwrap();
+    let mut wanted = block(9);
+    wanted[100] ^= 8;
+    assert_eq!(read(&device, 2), Ok(wanted.clone()));
+    assert_eq!(read(&device, 2), Ok(wanted));
+}
+
+#[test]
+fn of_a_torn_write_the_chosen_sectors_arrive() {
+    let device = filled(&[Fault::once(FaultKind::TornWrite { sectors: 0b101 }, 0)]);
+    device.write(Pba(2), &block(9)).unwrap();
+    let (old, new) = (block(2), block(9));
+    let wanted: Vec<u8> = [&new[..512], &old[512..1024], &new[1024..1536], &old[1536..]].concat();
+    assert_eq!(read(&device, 2), Ok(wanted));
+}
+
+#[test]
+fn a_slow_device_is_right_and_says_how_slow_it_was() {
+    let device = filled(&[Fault::forever(FaultKind::Slow { nanoseconds: 7 }, 1)]);
+    assert_eq!((read(&device, 2), read(&device, 3)), (Ok(block(2)), Ok(block(3))));
+    device.flush().unwrap();
+    assert_eq!(device.delayed_ns(), 14);
+}
+
+#[test]
+fn a_fault_of_chance_strikes_about_as_often_as_it_says_and_repeats_itself() {
+    let strikes = || {
+        let device = filled(&[Fault::chance(FaultKind::ReadError, 100, 5, 3)]);
+        (0..1100).filter(|_| read(&device, 0).is_err()).count()
+    };
+    assert!((150..250).contains(&strikes()), "one in five of a thousand: {}", strikes());
+    assert_eq!(strikes(), strikes());
+}

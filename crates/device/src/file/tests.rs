@@ -126,7 +126,7 @@ fn a_batch_of_which_one_request_fails_is_an_error() {
 fn the_engine_is_told() {
     let (_folder, _path, device) = fresh(4);
     let engine = device.engine();
-    assert_eq!(engine.direct, device.direct);
+    assert_eq!(engine.direct, device.file.direct);
     let text = Engine { direct: true, ring: false }.to_string();
     assert_eq!(text, "direct positioned");
     #[cfg(feature = "io-uring")]

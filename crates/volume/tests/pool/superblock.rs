@@ -57,8 +57,8 @@ fn a_slot_that_stays_unreadable_is_passed_over_only_on_demand() {
         holds(&pool, volume, 0, VOLUME_BLOCKS, if slot == SUPERBLOCK_SLOTS[1] { 1 } else { 2 });
         sound(&pool);
         put(&mut pool, volume, 0, VOLUME_BLOCKS, 3).unwrap();
+        device.set_script(&[]); // a sector that is written anew can be read
         pool.flush().unwrap();
-        device.set_script(&[]); // a sector that was written anew can be read
         holds(&open(device).unwrap(), volume, 0, VOLUME_BLOCKS, 3);
     }
 }

@@ -1,0 +1,105 @@
+//! Which of the two superblocks a pool opens at, and when it must not open by itself.
+//!
+//! Invariant: the newest whole superblock is taken only if the other slot cannot hold a newer one that was flushed. A cut leaves a
+//! slot whole; one that is damaged or unreadable may have been the newest, unless it still tells an older epoch.
+
+use crate::superblock::{SUPERBLOCK_SLOTS, Superblock, epoch_of_damaged};
+use spinney_core::{BLOCK_BYTES, BlockDevice, Error, Place, Result};
+
+/// What is said of a slot that cannot be read.
+const UNREADABLE: &str = "read of a superblock slot (try again; if it stays unreadable, the option accept_unreadable_slot \
+     opens the pool with the other one, which may be a commit older)";
+/// And of one that holds no superblock, which is not what a cut leaves.
+const DAMAGED: &str = "superblock slot (it may have held the newest; the option accept_unreadable_slot opens the pool with \
+     the other one, which may be a commit older)";
+
+/// What a slot holds.
+enum Slot {
+    /// A superblock.
+    Whole(Box<Found>),
+    /// None, for this reason; and the epoch that it had, if that is known.
+    Broken(Error, Option<u64>),
+    /// The device does not say.
+    Unreadable(Error),
+}
+
+impl Slot {
+    fn read(device: &dyn BlockDevice, slot: usize) -> Slot {
+        let mut block = vec![0; BLOCK_BYTES];
+        match device.read(SUPERBLOCK_SLOTS[slot], &mut block) {
+            Err(Error::Io { at, code, .. }) => {
+                Slot::Unreadable(Error::Io { operation: UNREADABLE, at, code })
+            }
+            Err(error) => Slot::Unreadable(error),
+            Ok(()) => match Superblock::decode(&block, slot) {
+                Ok(superblock) => Slot::Whole(Box::new(Found { superblock, block })),
+                Err(error) => Slot::Broken(error, epoch_of_damaged(&block, slot)),
+            },
+        }
+    }
+
+    fn epoch(&self) -> u64 {
+        if let Slot::Whole(found) = self { found.superblock.epoch.0 } else { 0 }
+    }
+
+    /// Whether it cannot have held a superblock newer than `epoch` that a flush had made durable. Errors: it can.
+    fn is_older_than(&self, epoch: u64, slot: usize) -> Result<()> {
+        match self {
+            Slot::Whole(_) => Ok(()),
+            // Never written (0) is right before the second superblock only.
+            Slot::Broken(_, Some(older)) if *older < epoch && (*older > 0 || epoch == 1) => Ok(()),
+            Slot::Broken(..) => Err(Error::Corrupt { what: DAMAGED, place: Place::Superblock(slot as u8) }),
+            Slot::Unreadable(error) => Err(*error),
+        }
+    }
+}
+
+impl Superblock {
+    /// The newest superblock of a device. A torn slot is what a cut leaves, and the other one is right; one that is damaged or cannot
+    /// be read may hold the newest epoch, so the other is taken only if `accept_unreadable_slot`. Errors: `Corrupt`, also if
+    /// neither slot holds one or the device has shrunk; `Io`.
+    pub fn load(device: &dyn BlockDevice, accept_unreadable_slot: bool) -> Result<Superblock> {
+        Found::on(device, accept_unreadable_slot).map(|found| found.superblock)
+    }
+}
+
+/// The newest superblock, as it was read.
+pub(crate) struct Found {
+    pub(crate) superblock: Superblock,
+    block: Vec<u8>,
+}
+
+impl Found {
+    /// As [`Superblock::load`].
+    pub(crate) fn on(device: &dyn BlockDevice, accept_unreadable_slot: bool) -> Result<Found> {
+        let slots = [Slot::read(device, 0), Slot::read(device, 1)];
+        let failure = none_in(&slots);
+        let [first, second] = slots;
+        let newest = usize::from(second.epoch() > first.epoch());
+        let (newer, older) = if newest == 1 { (second, first) } else { (first, second) };
+        let Slot::Whole(found) = newer else { return Err(failure) };
+        if !accept_unreadable_slot {
+            older.is_older_than(found.superblock.epoch.0, 1 - newest)?;
+        }
+        found.superblock.layout.verify(device.blocks())?;
+        Ok(*found)
+    }
+
+    /// Write the same bytes to the same slot once more. Not durable until the device is flushed.
+    pub(crate) fn store_again(&self, device: &dyn BlockDevice) -> Result<()> {
+        device.write(SUPERBLOCK_SLOTS[self.superblock.slot()], &self.block)
+    }
+}
+
+/// Why there is no superblock: what cannot be read goes before what is not one.
+fn none_in(slots: &[Slot; 2]) -> Error {
+    let unreadable = slots.iter().find_map(|slot| match slot {
+        Slot::Unreadable(error) => Some(*error),
+        _ => None,
+    });
+    let broken = slots.iter().find_map(|slot| match slot {
+        Slot::Broken(error, _) => Some(*error),
+        _ => None,
+    });
+    unreadable.or(broken).unwrap_or(Error::Corrupt { what: "superblock", place: Place::Superblock(0) })
+}
