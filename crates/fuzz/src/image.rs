@@ -33,6 +33,8 @@ fn options() -> PoolOptions {
         cache_pages: 32,
         commit_blocks: 64,
         tend_budget: 16,
+        // The other slot is wiped, since its pool has lost its checksums.
+        accept_unreadable_slot: true,
         ..PoolOptions::default()
     }
 }
@@ -99,7 +101,9 @@ impl Regions for Image {
         self.written.len() + 1
     }
     fn change(&mut self, region: usize, how: &mut dyn FnMut(&mut [u8])) {
-        let Some(region) = region.checked_sub(1) else { return how(&mut self.superblock[..400]) };
+        let Some(region) = region.checked_sub(1) else {
+            return how(&mut self.superblock[..superblock::FIELDS_BYTES]);
+        };
         let (at, mut block) = (self.written[region], [0; BLOCK_BYTES]);
         self.device.read(at, &mut block).expect("inside");
         how(&mut block);

@@ -12,13 +12,15 @@ use spinney_volume::{Parts, Pool, PoolOptions, SUPERBLOCK_SLOTS, Superblock};
 use std::sync::{Arc, OnceLock};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-/// The checksum stands in the last eight bytes.
-const CHECKSUM_AT: usize = BLOCK_BYTES - 8;
+/// The fields and the description behind the first sector; what follows is zeros.
+pub(crate) const FIELDS_BYTES: usize = 600;
 
-/// Make the checksum of a slot's block right.
+/// Make the checksums of a slot's block right: of the rest, and of the first sector (`crates/volume/FORMAT.md`, section 2).
 pub(crate) fn seal(block: &mut [u8], slot: usize) {
-    let sum = xxh3_64_with_seed(&block[..CHECKSUM_AT], slot as u64);
-    block[CHECKSUM_AT..].copy_from_slice(&sum.to_le_bytes());
+    let rest = xxh3_64_with_seed(&block[512..], slot as u64);
+    block[304..312].copy_from_slice(&rest.to_le_bytes());
+    let sum = xxh3_64_with_seed(&block[..488], slot as u64);
+    block[504..512].copy_from_slice(&sum.to_le_bytes());
 }
 
 fn base() -> &'static (MemoryDevice, Superblock) {
@@ -48,11 +50,10 @@ impl Regions for Slot {
         1
     }
     fn change(&mut self, _: usize, how: &mut dyn FnMut(&mut [u8])) {
-        // What follows the fields is zeros.
-        how(&mut self.0[..400]);
+        how(&mut self.0[..FIELDS_BYTES]);
     }
     fn name(&self, _: usize) -> u64 {
-        400
+        FIELDS_BYTES as u64
     }
 }
 
