@@ -221,3 +221,22 @@ fn slots_that_all_name_one_cell_are_refused() {
         assert_eq!(put, Err(Error::corrupt_page("map node", map.root())), "{key:?}");
     }
 }
+
+/// What is changed in place relies on the count of bytes in use; nothing that only reads would notice.
+#[test]
+fn a_page_that_miscounts_its_bytes_is_a_finding() {
+    for wrong in [-1i16, 1, 40] {
+        let mut pages = MemoryPages::new();
+        let map = OrderedMap::create(KIND, Layout::Variable, &mut pages).unwrap();
+        for key in 0..9u8 {
+            map.put(&[key; 8], &[key; 90], &mut pages).unwrap();
+        }
+        map.check(&pages, &mut |finding| panic!("{finding}"));
+        let bytes = pages.edit(map.root(), KIND).unwrap();
+        let live = u16::from_le_bytes([bytes[12], bytes[13]]).wrapping_add_signed(wrong);
+        bytes[12..14].copy_from_slice(&live.to_le_bytes());
+        let mut findings = 0;
+        map.check(&pages, &mut |_| findings += 1);
+        assert_eq!(findings, 1, "{wrong} bytes more than there are");
+    }
+}

@@ -77,6 +77,10 @@ impl PoolSpec {
         let mut parts: Vec<(String, Choice)> = Vec::new();
         for (number, line) in text.lines().enumerate() {
             let wrong = RegistryError::Description { line: number + 1 };
+            // Such a character would not come back as it was, and must not reach a terminal.
+            if line.contains(char::is_control) {
+                return Err(wrong);
+            }
             let (key, value) = line.split_once(' ').ok_or(wrong.clone())?;
             match (key.split_once('.'), parts.last_mut()) {
                 (None, _) => parts.push((key.into(), Choice::named(value))),
@@ -142,6 +146,17 @@ mod tests {
             scheme: Choice::named("refcount"),
         };
         assert_eq!(PoolSpec::parse(&spec.text()), Ok(spec));
+    }
+
+    #[test]
+    fn control_characters_are_refused() {
+        for name in ["bit\rmap", "bitmap\u{1b}[2J", "bitmap\0"] {
+            let error =
+                PoolSpec::parse(&format!("form activemap\nindex {name}\nreclaim at-commit\nscheme flat\n"));
+            assert_eq!(error, Err(RegistryError::Description { line: 2 }));
+        }
+        let last = PoolSpec::parse("index a\nform b\nreclaim c\nscheme d\r");
+        assert_eq!(last, Err(RegistryError::Description { line: 4 }));
     }
 
     #[test]

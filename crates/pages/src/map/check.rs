@@ -5,7 +5,8 @@
 
 use super::OrderedMap;
 use super::node::Node;
-use super::shape::Layout;
+use super::shape::{HEADER_BYTES, LENGTHS_BYTES, Layout, SLOT_BYTES};
+use crate::fields::u16_at;
 use spinney_core::{Finding, PageNo, PageRead, Place};
 
 /// What a parent says of a child: its level, the keys that it may hold, and whether it is the last of its level.
@@ -41,6 +42,9 @@ impl OrderedMap {
         }
         if !is_ordered(&node, expect) {
             return broken("keys rise, and lie between their separators");
+        }
+        if !is_accounted(&node) {
+            broken("a map page's cells lie apart, and it knows how many bytes they take");
         }
         if page != self.root && !is_filled(&node, expect.rightmost) {
             broken("a map page is at least about a third full");
@@ -98,6 +102,23 @@ fn is_ordered(node: &Node<'_>, expect: Expect<'_>) -> bool {
         before = Some(key);
     }
     true
+}
+
+/// Cells of variable width do not overlap and take as many bytes as the page says: whoever changes it relies on both.
+fn is_accounted(node: &Node<'_>) -> bool {
+    if node.shape.widths().is_some() {
+        return true;
+    }
+    let mut cells = Vec::with_capacity(node.count);
+    for index in 0..node.count {
+        let Ok((key, value)) = node.cell(index) else { return false };
+        let at = usize::from(u16_at(node.bytes, HEADER_BYTES + index * SLOT_BYTES));
+        cells.push((at, at + LENGTHS_BYTES + key.len() + value.len()));
+    }
+    cells.sort_unstable();
+    let apart = cells.windows(2).all(|pair| pair[0].1 <= pair[1].0);
+    let bytes: usize = cells.iter().map(|(from, to)| to - from).sum();
+    apart && node.cost() == bytes + node.count * SLOT_BYTES
 }
 
 /// Appending leaves the last page of a level as thin as one cell; wide cells cannot be shared out evenly, and an interior
