@@ -33,3 +33,7 @@ pub use superblock::{SUPERBLOCK_SLOTS, Superblock};
 #[cfg(doc)]
 #[doc = include_str!("../FORMAT.md")]
 pub mod format {}
+
+#[cfg(doc)]
+#[doc = include_str!("../CONTRACT.md")]
+pub mod contract {}
