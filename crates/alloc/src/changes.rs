@@ -3,7 +3,6 @@
 //! Invariant: replayed in order on the previous durable free set, it gives the new one; `netted` gives the same by the
 //! shortest sorted list of disjoint runs. A log form reads it in order, bitmap and tree forms read it netted.
 
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use spinney_core::Extent;
 
@@ -74,23 +73,25 @@ impl Changes {
     /// because takes and frees of one block alternate).
     #[must_use]
     pub fn netted(&self) -> Vec<Change> {
-        let mut edges: BTreeMap<u64, i64> = BTreeMap::new();
+        let mut edges = Vec::with_capacity(2 * self.list.len());
         for change in &self.list {
             let (run, sign) = match change {
                 Change::Take(run) => (run, -1),
                 Change::Free(run) => (run, 1),
             };
-            *edges.entry(run.start.0).or_default() += sign;
-            *edges.entry(run.end().0).or_default() -= sign;
+            edges.extend([(run.start.0, sign), (run.end().0, -sign)]);
         }
-        sweep(edges)
+        edges.sort_unstable_by_key(|(at, _)| *at);
+        sweep(&edges)
     }
 }
 
-/// Turn signed edges into runs of constant sign.
-fn sweep(edges: BTreeMap<u64, i64>) -> Vec<Change> {
+/// Turn signed edges, in address order, into runs of constant sign.
+fn sweep(edges: &[(u64, i64)]) -> Vec<Change> {
     let (mut net, mut level, mut from) = (Vec::new(), 0i64, 0u64);
-    for (at, step) in edges.into_iter().filter(|(_, step)| *step != 0) {
+    let at_once = edges.chunk_by(|(a, _), (b, _)| a == b);
+    let steps = at_once.map(|edges| (edges[0].0, edges.iter().map(|(_, step)| step).sum::<i64>()));
+    for (at, step) in steps.filter(|(_, step)| *step != 0) {
         if level != 0 {
             let run = Extent::new(spinney_core::Pba(from), at - from);
             net.push(if level < 0 { Change::Take(run) } else { Change::Free(run) });

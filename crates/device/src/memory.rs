@@ -6,8 +6,9 @@
 use crate::{bounds, sync};
 use spinney_core::{BLOCK_BYTES, BlockDevice, Extent, Pba, Result};
 use std::{
-    collections::BTreeMap,
+    collections::HashMap,
     fmt,
+    hash::{BuildHasherDefault, Hasher},
     sync::{Arc, RwLock},
 };
 
@@ -19,7 +20,25 @@ const CHUNK_BYTES: usize = CHUNK_BLOCKS as usize * BLOCK_BYTES;
 /// few writers can use.
 const SHARDS: usize = 16;
 
-type Chunks = BTreeMap<u64, Arc<[u8]>>;
+/// Chunks by number. Iterated only where the order does not matter.
+type Chunks = HashMap<u64, Arc<[u8]>, BuildHasherDefault<Spread>>;
+
+/// The hash of a chunk's number: both ends of the product are used by the table, so it is folded.
+#[derive(Default)]
+struct Spread(u64);
+
+impl Hasher for Spread {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(self.0 ^ u64::from(*byte)));
+    }
+    fn write_u64(&mut self, number: u64) {
+        let product = u128::from(number ^ 0x9E37_79B9_7F4A_7C15) * 0xD6E8_FEB8_6659_FD93;
+        self.0 = (product >> 64) as u64 ^ product as u64;
+    }
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
 
 /// A sparse block device in memory. Cloning is cheap (copy on write).
 pub struct MemoryDevice {
@@ -72,9 +91,10 @@ impl MemoryDevice {
     fn drop_chunks(&self, first: u64, end: u64) {
         for shard in &self.shards {
             let mut chunks = sync::write(shard);
-            let doomed: Vec<u64> = chunks.range(first..end).map(|(&index, _)| index).collect();
-            for index in doomed {
-                chunks.remove(&index);
+            if end - first < chunks.len() as u64 {
+                (first..end).for_each(|index| drop(chunks.remove(&index)));
+            } else {
+                chunks.retain(|index, _| !(first..end).contains(index));
             }
         }
     }

@@ -37,7 +37,7 @@ pub(crate) fn delete(state: &State, dev: DevId, pages: &dyn PageRead) -> Result<
 
 /// `map` of the range in any pieces, or `unmap`.
 pub(crate) fn change(state: &State, dev: DevId, range: LbaRange, pages: &dyn PageRead) -> Result<u64> {
-    let (_, map) = state.open(dev, pages)?;
+    let map = Map::at(&state.catalogue.get(dev, pages)?);
     contains(map.blocks, range)?;
     let mut leaves = BTreeSet::new();
     if !state.counts.0.is_empty(pages)? {

@@ -78,7 +78,7 @@ impl State {
     fn writable(&self, dev: DevId, range: LbaRange, pages: &dyn PageRead) -> Result<(Record, Map)> {
         let record = self.catalogue.writable(dev, pages)?;
         contains(record.blocks, range)?;
-        Ok((record, Map::open(&record, pages)?))
+        Ok((record, Map::at(&record)))
     }
     /// One owner less for each of these blocks.
     fn release(
@@ -249,7 +249,7 @@ impl SnapshotScheme for Flat {
         pages: &dyn PageRead,
         each: &mut dyn FnMut(Run),
     ) -> Result<()> {
-        let (_, map) = self.state().open(dev, pages)?;
+        let map = Map::at(&self.state().catalogue.get(dev, pages)?);
         contains(map.blocks, range)?;
         let (mut runs, mut next) = (Runs::new(each), range.start.0);
         // Holes as a whole: a version's size is only a number on a page.

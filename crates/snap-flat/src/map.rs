@@ -57,6 +57,12 @@ impl Map {
         let array = RadixArray::open(root, PageKind::TREE, leaves(record.blocks), pages)?;
         Ok(Map { array, blocks: record.blocks })
     }
+    /// The same without a look at the root, for one request: whatever is reached is verified as it is.
+    pub(crate) fn at(record: &Record) -> Map {
+        let root = record.root.unwrap_or(PageNo(0));
+        let array = RadixArray::at(root, PageKind::TREE, leaves(record.blocks));
+        Map { array, blocks: record.blocks }
+    }
     /// Each block of a range, in order, and where it is.
     pub(crate) fn visit(
         &self,

@@ -41,13 +41,14 @@ pub(crate) fn change(
     unmap: bool,
     pages: &dyn PageRead,
 ) -> Result<u64> {
-    let record = state.catalogue.get(dev, pages)?;
+    let anchor = state.anchor.read(pages)?;
+    let record = state.catalogue.get_in(&anchor, dev, pages)?;
     let tree = state.tree(&record);
     tree.contains(range)?;
     if range.blocks == 0 {
         return Ok(0);
     }
-    let touched = if state.shares_nothing(pages)? {
+    let touched = if state.shares_nothing_in(&anchor) {
         state.shape.nodes_touched(tree.blocks, range)
     } else {
         let mut look = Look::new(*state, range, pages)?;

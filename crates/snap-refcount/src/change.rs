@@ -23,6 +23,8 @@ pub(crate) struct Change<'a> {
     pub(crate) emptied: &'a mut Emptied,
     /// No node has a second owner, and so none gets one here.
     pub(crate) no_node_shared: bool,
+    /// And no block has one either.
+    pub(crate) nothing_shared: bool,
     /// Blocks that were mapped in the range before.
     pub(crate) lost_blocks: u64,
 }
@@ -105,6 +107,9 @@ impl Change<'_> {
         let mut runs = NumberRuns::new(|first, length| {
             self.lost_blocks += length;
             if copied {
+                Ok(())
+            } else if self.nothing_shared {
+                self.freed.push(Extent { start: Pba(first), blocks: length });
                 Ok(())
             } else {
                 release(&self.state, first, length, self.pages, self.emptied, self.freed)

@@ -55,18 +55,23 @@ impl RefCount {
         freed: &mut Freed,
     ) -> Result<()> {
         let state = *self.state();
-        let record = state.writable(dev, range, pages)?;
+        let anchor = state.anchor.read(pages)?;
+        let record = state.writable_in(&anchor, dev, range, pages)?;
+        let (no_node_shared, nothing_shared) =
+            (state.nodes.0.is_empty_in(&anchor), state.shares_nothing_in(&anchor));
+        drop(anchor);
         if range.blocks == 0 {
             return Ok(());
         }
         let tree = state.tree(&record);
-        let no_node_shared = state.nodes.0.is_empty(pages)?;
         // A discard of what is a hole already would otherwise copy the path to it.
         if on.is_none() && !no_node_shared && !tree.maps_any(range, pages)? {
             return Ok(());
         }
         let emptied = &mut self.emptied;
-        let mut change = Change { state, range, on, pages, freed, emptied, no_node_shared, lost_blocks: 0 };
+        let lost_blocks = 0;
+        let mut change =
+            Change { state, range, on, pages, freed, emptied, no_node_shared, nothing_shared, lost_blocks };
         let root = change.node(tree.root_position(), tree.root_slot(), false)?;
         let gained = if on.is_some() { range.blocks } else { 0 };
         let referenced_blocks =

@@ -2,7 +2,7 @@
 //!
 //! Invariant: constant after `format` or `open`: all that changes stands on pages ([`Emptied`] only says where to look).
 
-use spinney_core::{DevId, LbaRange, PageRead, PageTxn, Result};
+use spinney_core::{DevId, LbaRange, PageRead, PageTxn, Payload, Result};
 use spinney_snap_tree::catalogue::OWN_WORDS;
 use spinney_snap_tree::counts;
 use spinney_snap_tree::{Anchor, Catalogue, Counts, Record, SPARSE_WORDS, Shape, Tree};
@@ -75,7 +75,17 @@ impl State {
     }
     /// A writable version's record, if `range` is inside it.
     pub(crate) fn writable(&self, dev: DevId, range: LbaRange, pages: &dyn PageRead) -> Result<Record> {
-        let record = self.catalogue.writable(dev, pages)?;
+        self.writable_in(&*self.anchor.read(pages)?, dev, range, pages)
+    }
+    /// The same, the anchor's words being at hand.
+    pub(crate) fn writable_in(
+        &self,
+        anchor: &Payload,
+        dev: DevId,
+        range: LbaRange,
+        pages: &dyn PageRead,
+    ) -> Result<Record> {
+        let record = self.catalogue.writable_in(anchor, dev, pages)?;
         self.tree(&record).contains(range)?;
         Ok(record)
     }
@@ -90,10 +100,13 @@ impl State {
         self.nodes.trim(&mut emptied.nodes, pages)?;
         self.blocks.trim(&mut emptied.blocks, pages)
     }
+    /// The same, the anchor's words being at hand.
+    pub(crate) fn shares_nothing_in(&self, anchor: &Payload) -> bool {
+        self.nodes.0.is_empty_in(anchor) && self.blocks.0.is_empty_in(anchor)
+    }
     /// Whether nothing has a second owner.
     pub(crate) fn shares_nothing(&self, pages: &dyn PageRead) -> Result<bool> {
-        let anchor = self.anchor.read(pages)?;
-        Ok(self.nodes.0.is_empty_in(&anchor) && self.blocks.0.is_empty_in(&anchor))
+        Ok(self.shares_nothing_in(&*self.anchor.read(pages)?))
     }
 }
 

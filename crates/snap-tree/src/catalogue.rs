@@ -101,22 +101,33 @@ impl Catalogue {
     pub fn get(&self, dev: DevId, pages: &dyn PageRead) -> Result<Record> {
         self.find(dev, pages)?.ok_or(Error::NotFound(dev))
     }
+    /// The same, the anchor's words being at hand.
+    pub fn get_in(&self, anchor: &Payload, dev: DevId, pages: &dyn PageRead) -> Result<Record> {
+        self.find_in(anchor, dev, pages)?.ok_or(Error::NotFound(dev))
+    }
     /// A version's record, if there is one.
     pub fn find(&self, dev: DevId, pages: &dyn PageRead) -> Result<Option<Record>> {
-        match self.0.read(dev.0 / PER_PAGE, pages)? {
+        self.find_in(&*self.0.anchor.read(pages)?, dev, pages)
+    }
+    fn find_in(&self, anchor: &Payload, dev: DevId, pages: &dyn PageRead) -> Result<Option<Record>> {
+        match self.0.read_in(anchor, dev.0 / PER_PAGE, pages)? {
             Some(bytes) => load(&bytes, dev),
             None => Ok(None),
         }
     }
     /// The record of a version that may be written. Errors: `NotFound`, `ReadOnly`, `Corrupt`.
     pub fn writable(&self, dev: DevId, pages: &dyn PageRead) -> Result<Record> {
-        let record = self.get(dev, pages)?;
+        self.writable_in(&*self.0.anchor.read(pages)?, dev, pages)
+    }
+    /// The same, the anchor's words being at hand.
+    pub fn writable_in(&self, anchor: &Payload, dev: DevId, pages: &dyn PageRead) -> Result<Record> {
+        let record = self.get_in(anchor, dev, pages)?;
         if record.access == Access::Writable { Ok(record) } else { Err(Error::ReadOnly(dev)) }
     }
     /// At most how many pages `put` or `remove` of this id changes (the anchor not counted).
     #[must_use]
     pub fn pages_bound(dev: DevId) -> u64 {
-        Sparse::pages_bound(&[dev.0 / PER_PAGE].into())
+        Sparse::pages_bound_of_one(dev.0 / PER_PAGE)
     }
     /// Store a record.
     pub fn put(&self, dev: DevId, record: &Record, pages: &mut dyn PageTxn) -> Result<()> {

@@ -42,10 +42,13 @@ impl Sparse {
         tier_of(index).is_ok()
     }
     fn array(&self, tier: usize, pages: &dyn PageRead) -> Result<Option<RadixArray>> {
-        match self.anchor.get(self.word + tier, pages)? {
-            0 => Ok(None),
+        Ok(self.array_in(tier, &*self.anchor.read(pages)?))
+    }
+    fn array_in(&self, tier: usize, anchor: &Payload) -> Option<RadixArray> {
+        match crate::anchor::word(anchor, self.word + tier) {
+            0 => None,
             // `at` and not `open`: a root of these sizes has no slot past the last leaf.
-            root => Ok(Some(RadixArray::at(PageNo(root), self.kind, leaves(tier)))),
+            root => Some(RadixArray::at(PageNo(root), self.kind, leaves(tier))),
         }
     }
     /// Whether it has no leaf.
@@ -59,8 +62,12 @@ impl Sparse {
     }
     /// A leaf's bytes, if it is there.
     pub fn read(&self, index: u64, pages: &dyn PageRead) -> Result<Option<PageRef>> {
+        self.read_in(&*self.anchor.read(pages)?, index, pages)
+    }
+    /// The same, the anchor's words being at hand.
+    pub fn read_in(&self, anchor: &Payload, index: u64, pages: &dyn PageRead) -> Result<Option<PageRef>> {
         let Ok(tier) = tier_of(index) else { return Ok(None) };
-        match self.array(tier, pages)? {
+        match self.array_in(tier, anchor) {
             None => Ok(None),
             Some(array) => array.read(index, pages),
         }
@@ -117,9 +124,17 @@ impl Sparse {
         }
         Ok(())
     }
+    /// As [`Sparse::pages_bound`] of one leaf: it and the pages above it.
+    #[must_use]
+    pub fn pages_bound_of_one(index: u64) -> u64 {
+        tier_of(index).map_or(0, |tier| tier as u64 + 2)
+    }
     /// At most how many pages are allocated, changed or freed if just these leaves are (the anchor not counted).
     #[must_use]
     pub fn pages_bound(touched: &BTreeSet<u64>) -> u64 {
+        if touched.is_empty() {
+            return 0;
+        }
         let distinct = |tier: usize, level: u32| {
             let span = FAN_OUT.saturating_pow(level);
             let mut last = None;

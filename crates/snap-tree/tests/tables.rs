@@ -54,6 +54,13 @@ fn a_number_beyond_every_tier_is_absent_and_cannot_be_made() {
 }
 
 #[test]
+fn the_bound_of_one_leaf_is_that_of_a_set_of_one() {
+    for index in EDGES.into_iter().chain([66_597_028_096, u64::MAX]) {
+        assert_eq!(Sparse::pages_bound_of_one(index), Sparse::pages_bound(&[index].into()), "leaf {index}");
+    }
+}
+
+#[test]
 fn a_visit_stops_when_told_and_passes_errors_on() {
     let mut pages = MemoryPages::new();
     let table = sparse(&mut pages);

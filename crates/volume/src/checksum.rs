@@ -4,23 +4,29 @@
 //! disagree. Kept by place, not by owner: sharing and moving blocks needs no scheme's help. Knows no scheme.
 
 use crate::PoolOptions;
-use crate::kind::{ChecksumKey, ChecksumKind, sum};
+use crate::kind::{ChecksumKey, ChecksumKind};
 use spinney_core::{
     BLOCK_BYTES, Error, Extent, Finding, PAYLOAD_BYTES, PageKind, PageNo, PageRead, PageTxn, Pba, Place,
     Result,
 };
 use spinney_pages::RadixArray;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Checksums on a page: 8 bytes each.
 const PER_PAGE: u64 = (PAYLOAD_BYTES / 8) as u64;
 
+/// Leaves whose numbers are remembered at most: those of 2 TiB of data, in 8 MiB.
+const KNOWN_MAX: u64 = 1 << 20;
+
 /// The checksum table of a pool.
-#[derive(Clone, Copy)]
 pub(crate) struct Checksums {
     kind: ChecksumKind,
     key: ChecksumKey,
     data: Extent,
     table: RadixArray,
+    /// Numbers of leaves that were met, 0 if not. A leaf keeps its number for life, so none of these is ever wrong, and a
+    /// sum is found by one page and not by a descent.
+    known: Box<[AtomicU64]>,
 }
 
 impl Checksums {
@@ -30,7 +36,12 @@ impl Checksums {
 
     pub(crate) fn create(options: &PoolOptions, data: Extent, pages: &mut dyn PageTxn) -> Result<Checksums> {
         let table = RadixArray::create(PageKind::CHECKSUM, Self::leaves(data), pages)?;
-        Ok(Checksums { kind: options.checksums, key: options.checksum_key, data, table })
+        Ok(Self::new(options, data, table))
+    }
+
+    fn new(options: &PoolOptions, data: Extent, table: RadixArray) -> Checksums {
+        let known = (0..table.leaves().min(KNOWN_MAX)).map(|_| AtomicU64::new(0)).collect();
+        Checksums { kind: options.checksums, key: options.checksum_key, data, table, known }
     }
 
     pub(crate) fn open(
@@ -40,7 +51,26 @@ impl Checksums {
         pages: &dyn PageRead,
     ) -> Result<Checksums> {
         let table = RadixArray::open(root, PageKind::CHECKSUM, Self::leaves(data), pages)?;
-        Ok(Checksums { kind: options.checksums, key: options.checksum_key, data, table })
+        Ok(Self::new(options, data, table))
+    }
+
+    /// Forget the numbers of leaves, so that what is read next is found by a descent.
+    pub(crate) fn forget(&self) {
+        self.known.iter().for_each(|number| number.store(0, Ordering::Relaxed));
+    }
+
+    /// The page of a leaf, if it exists.
+    fn leaf(&self, index: u64, pages: &dyn PageRead) -> Result<Option<PageNo>> {
+        let known = self.known.get(index as usize);
+        match known.map_or(0, |number| number.load(Ordering::Relaxed)) {
+            0 => {}
+            number => return Ok(Some(PageNo(number))),
+        }
+        let found = self.table.leaf(index, pages)?;
+        if let (Some(known), Some(page)) = (known, found) {
+            known.store(page.0, Ordering::Relaxed);
+        }
+        Ok(found)
     }
 
     pub(crate) fn root(&self) -> PageNo {
@@ -56,7 +86,7 @@ impl Checksums {
     }
 
     fn sum(&self, at: Pba, block: &[u8]) -> u64 {
-        sum(self.kind, &self.key, at, block)
+        self.kind.sum(&self.key, at, block)
     }
 
     /// Remember the checksums of `data`, which is about to be written at `at`.
@@ -67,7 +97,10 @@ impl Checksums {
         let mut blocks = (at.0..).map(Pba).zip(data.chunks_exact(BLOCK_BYTES)).peekable();
         while let Some((first, _)) = blocks.peek() {
             let leaf = (first.0 - self.data.start.0) / PER_PAGE;
-            let page = self.table.edit(leaf, pages)?;
+            let page = match self.leaf(leaf, pages)? {
+                Some(page) => pages.edit(page, PageKind::CHECKSUM)?,
+                None => self.table.edit(leaf, pages)?,
+            };
             while let Some((at, block)) =
                 blocks.next_if(|(at, _)| (at.0 - self.data.start.0) / PER_PAGE == leaf)
             {
@@ -88,7 +121,8 @@ impl Checksums {
             let corrupt =
                 |at| Error::Corrupt { what: "data block (checksum differs)", place: Place::Block(at) };
             let leaf = (first.0.wrapping_sub(self.data.start.0)) / PER_PAGE;
-            let page = self.table.read(leaf, pages)?.ok_or(corrupt(*first))?;
+            let page = self.leaf(leaf, pages)?.ok_or(corrupt(*first))?;
+            let page = pages.read(page, PageKind::CHECKSUM)?;
             while let Some((at, block)) =
                 blocks.next_if(|(at, _)| (at.0 - self.data.start.0) / PER_PAGE == leaf)
             {

@@ -74,6 +74,27 @@ impl ChecksumKind {
         }
     }
 
+    /// The sum of `block`, which is at `at`. 0 for `None`.
+    #[must_use]
+    pub fn sum(self, key: &ChecksumKey, at: Pba, block: &[u8]) -> u64 {
+        match self {
+            ChecksumKind::None => 0,
+            ChecksumKind::Xxh3 => xxh3_64_with_seed(block, at.0),
+            ChecksumKind::Crc32c => {
+                let mut digest = crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc32Iscsi);
+                digest.update(&at.0.to_le_bytes());
+                digest.update(block);
+                digest.finalize()
+            }
+            ChecksumKind::Blake3 => {
+                // The address last: four whole chunks of 1 KiB come first and are hashed side by side.
+                let mut hasher = blake3::Hasher::new_keyed(&key.0);
+                hasher.update(block).update(&at.0.to_le_bytes());
+                first_word(&hasher.finalize())
+            }
+        }
+    }
+
     /// The kind that a superblock means.
     pub(crate) fn from_number(number: u32) -> Option<ChecksumKind> {
         ChecksumKind::ALL.into_iter().find(|kind| *kind as u32 == number)
@@ -118,26 +139,6 @@ impl std::fmt::Debug for ChecksumKey {
     }
 }
 
-/// The sum of `block`, which is at `at`. 0 for `None`.
-pub(crate) fn sum(kind: ChecksumKind, key: &ChecksumKey, at: Pba, block: &[u8]) -> u64 {
-    match kind {
-        ChecksumKind::None => 0,
-        ChecksumKind::Xxh3 => xxh3_64_with_seed(block, at.0),
-        ChecksumKind::Crc32c => {
-            let mut digest = crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc32Iscsi);
-            digest.update(&at.0.to_le_bytes());
-            digest.update(block);
-            digest.finalize()
-        }
-        ChecksumKind::Blake3 => {
-            // The address last: four whole chunks of 1 KiB come first and are hashed side by side.
-            let mut hasher = blake3::Hasher::new_keyed(&key.0);
-            hasher.update(block).update(&at.0.to_le_bytes());
-            first_word(&hasher.finalize())
-        }
-    }
-}
-
 fn first_word(hash: &blake3::Hash) -> u64 {
     let (word, _) = hash.as_bytes().split_first_chunk().expect("a hash has 32 bytes");
     u64::from_le_bytes(*word)
@@ -160,7 +161,7 @@ mod tests {
         let slow = !bytes.fold(!0u32, |crc, byte| {
             (0..8).fold(crc ^ u32::from(byte), |crc, _| (crc >> 1) ^ (0x82F6_3B78 * (crc & 1)))
         });
-        assert_eq!(sum(ChecksumKind::Crc32c, &ChecksumKey::PUBLIC, at, &block), u64::from(slow));
+        assert_eq!(ChecksumKind::Crc32c.sum(&ChecksumKey::PUBLIC, at, &block), u64::from(slow));
     }
 
     #[test]
@@ -168,10 +169,10 @@ mod tests {
         let (at, block, key) = (Pba(77), pattern(), ChecksumKey::new([5; 32]));
         let whole = [&block[..], &77u64.to_le_bytes()].concat();
         let wanted = blake3::keyed_hash(&[5; 32], &whole);
-        assert_eq!(sum(ChecksumKind::Blake3, &key, at, &block).to_le_bytes(), wanted.as_bytes()[..8]);
+        assert_eq!(ChecksumKind::Blake3.sum(&key, at, &block).to_le_bytes(), wanted.as_bytes()[..8]);
         assert_ne!(
-            sum(ChecksumKind::Blake3, &ChecksumKey::PUBLIC, at, &block),
-            sum(ChecksumKind::Blake3, &key, at, &block)
+            ChecksumKind::Blake3.sum(&ChecksumKey::PUBLIC, at, &block),
+            ChecksumKind::Blake3.sum(&key, at, &block)
         );
     }
 
@@ -180,17 +181,17 @@ mod tests {
         let (at, key) = (Pba(1000), ChecksumKey::PUBLIC);
         for kind in &ChecksumKind::ALL[1..] {
             let mut block = pattern();
-            let right = sum(*kind, &key, at, &block);
+            let right = kind.sum(&key, at, &block);
             for bit in 0..BLOCK_BYTES * 8 {
                 block[bit / 8] ^= 1 << (bit % 8);
-                assert_ne!(sum(*kind, &key, at, &block), right, "{kind:?}: bit {bit}");
+                assert_ne!(kind.sum(&key, at, &block), right, "{kind:?}: bit {bit}");
                 block[bit / 8] ^= 1 << (bit % 8);
             }
             for other in (0..40)
                 .map(|bit| Pba(at.0 ^ 1 << bit))
                 .chain((0..2000).filter(|other| *other != 1000).map(Pba))
             {
-                assert_ne!(sum(*kind, &key, other, &block), right, "{kind:?}: at {other}");
+                assert_ne!(kind.sum(&key, other, &block), right, "{kind:?}: at {other}");
             }
         }
     }

@@ -13,15 +13,19 @@ impl Pool {
     /// Errors: `OutOfRange`, `NotFound`, `Corrupt` (a checksum differs), `Io`.
     pub fn read(&self, dev: DevId, offset: u64, buffer: &mut [u8]) -> Result<()> {
         self.alive()?;
-        self.in_range(dev, offset, buffer.len() as u64)?;
+        let length = buffer.len() as u64;
+        let first = offset / BLOCK;
+        if offset.is_multiple_of(BLOCK) && length.is_multiple_of(BLOCK) && length > 0 {
+            let range = LbaRange::new(Lba(first), length / BLOCK);
+            return self
+                .read_blocks(dev, range, buffer)
+                .map_err(|error| self.in_bytes(dev, offset, length, error));
+        }
+        self.in_range(dev, offset, length)?;
         if buffer.is_empty() {
             return Ok(());
         }
-        let first = offset / BLOCK;
-        let blocks = (offset + buffer.len() as u64).div_ceil(BLOCK) - first;
-        if blocks * BLOCK == buffer.len() as u64 {
-            return self.read_blocks(dev, LbaRange::new(Lba(first), blocks), buffer);
-        }
+        let blocks = (offset + length).div_ceil(BLOCK) - first;
         let mut bounce = vec![0; (blocks * BLOCK) as usize];
         self.read_blocks(dev, LbaRange::new(Lba(first), blocks), &mut bounce)?;
         let skew = (offset % BLOCK) as usize;
@@ -54,6 +58,7 @@ impl Pool {
     /// Forget clean metadata pages, so that what is read next comes from the device: for measuring cold reads.
     pub fn drop_caches(&self) {
         self.pages.drop_clean();
+        self.checksums.forget();
     }
 
     /// Where the bytes of a version lie: its runs over the whole blocks that the range touches, holes included.

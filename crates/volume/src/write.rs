@@ -20,7 +20,12 @@ impl Pool {
     /// `NotFound`, `OutOfRange`, `Corrupt` or `Io`.
     pub fn write(&mut self, dev: DevId, offset: u64, data: &[u8]) -> Result<()> {
         self.alive()?;
-        self.in_range(dev, offset, data.len() as u64)?;
+        let length = data.len() as u64;
+        let one_piece =
+            offset.is_multiple_of(BLOCK) && length.is_multiple_of(BLOCK) && length <= PIECE_BLOCKS * BLOCK;
+        if !one_piece || data.is_empty() {
+            self.in_range(dev, offset, length)?; // else the plan sees to it, before anything is written
+        }
         let mut at = offset;
         let mut rest = data;
         while !rest.is_empty() {
@@ -34,7 +39,8 @@ impl Pool {
                 taken
             } else {
                 let taken = rest.len() - rest.len() % BLOCK_BYTES;
-                self.write_blocks(dev, Lba(at / BLOCK), &rest[..taken])?;
+                let done = self.write_blocks(dev, Lba(at / BLOCK), &rest[..taken]);
+                done.map_err(|error| self.in_bytes(dev, offset, length, error))?;
                 taken
             };
             at += taken as u64;
@@ -138,6 +144,14 @@ impl Pool {
         match self.dirty.fresh.last_mut() {
             Some(last) if last.end() == on.start => last.blocks += on.blocks,
             _ => self.dirty.fresh.push(on),
+        }
+    }
+
+    /// The error of a request, which if it is past the end is so in bytes, as the request was.
+    pub(crate) fn in_bytes(&self, dev: DevId, offset: u64, length: u64, error: Error) -> Error {
+        match error {
+            Error::OutOfRange { .. } => self.in_range(dev, offset, length).err().unwrap_or(error),
+            other => other,
         }
     }
 

@@ -72,6 +72,20 @@ fn a_request_past_the_end_is_refused_and_changes_nothing() {
 }
 
 #[test]
+fn a_request_of_whole_blocks_past_the_end_is_refused_in_bytes_too() {
+    let (_, mut pool) = pool_of(64);
+    let volume = pool.create(8).unwrap();
+    put(&mut pool, volume, 0, 8, 1).unwrap();
+    let limit = 8 * BLOCK;
+    for (at, blocks) in [(8, 1), (7, 2), (100, 3), (0, 9)] {
+        let past = Err(Error::OutOfRange { start: at * BLOCK, length: blocks * BLOCK, limit });
+        assert_eq!(pool.read(volume, at * BLOCK, &mut vec![0; (blocks * BLOCK) as usize]), past);
+        assert_eq!(put(&mut pool, volume, at, blocks, 2), past);
+    }
+    holds(&pool, volume, 0, 8, 1);
+}
+
+#[test]
 fn a_version_whose_bytes_cannot_be_counted_is_refused() {
     let (_, mut pool) = pool_of(64);
     for blocks in [u64::MAX, 1 << 52] {
