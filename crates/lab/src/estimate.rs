@@ -27,10 +27,14 @@ const BYTES_PER_SECOND: f64 = 4.5e9;
 /// A row with its histogram and fullness lines.
 const ROW_BYTES: u64 = 4_500;
 
-/// Most memory that a case takes: its device's blocks, if all are written, and its page cache.
+/// Most memory that a case takes: the device's blocks that are kept, if all are written, and its page cache.
 #[must_use]
 pub fn memory_bytes(case: &Case) -> u64 {
-    (case.device_blocks + case.options.cache_pages as u64) * BLOCK_BYTES as u64
+    let kept = match case.options.layout(case.device_blocks) {
+        Ok(layout) if !case.keep_data => layout.data.start.0,
+        _ => case.device_blocks,
+    };
+    (kept + case.options.cache_pages as u64) * BLOCK_BYTES as u64
 }
 
 /// Memory that this machine can give now, where the system says (Linux).

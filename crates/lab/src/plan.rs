@@ -43,6 +43,8 @@ pub struct Case {
     pub device_blocks: u64,
     /// The pool's tunables.
     pub options: PoolOptions,
+    /// Whether the bytes of data blocks are kept. If not, no row is another: only metadata is ever looked at.
+    pub keep_data: bool,
     /// The device model.
     pub device: DeviceParameters,
     /// Allocator and scheme.

@@ -120,11 +120,12 @@ impl Results {
         Ok(tables)
     }
 
-    /// The assembled tables of an earlier run.
+    /// The assembled tables of an earlier run. A folder that was published may lack the two large ones: they are then empty.
     pub fn tables(&self) -> io::Result<Tables> {
-        let read =
-            |name: &str| Table::read(&self.folder.join(format!("{name}.csv"))).map_err(io::Error::other);
-        Ok(Tables { rows: read("rows")?, histogram: read("histogram")?, fullness: read("fullness")? })
+        let path = |name: &str| self.folder.join(format!("{name}.csv"));
+        let read = |name: &str| Table::read(&path(name)).map_err(io::Error::other);
+        let if_there = |name: &str| if path(name).is_file() { read(name) } else { Ok(Table::default()) };
+        Ok(Tables { rows: read("rows")?, histogram: if_there("histogram")?, fullness: if_there("fullness")? })
     }
 
     /// Write a file of the folder, whole or not at all.

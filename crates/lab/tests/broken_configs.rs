@@ -21,6 +21,7 @@ const ADDITIONS: &[Row] = &[
     // Keys and types.
     ("round_share = 0.1\nround_shore = 0.1", "parameter of workload overwrite is called `round_shore`", "did you mean `round_share`?", 2),
     ("[run]\nsede = 1", "unknown key `sede` in [run]", "did you mean `seed`?", 2),
+    ("[run]\nkeep_data = false", "`run.keep_data = false` leaves nothing for data checksums", "checksums = \"none\"", 2),
     ("[runs]\nseed = 1", "unknown key `runs`", "did you mean `run`?", 1),
     ("[run]\nseed = \"one\"", "`run.seed` must be a whole number", "not `one`", 2),
     ("[run]\nseed = -1", "`run.seed` must be a whole number", "not `-1`", 2),

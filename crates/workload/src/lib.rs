@@ -22,5 +22,7 @@ pub const ENTRIES: &[WorkloadEntry] = &[
     generate::overwrite::ENTRY,
     generate::clones::ENTRY,
     generate::discard::ENTRY,
+    generate::spread::ENTRY,
+    generate::comb::ENTRY,
     trace::ENTRY,
 ];

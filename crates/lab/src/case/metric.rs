@@ -144,6 +144,11 @@ const SIMPLE: &[(&str, &str, &str)] = &[
     ),
     plain("metadata_pages_live", "pages", "metadata pages in use"),
     plain(
+        "space_bytes_per_free_run",
+        "bytes/run",
+        "bytes of the allocator's pages in use per free run (a space map's log has 8 for each, condensed)",
+    ),
+    plain(
         "space_bytes_per_block",
         "bytes/block",
         "bytes of the allocator's pages written per data block allocated, since the last row",
@@ -223,8 +228,19 @@ fn kind_metric(what: &str, kind: &str, unit: &'static str, says: &str) -> Metric
     Metric {
         name: format!("{what}_{kind}"),
         unit,
-        label: format!("{kind} pages {verb}"),
+        label: format!("{} pages {verb}", kind_words(kind)),
         says: format!("{kind} pages {says}"),
+    }
+}
+
+/// A kind of page in the words of an axis.
+fn kind_words(kind: &str) -> &str {
+    match kind {
+        "map" => "page-map",
+        "space" => "allocator",
+        "tree" => "volume-map",
+        "share" => "sharing-count",
+        other => other,
     }
 }
 
@@ -258,6 +274,7 @@ const LABELS: &[(&str, &str)] = &[
     ("load_space_pages", "allocator pages read to open the pool"),
     ("load_virtual_ms", "virtual time to open the pool"),
     ("space_bytes_per_block", "allocator metadata written"),
+    ("space_bytes_per_free_run", "allocator metadata for each free run"),
     ("virtual_ms", "virtual time"),
     ("write_mb_per_s", "write throughput, virtual time"),
     ("scan_mb_per_s", "scan throughput, virtual time"),

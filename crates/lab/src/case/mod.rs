@@ -5,6 +5,7 @@
 
 mod buckets;
 mod content;
+mod hollow;
 mod layout;
 mod load;
 mod meter;

@@ -4,6 +4,7 @@
 //! on; any other error voids the case. Threads, time of day and folders cannot reach what is sampled.
 
 use super::content::Content;
+use super::hollow::Hollow;
 use super::load::Probe;
 use super::meter::{AllocationMeter, MeteredAllocator};
 use super::sampler::Sampler;
@@ -132,7 +133,8 @@ pub fn run_case(
     stop: &dyn Fn() -> bool,
 ) -> Result<CaseOutput, CaseError> {
     let file = BackingFile::make(case, backing)?;
-    let mut bench = Bench::new(case, registry, file.device()?).map_err(|error| CaseError::Pool(0, error))?;
+    let mut bench = Bench::new(case, registry, hollowed(case, file.device()?))
+        .map_err(|error| CaseError::Pool(0, error))?;
     let mut workload = build_workload(case).map_err(|error| CaseError::Workload(error.to_string()))?;
     let mut sampler = Sampler::new(case, &bench);
     while let Some(op) = workload.next().map_err(|error| CaseError::Workload(error.to_string()))? {
@@ -156,9 +158,17 @@ pub fn run_case(
             op => bench.apply(op).map_err(|error| CaseError::Pool(bench.operations, error))?,
         }
     }
-    bench.finish()?;
+    bench.finish(case.keep_data)?;
     let timed = Timed { allocation_ns: bench.allocations.timed(), open_ms: sampler.open_ms() };
     Ok(CaseOutput { account: workload.account(), timed, ..sampler.output() })
+}
+
+/// The backing without the bytes of data blocks, if the case keeps none.
+fn hollowed(case: &Case, backing: Arc<dyn BlockDevice>) -> Arc<dyn BlockDevice> {
+    match case.options.layout(case.device_blocks) {
+        Ok(layout) if !case.keep_data => Arc::new(Hollow::new(backing, layout.data.start)),
+        _ => backing,
+    }
 }
 
 /// A backing file that goes when the case is over.
@@ -294,11 +304,11 @@ impl Bench {
         }
     }
 
-    /// The pool must be sound, or nothing that was sampled counts.
-    fn finish(&mut self) -> Result<(), CaseError> {
+    /// The pool must be sound, or nothing that was sampled counts. Data that was kept is read as well.
+    fn finish(&mut self, scrub: bool) -> Result<(), CaseError> {
         let pool = |error| CaseError::Pool(u64::MAX, error);
         self.pool.flush().map_err(pool)?;
-        let report = self.pool.check(true).map_err(pool)?;
+        let report = self.pool.check(scrub).map_err(pool)?;
         match report.findings.first() {
             None => Ok(()),
             Some(first) => {

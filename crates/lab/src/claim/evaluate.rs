@@ -109,7 +109,9 @@ pub(crate) fn measure(metric: &Metric, rows: &Table) -> Result<f64, String> {
     let filters = metric.filters.iter().map(|(key, value)| Ok((find(key)?, value)));
     let filters = filters.collect::<Result<Vec<_>, String>>()?;
     let mut cases: BTreeMap<&str, Vec<Sample>> = BTreeMap::new();
-    for row in rows.rows.iter().filter(|row| filters.iter().all(|(at, value)| row[*at] == **value)) {
+    let counts = from_round(metric.from, rows);
+    let kept = |row: &&Vec<String>| filters.iter().all(|(at, value)| row[*at] == **value) && counts(row);
+    for row in rows.rows.iter().filter(kept) {
         if let Some(sample) = sampled.as_ref().and_then(|sampled| sampled.read(row)) {
             cases.entry(&row[case]).or_default().push(sample);
         }
@@ -117,6 +119,14 @@ pub(crate) fn measure(metric: &Metric, rows: &Table) -> Result<f64, String> {
     let values = cases.values().filter_map(|samples| fold(samples, &metric.at));
     let numbers: Vec<Sample> = values.map(|value| Sample { value, weight: 1.0 }).collect();
     fold(&numbers, &metric.over).ok_or_else(|| format!("no row has a number for {}", shown(metric)))
+}
+
+/// Whether a row is of round `from` or a later one; of any row if `from` is 0.
+pub(crate) fn from_round(from: u64, rows: &Table) -> impl Fn(&[String]) -> bool + use<> {
+    let round = rows.column("round");
+    move |row| {
+        from == 0 || round.and_then(|at| Table::number(row, at)).is_some_and(|round| round >= from as f64)
+    }
 }
 
 fn shown(metric: &Metric) -> String {
@@ -147,6 +157,21 @@ mod tests {
     fn a_claim_that_holds_is_reproduced_with_both_numbers() {
         let outcome = ask("pages(allocator=bits) / pages(allocator=log) >= 4");
         assert_eq!((outcome.verdict, outcome.detail.as_str()), (Verdict::Reproduced, "4.5 >= 4 expected"));
+    }
+
+    #[test]
+    fn rounds_before_from_do_not_count() {
+        let mut rows = Table::new(["case", "round", "pages"]);
+        for (round, pages) in [("1", "9"), ("9", "5"), ("10", "1")] {
+            rows.push(["a", round, pages].map(String::from).to_vec());
+        }
+        let mean = |expect: &str| match parse(expect) {
+            Ok(Expression::Compare(_, left, _)) => value(&left, &rows).unwrap(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(mean("pages(at=mean) > 0"), 5.0);
+        assert_eq!(mean("pages(at=mean, from=9) > 0"), 3.0, "9 is before 10, also as text");
+        assert!(parse("pages(from=last) > 0").is_err());
     }
 
     #[test]

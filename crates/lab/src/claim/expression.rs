@@ -6,7 +6,8 @@
 //! factor = number | "(" sum ")" | "-" factor | name "(" [ key "=" value { "," key "=" value } ] ")"
 //! ```
 //! A name is a column; its keys filter rows (`allocator=bitmap`), but `at` says which row of a case counts
-//! (`last`, `first`, `mean`, `max`, `min`, `sum`; default `last`) and `over` how cases combine (`median`, `mean`, `min`, `max`).
+//! (`last`, `first`, `mean`, `max`, `min`, `sum`; default `last`), `over` how cases combine (`median`, `mean`, `min`, `max`), and
+//! `from` the first round that counts, for what has settled by then.
 //!
 //! Invariant: parsing never panics, whatever the text, nests at most 64 deep and has at most 256 terms.
 
@@ -38,6 +39,8 @@ pub struct Metric {
     pub at: String,
     /// How cases combine.
     pub over: String,
+    /// Rows of earlier rounds do not count.
+    pub from: u64,
 }
 
 /// A parsed claim.
@@ -199,7 +202,8 @@ impl<'a> Parser<'a> {
     }
 
     fn metric(&mut self, column: String) -> Result<Expression, ParseError> {
-        let mut metric = Metric { column, filters: Vec::new(), at: "last".into(), over: "median".into() };
+        let mut metric =
+            Metric { column, filters: Vec::new(), at: "last".into(), over: "median".into(), from: 0 };
         while !self.eat(")") {
             let key = self.while_(|c| c.is_alphanumeric() || "_.".contains(c)).to_owned();
             if key.is_empty() || !self.eat("=") {
@@ -224,6 +228,11 @@ impl<'a> Parser<'a> {
         let allowed = match key.as_str() {
             "at" => &["last", "first", "mean", "max", "min", "sum"][..],
             "over" => &["median", "mean", "max", "min"][..],
+            "from" => {
+                let Ok(from) = value.parse() else { return self.fail("`from` is the number of a round") };
+                metric.from = from;
+                return Ok(());
+            }
             _ => {
                 metric.filters.push((key, value));
                 return Ok(());

@@ -6,8 +6,8 @@
 mod evaluate;
 mod expression;
 
-pub(crate) use evaluate::measure;
 pub use evaluate::{Outcome, Verdict, evaluate};
+pub(crate) use evaluate::{from_round, measure};
 pub use expression::{Comparison, Expression, Metric, ParseError, parse};
 
 /// A claim as a config states it.

@@ -7,6 +7,7 @@ use crate::case::build_workload;
 use crate::config::{Node, Origin, Problem, Scalar, Section, Sources, Table, Tree};
 use crate::experiment::{Axis, CASE_SECTIONS, Experiment};
 use spinney_registry::{PoolSpec, Registry, RegistryError, nearest};
+use spinney_volume::{ChecksumKind, PoolOptions};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use xxhash_rust::xxh3::xxh3_64;
@@ -110,7 +111,7 @@ impl<'a> Planner<'a> {
                 .map(|(column, chosen)| (column.to_owned(), chosen.label.clone()))
                 .into();
         labels.extend(swept);
-        let seed = self.run(&mut fixed);
+        let (seed, keep_data) = self.run(&mut fixed);
         labels.push(("seed".to_owned(), seed.to_string()));
         if self.excluded(&labels) {
             self.problems.truncate(before);
@@ -123,6 +124,7 @@ impl<'a> Planner<'a> {
         let (allocator, scheme) = (self.allocator(allocator), self.scheme(scheme));
         let workload = self.workload(workload);
         let (volume_blocks, device_blocks, options) = volume?;
+        self.allow_hollow(keep_data, &options)?;
         let (device, pool) = (device?, PoolSpec { allocator: allocator?, scheme: scheme? });
         if let Err(error) = self.registry.parts(&pool) {
             let place = self.blame(&error.to_string(), place);
@@ -140,6 +142,7 @@ impl<'a> Planner<'a> {
             volume_blocks,
             device_blocks,
             options,
+            keep_data,
             device,
             pool,
             workload,
@@ -225,13 +228,28 @@ impl<'a> Planner<'a> {
         self.complain(message, Some(origin.clone()), Some(help));
     }
 
-    fn run(&mut self, fixed: &mut Table) -> u64 {
+    /// Seed, and whether data is kept.
+    fn run(&mut self, fixed: &mut Table) -> (u64, bool) {
         let mut found = Vec::new();
         let mut section = Section::new("run", take_table(fixed, "run"), &mut found);
+        let keep_at = section.peek("keep_data");
         let seed = section.integer("seed", 0..=u64::MAX).unwrap_or(1);
+        let keep_data = section.switch("keep_data").unwrap_or(true);
         section.finish();
         self.take(found);
-        seed
+        self.places.extend(keep_at.map(|place| ("keep_data".to_owned(), place)));
+        (seed, keep_data)
+    }
+
+    /// Data that is not kept cannot be verified.
+    fn allow_hollow(&mut self, keep_data: bool, options: &PoolOptions) -> Option<()> {
+        if keep_data || options.checksums == ChecksumKind::None {
+            return Some(());
+        }
+        let message = "`run.keep_data = false` leaves nothing for data checksums to check".to_owned();
+        let help = Some("add `checksums = \"none\"` to [volume], or keep the data".to_owned());
+        self.complain(message, self.places.get("keep_data").cloned(), help);
+        None
     }
 
     fn excluded(&mut self, labels: &[(String, String)]) -> bool {

@@ -3,7 +3,7 @@
 //! Invariant: a title is filled in from the same numbers that are drawn. The two clocks never share an axis: every
 //! column here is counted, wall-clock times have no figure.
 
-use super::select::{Selected, Selection, select};
+use super::select::{Selected, Selection, named, select};
 use super::{ReportKind, ReportSpec};
 use crate::case::METRICS;
 use crate::results::Tables;
@@ -64,7 +64,8 @@ pub(super) fn names(specs: &[ReportSpec], tables: &Tables, labels: &[String]) ->
 /// A column on an axis or in a title.
 fn words(column: &str) -> String {
     let metric = METRICS.iter().find(|metric| metric.name == column);
-    metric.map_or_else(|| column.replace('_', " "), |metric| metric.label.clone())
+    let setting = || column.trim_start_matches("workload.").replace(['_', '.'], " ");
+    metric.map_or_else(setting, |metric| metric.label.clone())
 }
 
 fn axis(column: &str, log: bool) -> Axis {
@@ -82,6 +83,7 @@ fn axis(column: &str, log: bool) -> Axis {
 fn caption(spec: &ReportSpec, selection: &Selection) -> String {
     let folded = match spec.kind {
         ReportKind::Lines => "the title compares medians over the rounds, ".into(),
+        _ if spec.at == "mean" && spec.from > 0 => format!("mean from round {} on, ", spec.from),
         _ if spec.at == "mean" => "mean of the whole run, ".into(),
         _ => format!("{} row of each run, ", spec.at),
     };
@@ -107,9 +109,13 @@ fn groups(spec: &ReportSpec, selection: &Selection) -> Vec<(String, Group)> {
             bands.iter().map(|(x, band)| (*x, band.mid)).collect()
         };
         for (x, mid) in ends {
-            let category = if lines { None } else { selected.categories.get(x as usize).cloned() };
-            let place =
-                if selected.facet.is_empty() { category.unwrap_or_default() } else { selected.facet.clone() };
+            let at = if spec.kind != ReportKind::Bars || spec.x.is_empty() {
+                String::new()
+            } else {
+                named(&spec.x, &category(selected, x))
+            };
+            let parts = [selected.facet.clone(), at].into_iter().filter(|part| !part.is_empty());
+            let place = parts.collect::<Vec<_>>().join(", ");
             match groups.iter_mut().find(|(known, _)| *known == place) {
                 Some((_, group)) => group.push((mid, selected.series.clone())),
                 None => groups.push((place, vec![(mid, selected.series.clone())])),
@@ -120,6 +126,14 @@ fn groups(spec: &ReportSpec, selection: &Selection) -> Vec<(String, Group)> {
         group.sort_by(|one, other| one.0.total_cmp(&other.0));
     }
     groups
+}
+
+/// What stands below the bars at `x`.
+fn category(selected: &Selected, x: f64) -> String {
+    if selected.categories.is_empty() {
+        return shown(x);
+    }
+    selected.categories.get(x as usize).cloned().unwrap_or_default()
 }
 
 /// Fill in a title, or make one, from the group in which the series differ most.
@@ -155,7 +169,7 @@ fn title(spec: &ReportSpec, selection: &Selection) -> String {
         ("{high}", shown(high.0)),
     ];
     let text = fill.iter().fold(template.to_owned(), |text, (key, value)| text.replace(key, value));
-    if groups.len() > 1 && !place.is_empty() {
+    if groups.len() > 1 && !place.is_empty() && template.contains('{') {
         format!("{text} ({place}, where they differ most)")
     } else {
         text
@@ -215,23 +229,35 @@ fn lines(spec: &ReportSpec, all: &[&Selected]) -> Lines {
     lines
 }
 
-/// Categories are the x values; without x there is one group, and each series is a bar of it.
+/// Categories are the x values; without x there is one group, and each series is a bar of it. A series without a value at
+/// some x has a gap there.
 fn bars(spec: &ReportSpec, all: &[&Selected]) -> Bars {
-    let categories = match all.first() {
-        Some(first) if !spec.x.is_empty() && !first.categories.is_empty() => first.categories.clone(),
-        Some(first) if !spec.x.is_empty() => first.points.iter().map(|(x, _)| shown(*x)).collect(),
-        _ => vec![String::new()],
+    let xs = all_x(all);
+    let name = |x: &f64| match all.first() {
+        Some(first) if !spec.x.is_empty() => category(first, *x),
+        _ => String::new(),
     };
+    let categories: Vec<String> = xs.iter().map(name).collect();
     let mut bars = Bars::new(words(&spec.x), categories, axis(&spec.y, spec.log_y).from_zero());
     for selected in all {
         let several = selected.points.iter().any(|(_, values)| values.len() > 1);
-        let bar = |(_, band): (f64, crate::statistics::Band)| {
-            let bar = Bar::new(band.mid);
-            if several { bar.error(band.low, band.high) } else { bar }
+        let bands = selected.bands(spec.band);
+        let bar = |x: &f64| match bands.iter().find(|(at, _)| at == x) {
+            Some((_, band)) if several => Bar::new(band.mid).error(band.low, band.high),
+            Some((_, band)) => Bar::new(band.mid),
+            None => Bar::new(f64::NAN),
         };
-        bars = bars.series(selected.series.clone(), selected.bands(spec.band).into_iter().map(bar));
+        bars = bars.series(selected.series.clone(), xs.iter().map(bar));
     }
     bars
+}
+
+/// Every x at which any series has a point, in order.
+fn all_x(all: &[&Selected]) -> Vec<f64> {
+    let mut xs: Vec<f64> = all.iter().flat_map(|selected| selected.points.iter().map(|(x, _)| *x)).collect();
+    xs.sort_by(f64::total_cmp);
+    xs.dedup();
+    xs
 }
 
 /// One dot a series: its x column against its y column, both folded over the rows of a run.
@@ -373,4 +399,65 @@ fn fullness_map(table: &Table, case: &str) -> Heatmap {
     let (rounds, columns) = by_round(cells, rows, |slot| slot as usize);
     let y = Axis::new("address", Unit::Share).range(0.0, 1.0);
     Heatmap::new(round_axis(&rounds), y, Axis::new("fullness", Unit::Share).range(0.0, 1.0), columns)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A series of one number at each x.
+    fn series(name: &str, points: &[(f64, f64)]) -> Selected {
+        let points = points.iter().map(|(x, y)| (*x, vec![*y])).collect();
+        let categories = ["8 GiB", "128 GiB"].map(String::from).to_vec();
+        Selected { series: name.into(), points, categories, ..Selected::default() }
+    }
+
+    fn spec(x: &str) -> ReportSpec {
+        let (mut problems, origin) = (Vec::new(), crate::config::Origin { file: 0, bytes: 0..0 });
+        let spec =
+            super::super::read_report("x", crate::config::Table::new(), origin, &mut problems).unwrap();
+        ReportSpec { kind: ReportKind::Bars, x: x.into(), y: "free_runs".into(), ..spec }
+    }
+
+    #[test]
+    fn a_title_compares_series_at_one_x_only() {
+        let all =
+            vec![series("one", &[(0.0, 3.0), (1.0, 30.0)]), series("other", &[(0.0, 4.0), (1.0, 33.0)])];
+        let selection = Selection { phase: "measure".into(), all, repeats: 1 };
+        let title = title(&spec("volume.size"), &selection);
+        assert!(title.contains("other 1.33 times as much (size 8 GiB, where they differ most)"), "{title}");
+    }
+
+    #[test]
+    fn a_plain_title_stands_as_it_is() {
+        let all =
+            vec![series("one", &[(0.0, 3.0), (1.0, 30.0)]), series("other", &[(0.0, 4.0), (1.0, 33.0)])];
+        let selection = Selection { phase: "measure".into(), all, repeats: 1 };
+        let spec = ReportSpec { title: "Which is it?".into(), ..spec("volume.size") };
+        assert_eq!(title(&spec, &selection), "Which is it?");
+    }
+
+    #[test]
+    fn bars_stand_at_their_x_where_series_have_gaps() {
+        let (one, other) = (series("one", &[(0.0, 3.5)]), series("other", &[(1.0, 7.25)]));
+        assert_eq!(all_x(&[&one, &other]), [0.0, 1.0]);
+        let spec = spec("volume.size");
+        let names = ["one", "other"].map(String::from);
+        let chart: Chart = bars(&spec, &[&one, &other]).into();
+        let figure = chart.render(&Frame::new("x"), &Palette::of(names));
+        let place = |text: &str| {
+            let at = figure
+                .svg
+                .find(&format!(">\n{text}\n<"))
+                .unwrap_or_else(|| panic!("no {text}: {}", figure.svg));
+            let tag = &figure.svg[figure.svg[..at].rfind("<text").unwrap()..at];
+            let x = tag.split(" x=\"").nth(1).unwrap();
+            x[..x.find('"').unwrap()].parse::<f64>().unwrap()
+        };
+        // Each value stands nearer to its own category than to the other one.
+        let nearer = |value: &str, own: &str, other: &str| {
+            (place(value) - place(own)).abs() < (place(value) - place(other)).abs()
+        };
+        assert!(nearer("3.5", "8 GiB", "128 GiB") && nearer("7.25", "128 GiB", "8 GiB"));
+    }
 }

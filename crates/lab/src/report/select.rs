@@ -3,6 +3,7 @@
 //! Invariant: order follows the rows, so a figure does not depend on hash order. Knows no drawing.
 
 use super::ReportSpec;
+use crate::claim::from_round;
 use crate::fold::{Sample, Sampled, fold};
 use crate::statistics::{Band, BandKind, band};
 use crate::table::Table;
@@ -41,8 +42,12 @@ pub(super) fn select(spec: &ReportSpec, rows: &Table, labels: &[String]) -> Resu
     for (name, value) in spec.filters.iter().filter(|(name, _)| name != "phase") {
         filters.push((find(name)?, value.clone()));
     }
-    let kept: Vec<&Vec<String>> =
-        rows.rows.iter().filter(|row| filters.iter().all(|(at, value)| row[*at] == *value)).collect();
+    let counts = from_round(spec.from, rows);
+    let kept: Vec<&Vec<String>> = rows
+        .rows
+        .iter()
+        .filter(|row| filters.iter().all(|(at, value)| row[*at] == *value) && counts(row))
+        .collect();
     let series_columns =
         if spec.series.is_empty() { varying(spec, rows, &kept, labels) } else { spec.series.clone() };
     let series_at = series_columns.iter().map(|name| find(name)).collect::<Result<Vec<_>, _>>()?;
@@ -53,12 +58,20 @@ pub(super) fn select(spec: &ReportSpec, rows: &Table, labels: &[String]) -> Resu
     let mut groups = Groups::default();
     for row in &kept {
         let Some(value) = y.as_ref().and_then(|y| y.read(row)) else { continue };
-        let facet = facet_at.map_or("", |at| &row[at]);
-        let series = series_at.iter().map(|at| row[*at].as_str()).collect::<Vec<_>>().join(" × ");
-        groups.add(facet, &series, x.map_or("", |at| &row[at]), &row[case], value);
+        let facet = facet_at.map_or_else(String::new, |at| named(&rows.columns[at], &row[at]));
+        let series: Vec<String> = series_at.iter().map(|at| named(&rows.columns[*at], &row[*at])).collect();
+        groups.add(&facet, &series.join(" × "), x.map_or("", |at| &row[at]), &row[case], value);
     }
     let repeats = groups.repeats();
     Ok(Selection { phase, all: groups.finish(spec), repeats })
+}
+
+/// A value as a figure names it: that of a setting with the setting, since `16` alone says nothing.
+pub(super) fn named(column: &str, value: &str) -> String {
+    match column.rsplit_once('.') {
+        Some((_, setting)) => format!("{} {value}", setting.replace('_', " ")),
+        None => value.to_owned(),
+    }
 }
 
 /// The phase that rows are taken from, unless the spec says.

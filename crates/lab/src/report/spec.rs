@@ -48,6 +48,8 @@ pub struct ReportSpec {
     pub table: String,
     /// For bars and scatter: which row of a case counts (`last`, `mean`, `max`, `sum`, ...).
     pub at: String,
+    /// Rows of earlier rounds do not count.
+    pub from: u64,
     /// Where the config states it.
     pub origin: Option<Origin>,
 }
@@ -102,6 +104,7 @@ pub fn read_report(
         log_y: section.switch("log_y").unwrap_or(false),
         table: section.text("table").unwrap_or_else(|| if heat { "histogram".into() } else { "rows".into() }),
         at: section.text("at").unwrap_or_else(|| "last".into()),
+        from: section.integer("from", 0..=u64::MAX).unwrap_or(0),
         origin: Some(origin.clone()),
     };
     if spec.y.is_empty() && !heat {

@@ -56,7 +56,8 @@ pub fn summary(rows: &Table, labels: &[String]) -> Table {
 
 fn cell(rows: &Table, column: &str, phase: &str, filters: &[(String, String)]) -> String {
     let filters = filters.iter().cloned().chain([("phase".to_owned(), phase.to_owned())]).collect();
-    let metric = Metric { column: column.into(), filters, at: at(column).into(), over: "median".into() };
+    let metric =
+        Metric { column: column.into(), filters, at: at(column).into(), over: "median".into(), from: 0 };
     measure(&metric, rows).map_or_else(|_| String::new(), short)
 }
 

@@ -4,9 +4,11 @@
 //! before and after, and fullness stays what the config asked for. Knows no traces.
 
 pub mod clones;
+pub mod comb;
 pub mod discard;
 pub mod fill;
 pub mod overwrite;
+pub mod spread;
 pub mod target;
 
 use crate::error::{Result, WorkloadError};

@@ -65,6 +65,8 @@ fn samples() -> Vec<(&'static str, Pairs)> {
         ("clones", vec![("rounds", integer(4)), ("clone_writes", Real(0.0)), ("from", word("origin"))]),
         ("discard-storm", with(vec![("rounds", integer(2)), ("storm_share", Real(1.0))], rotation("op"))),
         ("discard-storm", vec![("rounds", integer(2)), ("refill", word("same"))]),
+        ("spread", vec![("rounds", integer(3)), ("versions", integer(3)), ("read_share", Real(0.4))]),
+        ("comb", vec![("unit_blocks", integer(3)), ("spacing", integer(4)), ("scan", Setting::Switch(true))]),
     ]
 }
 
@@ -86,6 +88,7 @@ fn the_same_seed_gives_the_same_stream_and_another_one_does_not() {
         assert!(ops == ops_of(name, VOLUME_BLOCKS, 7, &pairs), "{name} {pairs:?}");
         let random = !matches!(pairs.iter().find(|(name, _)| *name == "pattern"), Some((_, Setting::Word(word))) if word == "sequential")
             && pairs.iter().all(|(name, value)| *name != "clone_writes" || *value != Real(0.0))
+            && name != "comb"
             && (name != "fill" || pairs.iter().any(|(name, _)| *name == "order"));
         assert_eq!(ops != ops_of(name, VOLUME_BLOCKS, 8, &pairs), random, "{name} {pairs:?}");
     }
@@ -357,7 +360,7 @@ fn a_scan_reads_the_newest_version_once_from_front_to_back() {
 
 #[test]
 fn settings_out_of_range_are_refused_by_name() {
-    let cases: [(&str, &str, Setting); 14] = [
+    let cases: [(&str, &str, Setting); 18] = [
         ("overwrite", "fill", Real(1.5)),
         ("overwrite", "fill", Real(f64::NAN)),
         ("overwrite", "pattern", word("zipfian")),
@@ -371,6 +374,10 @@ fn settings_out_of_range_are_refused_by_name() {
         ("fill", "order", word("random")),
         ("clones", "clone_writes", Real(-1.0)),
         ("discard-storm", "fill", Real(0.0)),
+        ("spread", "versions", integer(0)),
+        ("spread", "versions", integer(1025)),
+        ("comb", "spacing", integer(1)),
+        ("comb", "fill", Real(0.0)),
         ("replay", "repeats", integer(0)),
     ];
     for (name, setting, value) in cases {
@@ -394,7 +401,7 @@ fn the_smallest_volume_works() {
 
 #[test]
 fn every_entry_has_a_summary_and_builds_with_its_defaults() {
-    for name in ["fill", "overwrite", "clones", "discard-storm", "replay"] {
+    for name in ["fill", "overwrite", "clones", "discard-storm", "spread", "comb", "replay"] {
         let entry = entry(name);
         assert!(!entry.summary.is_empty() && !entry.paper.is_empty() && !entry.parameters.is_empty());
         assert!(
@@ -404,4 +411,34 @@ fn every_entry_has_a_summary_and_builds_with_its_defaults() {
         let context = crate::common::context(1 << 17, 1);
         assert!((entry.build)(&context, &Settings::new()).unwrap().next().unwrap().is_some(), "{name}");
     }
+}
+
+#[test]
+fn a_comb_discards_every_nth_unit_once() {
+    let pairs = [("unit_blocks", integer(2)), ("spacing", integer(3)), ("flush_every", integer(0))];
+    let ops = ops_of("comb", 100, 1, &pairs);
+    let discarded = ops.iter().filter_map(|op| match op {
+        Op::Discard { bytes, .. } => Some((bytes.offset / BLOCK, bytes.length / BLOCK)),
+        _ => None,
+    });
+    let expected: Vec<(u64, u64)> = (0..50).filter(|unit| unit % 3 == 2).map(|unit| (unit * 2, 2)).collect();
+    assert_eq!(discarded.collect::<Vec<_>>(), expected);
+    assert_eq!(ops.iter().filter(|op| matches!(op, Op::Round(_))).count(), 1);
+}
+
+#[test]
+fn spread_operations_reach_every_version_alike() {
+    let pairs = [("rounds", integer(5)), ("versions", integer(4)), ("unit_blocks", integer(1))];
+    let ops = ops_of("spread", VOLUME_BLOCKS, 3, &pairs);
+    let measured = ops.iter().skip_while(|op| **op != Op::Phase(Phase::Measure));
+    let mut written: BTreeMap<Handle, u64> = BTreeMap::new();
+    for op in measured {
+        if let Op::Write { to, .. } = op {
+            *written.entry(*to).or_default() += 1;
+        }
+    }
+    let all: u64 = written.values().sum();
+    assert_eq!(all, 5 * (13_107 / 10), "five rounds of a tenth of what is live");
+    assert_eq!(written.len(), 4);
+    assert!(written.values().all(|count| count.abs_diff(all / 4) < all / 20), "seed 3: {written:?}");
 }
