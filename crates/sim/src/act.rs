@@ -24,9 +24,7 @@ impl Life {
             Step::Snapshot { of } => self.take(of, false),
             Step::Clone { of } => self.take(of, true),
             Step::Delete { of } => self.delete(of),
-            Step::Write { of, at, blocks } => {
-                self.write(of, self.place(u64::from(at) * BLOCK), u64::from(blocks) * BLOCK)
-            }
+            Step::Write { of, at, blocks } => self.write_blocks(of, u64::from(at), u64::from(blocks)),
             Step::Ragged { of, offset, bytes } => {
                 self.write(of, self.place(u64::from(offset)), u64::from(bytes))
             }
@@ -81,6 +79,14 @@ impl Life {
         let (dev, limit) = self.version(of, true)?;
         let offset = offset % limit;
         Some((dev, offset, bytes.min(limit - offset)))
+    }
+
+    /// In one piece if blocks lie side by side, else one by one.
+    fn write_blocks(&mut self, of: u8, at: u64, blocks: u64) -> Result<(), Error> {
+        match self.pair.geometry.stride {
+            1 => self.write(of, at * BLOCK, blocks * BLOCK),
+            _ => (at..at + blocks).try_for_each(|at| self.write(of, self.place(at * BLOCK), BLOCK)),
+        }
     }
 
     fn write(&mut self, of: u8, offset: u64, bytes: u64) -> Result<(), Error> {

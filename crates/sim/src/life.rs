@@ -119,7 +119,9 @@ impl Life {
             before = 1;
         }
         self.stats.steps += 1;
+        let reserved = self.pool().space().reserved_blocks;
         match (outcome, struck) {
+            _ if reserved > 0 => Err(format!("{reserved} blocks are still set aside")),
             (Ok(()), _) => Ok(()),
             (Err(_), _) if self.bench.is_dead() => Ok(()),
             (Err(_), Some(then_cut)) => self.after_failure(before, then_cut),

@@ -37,6 +37,18 @@ fn three_hundred_crash_lives_of_every_pair_keep_what_was_flushed() {
 }
 
 #[test]
+fn a_life_asks_its_device_for_the_same_each_time() {
+    let registry = Arc::new(Registry::standard());
+    for pair in Pair::all(&registry) {
+        for seed in 0..10 {
+            let (one, other) = (Life::of_seed(&pair, seed, STEPS), Life::of_seed(&pair, seed, STEPS));
+            assert_eq!(one, other, "seed {seed} of {pair}");
+            assert_ne!(one.unwrap().trace, 0, "seed {seed} of {pair}");
+        }
+    }
+}
+
+#[test]
 fn every_kept_case_passes() {
     let registry = Arc::new(Registry::standard());
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("cases");

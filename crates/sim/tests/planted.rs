@@ -1,28 +1,55 @@
 //! Each planted fault must be seen by the lives: a fault that survives is a hole in the net.
 
-use rayon::prelude::*;
 use spinney_registry::Registry;
-use spinney_sim::{Life, Pair, planted::FAULTS};
+use spinney_sim::planted::command::{BEGIN, END};
+use spinney_sim::planted::measure::{LIVES_MAX, catch};
+use spinney_sim::planted::{FAULTS, Fault};
+use spinney_sim::{Case, Life, Pair};
 use std::sync::Arc;
-
-/// Lives that a fault may survive before it counts as missed.
-const LIVES_MAX: u64 = 600;
 
 #[test]
 fn every_planted_fault_is_caught_in_every_pair() {
     std::panic::set_hook(Box::new(|_| {}));
-    let registry = Arc::new(Registry::standard());
-    let mut missed = Vec::new();
-    for fault in FAULTS {
-        for mut pair in Pair::all(&registry) {
-            (fault.plant)(&mut pair);
-            let caught = (0..LIVES_MAX).into_par_iter().any(|seed| Life::of_seed(&pair, seed, 60).is_err());
-            if !caught {
-                missed
-                    .push(format!("{} in {} x {}: {}", fault.name, pair.allocator, pair.scheme, fault.what));
-            }
-        }
-    }
+    let pairs = Pair::all(&Arc::new(Registry::standard()));
+    let in_all = |fault: &'static Fault| pairs.iter().map(move |pair| (fault, catch(fault, pair)));
+    let missed: Vec<String> = FAULTS
+        .iter()
+        .flat_map(in_all)
+        .filter(|(_, caught)| caught.lives.is_none())
+        .map(|(fault, caught)| format!("{} in {}: {}", fault.name, caught.pair, fault.what))
+        .collect();
     let _ = std::panic::take_hook();
     assert!(missed.is_empty(), "not caught in {LIVES_MAX} lives each: {missed:#?}");
+}
+
+#[test]
+fn there_are_twenty_faults_or_more_and_the_readme_of_the_testkit_lists_each() {
+    assert!(FAULTS.len() >= 20, "{} planted faults", FAULTS.len());
+    let readme = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../testkit/README.md");
+    let text = std::fs::read_to_string(readme).expect("a README");
+    let (_, rest) = text.split_once(BEGIN).expect("the table's first line");
+    let (table, _) = rest.split_once(END).expect("the table's last line");
+    let rows: Vec<&str> = table.lines().filter(|line| line.starts_with("| `")).collect();
+    assert_eq!(rows.len(), FAULTS.len(), "run `cargo xtask sim --planted --write crates/testkit/README.md`");
+    for (fault, row) in FAULTS.iter().zip(rows) {
+        let named = row.starts_with(&format!("| `{}` | {} | ", fault.name, fault.what));
+        assert!(named && !row.contains("missed"), "{} and its row differ: {row}", fault.name);
+    }
+}
+
+#[test]
+fn a_failing_seed_shrinks_to_a_few_lines_that_fail_again_and_pass_without_the_fault() {
+    let registry = Arc::new(Registry::standard());
+    let fault = FAULTS.iter().find(|fault| fault.name == "scheme-frees-early").expect("a planted fault");
+    let sound = &Pair::all(&registry)[0];
+    let mut pair = sound.clone();
+    (fault.plant)(&mut pair);
+    let failing = |seed| Life::of_seed(&pair, seed, 60).err().map(|failure| (seed, failure));
+    let (seed, failure) = (0..LIVES_MAX).find_map(failing).expect("caught");
+    let (case, shrunk) = Case::of_seed(&pair, seed, 60).shrink(failure);
+    assert!(case.steps.len() <= 8, "{shrunk}\n{}", case.text());
+    let read = Case::parse(&registry, &format!("# {shrunk}\n{}", case.text())).expect("a case");
+    assert_eq!((read.steps.len(), read.pair.geometry), (case.steps.len(), case.pair.geometry));
+    assert!(Life::run(&pair.on(read.pair.geometry), &read.steps).is_err(), "{}", case.text());
+    assert!(Life::run(&read.pair, &read.steps).is_ok(), "fails without the fault:\n{}", case.text());
 }

@@ -9,7 +9,8 @@ use spinney_registry::Registry;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-const HELP: &str =
+/// How it is called.
+pub const HELP: &str =
     "spinney-sim --faults [--seeds N=2] [--from SEED=0] [--kills N=2000] [--pair ALLOCATOR,SCHEME]";
 
 struct Options {

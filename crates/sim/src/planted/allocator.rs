@@ -14,6 +14,8 @@ enum Twist {
     ReusesAtOnce,
     ForgetsReleases,
     IssuesTwice,
+    KeepsReservations,
+    LosesARunAtOpen,
 }
 
 struct Twisted {
@@ -44,7 +46,24 @@ pub(super) fn issues_twice(registry: &Registry, spec: &PoolSpec) -> Parts {
     twisted(registry, spec, Twist::IssuesTwice)
 }
 
+pub(super) fn keeps_reservations(registry: &Registry, spec: &PoolSpec) -> Parts {
+    twisted(registry, spec, Twist::KeepsReservations)
+}
+
+pub(super) fn loses_a_run_at_open(registry: &Registry, spec: &PoolSpec) -> Parts {
+    twisted(registry, spec, Twist::LosesARunAtOpen)
+}
+
 impl Twisted {
+    /// Take the first free block and tell nobody.
+    fn lose_a_block(&mut self) -> Result<()> {
+        let mut first = None;
+        self.inner.visit_free(&mut |run| {
+            first = Some(Extent { blocks: 1, ..run });
+            Flow::Stop
+        });
+        first.map_or(Ok(()), |block| self.inner.claim(block))
+    }
     /// Every tenth call.
     fn tenth(&mut self) -> bool {
         self.calls += 1;
@@ -57,9 +76,13 @@ impl Allocator for Twisted {
         self.inner.format(universe, pages)
     }
     fn open(&mut self, universe: Extent, root: &Root, pages: &dyn PageRead) -> Result<()> {
-        self.inner.open(universe, root, pages)
+        self.inner.open(universe, root, pages)?;
+        if self.twist == Twist::LosesARunAtOpen { self.lose_a_block() } else { Ok(()) }
     }
     fn reserve(&mut self, blocks: u64) -> Result<Grant> {
+        if self.twist == Twist::KeepsReservations && self.tenth() {
+            let _kept = self.inner.reserve(1)?;
+        }
         self.inner.reserve(blocks)
     }
     fn allocate(&mut self, want: &Want, grant: &mut Grant) -> Result<Extent> {

@@ -14,7 +14,14 @@ struct Forgetful {
     seen: u64,
 }
 
-fn forgetful(registry: &Registry, spec: &PoolSpec, forgets: fn(&Change) -> bool) -> Parts {
+type Composition = (Box<dyn FreeIndex>, Box<dyn SpaceForm>);
+
+/// The parts with another index and form in a composed allocator; a whole one stays as it is.
+pub(super) fn recomposed(
+    registry: &Registry,
+    spec: &PoolSpec,
+    change: impl FnOnce(Box<dyn FreeIndex>, Box<dyn SpaceForm>) -> Composition,
+) -> Parts {
     let parts = sound(registry, spec);
     let AllocatorSpec::Composed { index, form, reclaim } = &spec.allocator else { return parts };
     let index = registry
@@ -33,12 +40,16 @@ fn forgetful(registry: &Registry, spec: &PoolSpec, forgets: fn(&Change) -> bool)
         .find(|entry| entry.name == reclaim.name)
         .map(|entry| (entry.build)(&reclaim.settings));
     match (index, form, reclaim) {
-        (Some(Ok(index)), Some(Ok(inner)), Some(Ok(reclaim))) => {
-            let form = Box::new(Forgetful { inner, forgets, seen: 0 });
+        (Some(Ok(index)), Some(Ok(form)), Some(Ok(reclaim))) => {
+            let (index, form) = change(index, form);
             Parts { allocator: Box::new(Composed::new(index, form, reclaim)), ..parts }
         }
         _ => parts,
     }
+}
+
+fn forgetful(registry: &Registry, spec: &PoolSpec, forgets: fn(&Change) -> bool) -> Parts {
+    recomposed(registry, spec, |index, inner| (index, Box::new(Forgetful { inner, forgets, seen: 0 })))
 }
 
 pub(super) fn form_drops_frees(registry: &Registry, spec: &PoolSpec) -> Parts {

@@ -3,12 +3,18 @@
 //! Invariant: a fault changes one rule of the design and nothing else, and no shipped code knows of it.
 
 mod allocator;
+pub mod command;
 mod device;
 mod form;
+mod index;
+pub mod measure;
+mod medium;
 mod scheme;
+mod sharing;
 
 use crate::Pair;
 use device::{LazyFlush, LazyState, Liar, OneSlot};
+use medium::{Medium, Twist};
 use spinney_registry::{PoolSpec, Registry};
 use spinney_volume::Parts;
 use std::sync::Arc;
@@ -98,6 +104,96 @@ pub const FAULTS: &[Fault] = &[
         name: "one-superblock-slot",
         what: "every commit overwrites the only superblock",
         plant: |pair| pair.device = |device| Arc::new(OneSlot { device }),
+    },
+    Fault {
+        name: "reservation-kept",
+        what: "every tenth write sets a block aside that it never gives back",
+        plant: |pair| pair.parts = allocator::keeps_reservations,
+    },
+    Fault {
+        name: "open-loses-a-block",
+        what: "opening takes a free block that nobody asked for",
+        plant: |pair| pair.parts = allocator::loses_a_run_at_open,
+    },
+    Fault {
+        name: "index-keeps-picked",
+        what: "every tenth run that the index hands out stays in it",
+        plant: |pair| pair.parts = index::keeps_picked,
+    },
+    Fault {
+        name: "index-loses-tail",
+        what: "every tenth run that comes back loses its last block",
+        plant: |pair| pair.parts = index::loses_tail,
+    },
+    Fault {
+        name: "snapshot-shows-live",
+        what: "a snapshot shows what its origin holds now",
+        plant: |pair| pair.parts = scheme::shares_live_root,
+    },
+    Fault {
+        name: "delete-frees-shared",
+        what: "a delete lets a block go that another version has",
+        plant: |pair| pair.parts = scheme::frees_shared,
+    },
+    Fault {
+        name: "count-saturates",
+        what: "a delete lets a block go that three other versions have: counts beyond two are lost",
+        plant: |pair| pair.parts = scheme::count_saturates,
+    },
+    Fault {
+        name: "clone-of-clone-miscounted",
+        what: "a clone of a clone counts its blocks once too often",
+        plant: |pair| pair.parts = scheme::miscounts_clones_of_clones,
+    },
+    Fault {
+        name: "usage-calls-shared-exclusive",
+        what: "usage counts shared blocks as exclusive",
+        plant: |pair| pair.parts = scheme::calls_shared_exclusive,
+    },
+    Fault {
+        name: "diff-misses-holes",
+        what: "a diff leaves out what became a hole",
+        plant: |pair| pair.parts = scheme::misses_holes,
+    },
+    Fault {
+        name: "open-forgets-deleted",
+        what: "after opening, what deleted versions still hold is never let go of",
+        plant: |pair| pair.parts = scheme::forgets_deleted_on_open,
+    },
+    Fault {
+        name: "map-tail-onto-head",
+        what: "the last block of a run of three or more is mapped onto its first",
+        plant: |pair| pair.parts = scheme::maps_tail_onto_head,
+    },
+    Fault {
+        name: "data-after-superblock",
+        what: "data is sent to the device only after the superblock that reaches it",
+        plant: |pair| pair.device = |device| Medium::plant(device, Twist::DataAfterSuperblock),
+    },
+    Fault {
+        name: "superblock-late",
+        what: "a superblock is sent to the device with the next one, though its flush returned",
+        plant: |pair| pair.device = |device| Medium::plant(device, Twist::SuperblockLate),
+    },
+    Fault {
+        name: "one-map-slot",
+        what: "a map page is overwritten where the last commit needs it",
+        plant: |pair| pair.device = |device| Medium::plant(device, Twist::OneMapSlot),
+    },
+    Fault {
+        name: "device-misdirects",
+        what: "one write in forty lands a block further on",
+        plant: |pair| pair.device = |device| Medium::plant(device, Twist::Misdirects),
+    },
+    Fault {
+        name: "device-tears",
+        what: "of one write in forty only the first sector is stored",
+        plant: |pair| pair.device = |device| Medium::plant(device, Twist::Tears),
+    },
+    Fault {
+        name: "device-reads-stale",
+        what: "one read in forty brings what was there before the last write",
+        plant: |pair| pair.device = |device| Medium::plant(device, Twist::ReadsStale),
     },
 ];
 
