@@ -48,7 +48,11 @@ fn a_failing_seed_shrinks_to_a_few_lines_that_fail_again_and_pass_without_the_fa
     let (seed, failure) = (0..LIVES_MAX).find_map(failing).expect("caught");
     let (case, shrunk) = Case::of_seed(&pair, seed, 60).shrink(failure);
     assert!(case.steps.len() <= 8, "{shrunk}\n{}", case.text());
-    let read = Case::parse(&registry, &format!("# {shrunk}\n{}", case.text())).expect("a case");
+    let folder = std::env::temp_dir().join(format!("spinney-case-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let path = case.write(&folder, seed, &shrunk).expect("a case file");
+    let read = Case::parse(&registry, &std::fs::read_to_string(path).expect("a file")).expect("a case");
+    std::fs::remove_dir_all(&folder).expect("the folder goes");
     assert_eq!((read.steps.len(), read.pair.geometry), (case.steps.len(), case.pair.geometry));
     assert!(Life::run(&pair.on(read.pair.geometry), &read.steps).is_err(), "{}", case.text());
     assert!(Life::run(&read.pair, &read.steps).is_ok(), "fails without the fault:\n{}", case.text());

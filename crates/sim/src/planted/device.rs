@@ -4,8 +4,8 @@
 
 use spinney_core::{BlockDevice, Extent, Pba, Result};
 use spinney_volume::{SUPERBLOCK_SLOTS, Superblock};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 #[derive(Default)]
 pub(super) struct LazyState {
@@ -62,9 +62,17 @@ impl BlockDevice for LazyFlush {
     }
 }
 
-/// Both superblocks go to one slot.
+/// All superblocks but the pool's first go to one slot, which a pool that reads its superblock back does not notice.
 pub(super) struct OneSlot {
     pub(super) device: Arc<dyn BlockDevice>,
+    /// What was meant for the second slot since it was opened.
+    pub(super) second: Mutex<Option<Vec<u8>>>,
+}
+
+impl OneSlot {
+    fn second(&self) -> MutexGuard<'_, Option<Vec<u8>>> {
+        self.second.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl BlockDevice for OneSlot {
@@ -72,12 +80,19 @@ impl BlockDevice for OneSlot {
         self.device.blocks()
     }
     fn read(&self, at: Pba, buffer: &mut [u8]) -> Result<()> {
-        self.device.read(at, buffer)
+        self.device.read(at, buffer)?;
+        if at == SUPERBLOCK_SLOTS[1]
+            && let Some(second) = self.second().as_ref()
+        {
+            buffer.copy_from_slice(second);
+        }
+        Ok(())
     }
     /// What was meant for the second slot goes to the first, sealed for it.
     fn write(&self, at: Pba, data: &[u8]) -> Result<()> {
         match Superblock::decode(data, 1) {
-            Ok(superblock) if at == SUPERBLOCK_SLOTS[1] => {
+            Ok(superblock) if at == SUPERBLOCK_SLOTS[1] && superblock.epoch.0 > 1 => {
+                *self.second() = Some(data.to_vec());
                 self.device.write(SUPERBLOCK_SLOTS[0], &superblock.encode(0))
             }
             _ => self.device.write(at, data),

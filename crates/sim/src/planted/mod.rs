@@ -17,8 +17,8 @@ use device::{LazyFlush, LazyState, Liar, OneSlot};
 use medium::{Medium, Twist};
 use spinney_registry::{PoolSpec, Registry};
 use spinney_volume::Parts;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
 
 /// A fault by name.
 pub struct Fault {
@@ -103,7 +103,7 @@ pub const FAULTS: &[Fault] = &[
     Fault {
         name: "one-superblock-slot",
         what: "every commit overwrites the only superblock",
-        plant: |pair| pair.device = |device| Arc::new(OneSlot { device }),
+        plant: |pair| pair.device = |device| Arc::new(OneSlot { device, second: Mutex::default() }),
     },
     Fault {
         name: "reservation-kept",
