@@ -27,7 +27,7 @@ const NEAR: Parameter = Parameter::integer(
     "near_blocks",
     NEAR_BLOCKS,
     "How far after a wish to be near a run is looked for before the wish is dropped. More keeps files together and cuts long \
-     runs that a best fit would have spared; 4096 blocks are 16 MiB, a few seeks' worth of reading ahead.",
+     runs that a best fit would have spared; 4096 blocks are 16 MiB, a few seeks' worth of reading ahead. 0 heeds no wish, not even where the very place is free.",
 );
 
 /// Bitmap pages.

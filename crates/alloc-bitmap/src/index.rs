@@ -54,7 +54,7 @@ impl Default for BitmapIndex {
 
 impl BitmapIndex {
     /// An index; then `reset`. of `groups` groups of 64 leaves the tightest run is taken;
-    /// `near_blocks` blocks after a wish to be near are looked at before the rest. See [`crate::INDEX`].
+    /// `near_blocks` blocks after a wish to be near are looked at before the rest; with 0 the wish is not heeded. See [`crate::INDEX`].
     #[must_use]
     pub fn new(fit: Fit, groups: u64, near_blocks: u64) -> BitmapIndex {
         let near_leaves = usize::try_from(near_blocks.div_ceil(LEAF_BLOCKS as u64)).unwrap_or(usize::MAX);
@@ -106,6 +106,7 @@ impl FreeIndex for BitmapIndex {
     }
     fn pick(&mut self, want: &Want) -> Option<Extent> {
         want.check();
+        let want = &Want { near: want.near.filter(|_| self.near_leaves > 0), ..*want };
         let most = want.blocks_max.min(self.leaves.free_blocks);
         if most < want.blocks_min {
             return None;

@@ -37,6 +37,15 @@ fn a_wish_that_cannot_be_met_exactly_is_met_close_by() {
 }
 
 #[test]
+fn with_no_near_blocks_a_wish_changes_nothing() {
+    let universe = run(0, 1 << 20);
+    let mut index = BitmapIndex::new(Fit::Best, 8, 0);
+    index.reset(universe);
+    [run(100, 45), run(500_000, 60)].iter().for_each(|run| index.insert(*run));
+    assert_eq!(index.pick(&Want::exactly(45).near(Pba(500_000))), Some(run(100, 45)));
+}
+
+#[test]
 fn a_run_of_exactly_the_size_is_preferred_and_long_runs_stay_whole() {
     let runs = [run(0, 5000), run(6000, 100), run(7000, 37), run(8000, 38), run(9000, 400)];
     let mut index = with(Fit::Best, run(0, 10_000), &runs);

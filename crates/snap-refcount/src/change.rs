@@ -1,4 +1,4 @@
-//! Changing a version's map: make the path its own, then change the slots (Rodeh 2006, section 1.2 of the notes: "own").
+//! Changing a version's map: make the path its own, then change the slots (Rodeh, H-0245, 2006; section 1.2 of the notes: "own").
 //!
 //! Invariant: a node with a second owner is never changed. It is copied, and what lies beside the path gets one owner
 //! more; what lies on the path does not (the old node keeps it, the copy gets something else), so a leaf of F slots costs
