@@ -69,6 +69,15 @@ impl Experiment {
         Experiment::read(name_of(path), table, sources, library)
     }
 
+    /// Read a results folder's copy of the config at `original`: parts are the folder's own; a trace, which has no copy, is
+    /// found where the run found it. Errors: as [`Experiment::load`].
+    pub(crate) fn load_copy(copy: &Path, original: &Path) -> Result<Experiment, ConfigError> {
+        let mut library = Library::beside(copy);
+        library.folders.extend(Library::beside(original).folders);
+        let (table, sources) = load(copy, &library)?;
+        Experiment::read(name_of(original), table, sources, library)
+    }
+
     /// Read an experiment from its merged table.
     pub fn read(
         name: String,

@@ -13,8 +13,12 @@ use std::path::{Path, PathBuf};
 
 /// Where results came from.
 pub(crate) struct Origin {
-    /// The config; its copy in the folder if it is gone.
+    /// The config as it was then: the folder's own copy.
+    pub(crate) copy: PathBuf,
+    /// Where the config stood.
     pub(crate) config: PathBuf,
+    /// What the experiment was called, if the folder says it.
+    pub(crate) name: Option<String>,
     /// The seed that replaced those of the config.
     pub(crate) seed: Option<u64>,
     /// Void cases.
@@ -45,6 +49,7 @@ pub(crate) fn write(
     let copy = copy_of(Path::new(&config));
     let option = seed.map_or_else(String::new, |seed| format!(" --seed {seed}"));
     text.push_str(&format!("spinney = {}\n", quoted(env!("CARGO_PKG_VERSION"))));
+    text.push_str(&format!("name = {}\n", quoted(&experiment.name)));
     text.push_str(&format!("config = {}\n", quoted(&config)));
     text.push_str(&format!("command = {}\n", quoted(&format!("spinney run {config}{option}"))));
     text.push_str(&format!("copy = {}\n", quoted(&copy)));
@@ -93,11 +98,12 @@ pub(crate) fn read(folder: &Path) -> Result<Origin, RunError> {
     let table: toml::Table =
         text.parse().map_err(|error: toml::de::Error| wrong(error.message().to_owned()))?;
     let word = |key: &str| table.get(key).and_then(toml::Value::as_str);
-    let config = word("config").map(PathBuf::from).filter(|path| path.is_file());
     let void = Table::read(&folder.join("void.csv")).unwrap_or_default();
     let failed = void.rows.into_iter().filter_map(|row| <[String; 2]>::try_from(row).ok());
     Ok(Origin {
-        config: config.unwrap_or_else(|| folder.join(word("copy").unwrap_or("config.toml"))),
+        copy: folder.join(word("copy").unwrap_or("config.toml")),
+        config: word("config").unwrap_or_default().into(),
+        name: word("name").map(String::from),
         seed: word("seed").and_then(|seed| seed.parse().ok()),
         failed: failed.map(|[case, reason]| (case, reason)).collect(),
     })

@@ -165,14 +165,19 @@ pub fn run(
     Ok(summary)
 }
 
-/// Draw the report of a results folder again, from its rows and the config that it names (or its copy of it).
+/// Draw the report of a results folder again, from its rows and its copy of the config: what the config became since does
+/// not go with these rows.
 pub fn replot(folder: &Path, registry: &Registry) -> Result<report::Rendered, RunError> {
     let origin = provenance::read(folder)?;
-    let mut experiment = Experiment::load(&origin.config)?;
+    let mut experiment = Experiment::load_copy(&origin.copy, &origin.config)?;
+    experiment.name = origin.name.unwrap_or(experiment.name);
     if let Some(seed) = origin.seed {
         experiment.fix_seed(seed);
     }
     let cases = plan(&experiment, registry)?;
+    if let Some((path, _)) = experiment.sources.0.first_mut() {
+        *path = origin.config; // the page names the config that was run
+    }
     let results = Results::open(folder)?;
     let Some(_held) = results.lock()? else { return Err(RunError::Busy(folder.to_owned())) };
     Ok(report::render(&experiment, &cases, &results.tables()?, &origin.failed, &results)?)

@@ -35,6 +35,11 @@ const ADDITIONS: &[Row] = &[
     ("scan = [true]", "parameter `scan` must be a plain value", "a list", 1),
     ("pattern = 2026-01-01", "pattern", "", 1),
     ("\"\" = 1", "parameter of workload overwrite is called ``", "known:", 1),
+    // Overwriting in place takes the volume, no checksums and the scheme.
+    ("[sweep]\nvolume.in_place = [true]", "does nothing with data checksums", "checksums = \"none\"", 2),
+    ("[scheme]\nname = \"refcount\"\nin_place = true\n[sweep]\nvolume.in_place = [false, true]", "does nothing with data checksums", "checksums = \"none\"", 5),
+    ("[scheme]\nname = \"flat\"\n[sweep]\nvolume.checksums = [\"none\"]\nvolume.in_place = [true]", "scheme flat, which never overwrites", "list schemes", 5),
+    ("[scheme]\nname = \"refcount\"\n[sweep]\nvolume.checksums = [\"none\"]\nvolume.in_place = [true]", "scheme refcount does not offer it", "in_place = true` to [scheme]", 5),
     // What only the workload itself can judge.
     ("fill = 2.0", "fill", "spinney list workloads", 1),
     ("pattern = \"zipff\"", "pattern", "zipf", 1),
@@ -155,6 +160,16 @@ fn planned(text: &str, folder: &Path) -> Result<usize, ConfigError> {
 fn the_config_that_all_others_break_is_right() {
     let (folder, _outside) = library();
     assert_eq!(planned(GOOD, folder.path()).map_err(|error| error.to_string()), Ok(1));
+}
+
+#[test]
+fn overwriting_in_place_is_planned_where_volume_and_scheme_agree() {
+    let (folder, _outside) = library();
+    let text = format!(
+        "{GOOD}[scheme]\nname = \"refcount\"\nin_place = true\n[sweep]\nvolume.checksums = [\"none\"]\n\
+         volume.in_place = [false, true]\n"
+    );
+    assert_eq!(planned(&text, folder.path()).map_err(|error| error.to_string()), Ok(2));
 }
 
 #[test]

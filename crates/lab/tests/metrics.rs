@@ -87,3 +87,24 @@ fn columns_that_measure_one_thing_agree() {
         assert!(of("unusable_16k") <= of("unusable_64k") && of("unusable_64k") <= of("unusable_4m"));
     }
 }
+
+#[test]
+fn what_overwriting_frees_shows_as_reclaim_lag_between_the_commits() {
+    // No snapshot holds the old blocks, and each round overwrites 40 % of the 6,144 blocks with a commit at its end.
+    let (rows, _folder) = rows(
+        "[sweep]\nallocator = [\"bitmap\", \"spacemap\", \"extent\"]\nscheme = [\"refcount\", \"flat\"]\nworkload.snapshot_every = [0]\n",
+    );
+    let phase = rows.column("phase").unwrap();
+    let [most, left, allocated] = ["deferred_blocks_max", "deferred_blocks", "interval_allocated_blocks"]
+        .map(|name| rows.column(name).unwrap());
+    let mut measured = 0;
+    for row in rows.rows.iter().filter(|row| row[phase] == "measure") {
+        let [most, left, allocated] = [most, left, allocated].map(|at| Table::number(row, at).unwrap());
+        assert!(
+            most > 0.5 * allocated && most <= allocated && most >= left,
+            "{most} of {allocated}: {row:?}"
+        );
+        measured += 1;
+    }
+    assert_eq!(measured, 6 * 6);
+}

@@ -230,6 +230,32 @@ fn a_plot_draws_the_same_report_without_running() {
 }
 
 #[test]
+fn a_plot_is_of_the_config_that_was_run_and_not_of_what_it_became() {
+    let bench = Bench::new();
+    let part = |text: &str| {
+        fs::create_dir_all(bench.path("configs/workload")).unwrap();
+        fs::write(bench.path("configs/workload/mine.toml"), format!("[workload]\n{text}\n")).unwrap();
+    };
+    part("name = \"overwrite\"\nfill = 0.6\nrounds = 3");
+    let config = CONFIG.replace(
+        "name = \"overwrite\"\nfill = 0.6\nrounds = 8\nround_share = 0.3",
+        "base = \"workload/mine\"",
+    );
+    fs::write(bench.path("tiny.toml"), &config).unwrap();
+    bench.text(&["run", "tiny.toml", "--out", "out"], 0);
+    let files = ["report.html", "figures/runs.svg", "claims.csv"];
+    let read = || files.map(|name| fs::read(bench.path("out").join(name)).unwrap());
+    let before = read();
+    part("name = \"overwrite\"\nfill = 0.5\nrounds = 9");
+    let other = config.replace("free_blocks(at=min, over=min) > 0", "free_blocks(at=min, over=min) < 0");
+    fs::write(bench.path("tiny.toml"), format!("title = \"Another question\"\n{other}")).unwrap();
+    bench.text(&["plot", "out"], 0);
+    for ((name, before), after) in files.iter().zip(before).zip(read()) {
+        assert!(before == after, "{name} differs");
+    }
+}
+
+#[test]
 fn a_results_folder_repeats_its_run_without_the_configs() {
     let bench = Bench::new();
     for (part, text) in

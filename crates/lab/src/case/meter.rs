@@ -24,6 +24,9 @@ pub(crate) struct Allocations {
     pub(crate) split_pieces: u64,
     /// Steps of the index for each piece.
     pub(crate) effort: Buckets,
+    /// Most blocks that waited to be allocatable again when a commit began or became durable: between commits they only
+    /// pile up, so nothing is read at each release.
+    pub(crate) deferred_blocks_max: u64,
 }
 
 #[derive(Default)]
@@ -87,6 +90,14 @@ impl MeteredAllocator {
     }
 }
 
+impl MeteredAllocator {
+    fn sample_deferred(&self) {
+        let deferred = self.below.stats().deferred_blocks;
+        let most = &mut self.meter.state().now.deferred_blocks_max;
+        *most = deferred.max(*most);
+    }
+}
+
 impl Allocator for MeteredAllocator {
     fn format(&mut self, universe: Extent, pages: &mut dyn PageTxn) -> Result<()> {
         self.below.format(universe, pages)
@@ -126,9 +137,11 @@ impl Allocator for MeteredAllocator {
         self.below.pages_bound(more)
     }
     fn commit(&mut self, epoch: Epoch, pages: &mut dyn PageTxn) -> Result<Root> {
+        self.sample_deferred();
         self.below.commit(epoch, pages)
     }
     fn committed(&mut self, epoch: Epoch) {
+        self.sample_deferred();
         self.below.committed(epoch);
     }
     fn visit_free(&self, each: &mut dyn FnMut(Extent) -> Flow) {

@@ -37,7 +37,16 @@ const SIMPLE: &[(&str, &str, &str)] = &[
     plain("commits", "commits", "commits so far"),
     plain("versions", "versions", "volumes, snapshots and clones alive"),
     plain("free_blocks", "blocks", "allocatable blocks"),
-    plain("deferred_blocks", "blocks", "freed blocks that are not allocatable yet (reclaim lag)"),
+    plain(
+        "deferred_blocks",
+        "blocks",
+        "freed blocks that are not allocatable yet, as the round leaves them (after a flush: often none)",
+    ),
+    plain(
+        "deferred_blocks_max",
+        "blocks",
+        "freed blocks that were not allocatable yet (reclaim lag), most at any commit since the last row",
+    ),
     plain("owned_blocks", "blocks", "data blocks held by versions or pending deletes"),
     plain("volume_blocks", "blocks", "data blocks that the first volume maps"),
     plain(

@@ -203,6 +203,7 @@ impl Sampler {
         let mut put = |name: &str, value: f64| {
             values.insert(name.into(), value);
         };
+        put("deferred_blocks_max", asked.deferred_blocks_max.max(bench.pool.space().deferred_blocks) as f64);
         put("interval_requests", asked.requests as f64);
         put("interval_pieces", asked.pieces as f64);
         put("interval_allocated_blocks", asked.blocks as f64);

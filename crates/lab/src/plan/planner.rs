@@ -126,6 +126,7 @@ impl<'a> Planner<'a> {
         let (volume_blocks, device_blocks, options) = volume?;
         self.allow_hollow(keep_data, &options)?;
         let (device, pool) = (device?, PoolSpec { allocator: allocator?, scheme: scheme? });
+        self.allow_in_place(&options, &pool.scheme)?;
         if let Err(error) = self.registry.parts(&pool) {
             let place = self.blame(&error.to_string(), place);
             self.refused(&error, place);

@@ -4,11 +4,12 @@
 //! every device parameter into its model.
 
 use super::choose::Chosen;
+use super::parts::parameters;
 use super::planner::{Planner, take_table};
 use crate::config::{Origin, Section, Table, format_bytes, to_toml};
 use spinney_core::BLOCK_BYTES;
 use spinney_device::DeviceParameters;
-use spinney_registry::nearest;
+use spinney_registry::{Choice, nearest};
 use spinney_volume::{ChecksumKind, PoolOptions};
 
 const BLOCK: u64 = BLOCK_BYTES as u64;
@@ -18,6 +19,8 @@ const DEVICE_BLOCKS_MAX: u64 = 1 << 32;
 const DEVICE_BLOCKS_MIN: u64 = 300;
 /// The largest page cache, 64 GiB.
 const CACHE_PAGES_MAX: u64 = 1 << 24;
+/// The place of the volume's side of overwriting in place; the scheme's setting is plain `in_place`.
+const IN_PLACE: &str = "volume.in_place";
 
 impl Planner<'_> {
     /// Blocks of the volume, blocks of the device, and the pool's tunables.
@@ -27,6 +30,7 @@ impl Planner<'_> {
         let mut section = Section::new("volume", take_table(fixed, "volume"), &mut found);
         let (size_at, device_at) = (section.peek("size"), section.peek("device_size"));
         let (size, device) = (section.bytes("size"), section.bytes("device_size"));
+        let in_place_at = section.peek("in_place");
         let options = options(&mut section);
         if size.is_none() && size_at.is_none() {
             let help = Some("add `size = \"1 GiB\"`".to_owned());
@@ -34,6 +38,7 @@ impl Planner<'_> {
         }
         section.finish();
         self.take(found);
+        self.places.extend(in_place_at.map(|place| (IN_PLACE.to_owned(), place)));
         let volume_blocks = size?.div_ceil(BLOCK);
         let device_blocks = match (device, device_at.is_some()) {
             (Some(bytes), _) => bytes / BLOCK,
@@ -42,6 +47,33 @@ impl Planner<'_> {
         };
         self.fit(volume_blocks, device_blocks, &options, (size_at.or(origin), device_at))?;
         Some((volume_blocks, device_blocks, options))
+    }
+
+    /// Overwriting in place takes a volume without checksums and a scheme that offers it by its switch `in_place`; a config
+    /// that asks for it must not get rows of a pool that does not.
+    pub(super) fn allow_in_place(&mut self, options: &PoolOptions, scheme: &Choice) -> Option<()> {
+        if !options.in_place {
+            return Some(());
+        }
+        let switch = parameters(self.registry, "scheme", &scheme.name)
+            .and_then(|all| all.iter().find(|parameter| parameter.name == "in_place"));
+        let (message, help) = match switch {
+            _ if options.checksums != ChecksumKind::None => (
+                "`volume.in_place = true` does nothing with data checksums: a torn block could not be told from a damaged one".to_owned(),
+                "add `checksums = \"none\"` to [volume], or remove `in_place`".to_owned(),
+            ),
+            None => (
+                format!("`volume.in_place = true` does nothing with scheme {}, which never overwrites", scheme.name),
+                "choose a scheme with a setting `in_place` (`spinney list schemes`), or remove `in_place`".to_owned(),
+            ),
+            Some(switch) if !scheme.settings.switch(switch) => (
+                format!("`volume.in_place = true` does nothing: scheme {} does not offer it", scheme.name),
+                "add `in_place = true` to [scheme], or remove it from [volume]".to_owned(),
+            ),
+            Some(_) => return Some(()),
+        };
+        self.complain(message, self.places.get(IN_PLACE).cloned(), Some(help));
+        None
     }
 
     /// Whether the volume fits into the device, and the device into the world.
