@@ -5,16 +5,26 @@
 
 mod clock;
 mod dirty;
+mod fio;
+mod fit;
+mod fitted;
 mod geometry;
 mod hdd;
 mod parameters;
+mod predict;
+mod sheet;
 mod ssd;
 mod untimed;
 
 pub use clock::VirtualClock;
+pub use fio::{FIO_BYTES_MAX, FioResult};
+pub use fit::{Compared, compare, fit};
+pub use fitted::{Fitted, median_and_worst, megabytes, percent};
 pub use parameters::{
     DeviceParameters, HddParameters, MemoryParameters, PRESETS, Preset, SsdParameters, preset,
 };
+pub use predict::predict;
+pub use sheet::{Access, Cell, DataSheet, DevicePart, Figure, SheetCell};
 
 use crate::{bounds, sync};
 use spinney_core::{BLOCK_BYTES, BlockDevice, Extent, Pba, Result};

@@ -37,6 +37,9 @@ pub(crate) enum Command {
     /// Look at a block trace, or write it in the plain format.
     #[command(after_help = "Example: spinney trace info configs/traces/cargo-xfs.csv.zst")]
     Trace(Trace),
+    /// See how fast a device model is, or fit one to a fio run.
+    #[command(after_help = "Example: spinney device predict ssd-nvme")]
+    Device(Device),
 }
 
 #[derive(Args)]
@@ -148,5 +151,39 @@ pub(crate) enum TraceCommand {
         /// Replace a file that is there.
         #[arg(long)]
         force: bool,
+    },
+}
+
+#[derive(Args)]
+pub(crate) struct Device {
+    #[command(subcommand)]
+    pub(crate) command: DeviceCommand,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum DeviceCommand {
+    /// IOPS and MB/s of a model in virtual time, and how far it is from its data sheet.
+    #[command(after_help = "Example: spinney device predict hdd --json")]
+    Predict {
+        /// A device that comes with spinney (`spinney list devices`), or a file with a `[device]` table.
+        device: PathBuf,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Fit the flash model to the JSON of a fio run of configs/device/fit.fio; without --out the part is printed.
+    #[command(after_help = "Example: spinney device fit fio.json --out configs/device/my-disk.toml")]
+    Fit {
+        /// Output of `fio --output-format=json`.
+        result: PathBuf,
+        /// The new device part.
+        #[arg(long)]
+        out: Option<PathBuf>,
+        /// Replace a file that is there.
+        #[arg(long)]
+        force: bool,
+        /// Predicted and measured as JSON.
+        #[arg(long)]
+        json: bool,
     },
 }

@@ -1,10 +1,11 @@
-//! The command: `spinney run|plan|plot|list|config|trace`.
+//! The command: `spinney run|plan|plot|list|config|trace|device`.
 //!
 //! Invariant: results go to standard output, everything else to standard error; exit codes are those of the README.
 //! Knows how to talk to a terminal and nothing of allocators, schemes or pools.
 
 mod args;
 mod config;
+mod device;
 mod exit;
 mod list;
 mod plan;
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
         Command::List(args) => list::list(&args),
         Command::Config(args) => config::config(&args),
         Command::Trace(args) => trace::trace(&args),
+        Command::Device(args) => device::device(&args),
     };
     match done {
         Ok(code) => code,

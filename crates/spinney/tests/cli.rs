@@ -365,3 +365,38 @@ fn a_trace_is_described_and_converted() {
     fs::write(bench.path("noise.csv"), [0xff, 0, 7, b'\n', 9]).unwrap();
     bench.text(&["trace", "info", "noise.csv"], 1);
 }
+
+#[test]
+fn a_device_is_predicted_and_held_against_its_data_sheet() {
+    let bench = Bench::new();
+    let value = bench.json(&["device", "predict", "ssd-sata", "--json"], 0);
+    assert_eq!(value["cells"].as_array().unwrap().len(), 24);
+    assert_eq!(value["datasheet"].as_array().unwrap().len(), 6);
+    assert!(value["datasheet"][0]["error_permille"].is_i64(), "{value}");
+    let text = bench.text(&["device", "predict", "memory"], 0);
+    assert!(text.contains("no time"), "{text}");
+    bench.text(&["device", "predict", "floppy"], 1);
+}
+
+#[test]
+fn a_fio_result_is_fitted_to_a_part_that_can_be_predicted() {
+    let bench = Bench::new();
+    let job = |rw: &str, depth: u64, rate: u64| {
+        let side = rw.trim_start_matches("rand");
+        format!(
+            r#"{{"jobname":"{rw}","job options":{{"rw":"{rw}","bs":"4k","iodepth":"{depth}"}},"{side}":{{"bw_bytes":{rate}}}}}"#
+        )
+    };
+    let mut jobs = Vec::new();
+    for rw in ["read", "randread", "write", "randwrite"] {
+        jobs.extend([job(rw, 1, 40_000_000), job(rw, 32, 200_000_000)]);
+    }
+    fs::write(bench.path("fio.json"), format!("{{\"jobs\":[{}]}}", jobs.join(","))).unwrap();
+    let fitted = bench.json(&["device", "fit", "fio.json", "--out", "mine.toml", "--json"], 0);
+    assert!(fitted["median_error_permille"].as_u64().unwrap() < 50, "{fitted}");
+    bench.text(&["device", "fit", "fio.json", "--out", "mine.toml"], 1);
+    let predicted = bench.json(&["device", "predict", "mine.toml", "--json"], 0);
+    assert_eq!(predicted["datasheet"].as_array().unwrap().len(), 8);
+    fs::write(bench.path("fio.json"), "{\"jobs\":[]}").unwrap();
+    bench.text(&["device", "fit", "fio.json"], 1);
+}

@@ -3,6 +3,7 @@
 //! Invariant: parameters that pass `validate` make a model whose arithmetic neither overflows nor divides by zero. Every parameter must be
 //! given: a number that nobody looked up is worse than an error. Data sheets use megabytes of 10^6 bytes, and so does this.
 
+use super::DevicePart;
 use serde::{Deserialize, Serialize};
 use spinney_core::{BLOCK_BYTES, Error, Result};
 use std::ops::RangeInclusive;
@@ -77,11 +78,12 @@ pub struct SsdParameters {
     pub program_us: u64,
     /// Rate of one channel.
     pub channel_mb_per_s: u64,
-    /// Rate from drive to host.
+    /// Rate from drive to host. A host's cap on the bandwidth of a virtual disk is this, too.
     pub link_read_mb_per_s: u64,
     /// Rate from host to drive.
     pub link_write_mb_per_s: u64,
-    /// Controller time of a read that no other command can share: its reciprocal bounds the IOPS.
+    /// Controller time of a read that no other command can share: its reciprocal bounds the IOPS, as does a host that caps the requests
+    /// a second of a virtual disk.
     pub command_read_ns: u64,
     /// The same of a write or discard.
     pub command_write_ns: u64,
@@ -113,19 +115,12 @@ const RATE_MB_MAX: u64 = 1_000_000;
 const QUEUE_MAX: u64 = 65_536;
 
 impl DeviceParameters {
-    /// From a text with a `[device]` table and nothing else.
+    /// From a text with a `[device]` table and perhaps a `[datasheet]`, which is checked and dropped.
     ///
     /// # Errors
     /// TOML's, with the place; also for unknown keys, missing keys and values out of range.
     pub fn from_toml(text: &str) -> Result<DeviceParameters, toml::de::Error> {
-        #[derive(Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct File {
-            device: DeviceParameters,
-        }
-        let parameters = toml::from_str::<File>(text)?.device;
-        parameters.validate().map_err(serde::de::Error::custom)?;
-        Ok(parameters)
+        Ok(DevicePart::from_toml(text)?.device)
     }
     /// Whether a model can be built from them. Errors: `BadSetting`.
     pub fn validate(&self) -> Result<()> {
@@ -217,7 +212,7 @@ pub struct Preset {
     pub text: &'static str,
 }
 
-/// What is in `configs/device/`.
+/// What is in `configs/device/`, the fitted example last.
 pub const PRESETS: &[Preset] = &[
     Preset {
         name: "memory",
@@ -238,6 +233,11 @@ pub const PRESETS: &[Preset] = &[
         name: "ssd-sata",
         about: "a SATA flash drive, after Samsung 870 EVO 1 TB",
         text: include_str!("../../../../configs/device/ssd-sata.toml"),
+    },
+    Preset {
+        name: "fitted-example",
+        about: "a virtual machine's disk, fitted to a fio run by `spinney device fit`",
+        text: include_str!("../../../../configs/device/fitted-example.toml"),
     },
 ];
 

@@ -185,6 +185,12 @@ impl Ssd {
         }
         time_ns
     }
+    /// As after a long time of writes: all that the buffer holds waits for its programs, and a write waits for one of them.
+    pub(super) fn fill_buffer(&mut self) {
+        while (self.waiting_units + 1) * self.unit_blocks <= self.buffer_blocks {
+            self.queue_program(0);
+        }
+    }
     fn queue_program(&mut self, time_ns: u64) {
         self.dies[self.turn].programs.push_back(time_ns);
         self.turn = (self.turn + 1) % self.dies.len();

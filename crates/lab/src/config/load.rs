@@ -152,7 +152,12 @@ impl Loader<'_> {
             Ok((_, path)) if self.open.contains(&path.canonicalize().unwrap_or_default()) => {
                 (format!("part `{name}` is its own base, by a cycle"), "remove one `base`")
             }
-            Ok((text, path)) => return self.parse(&path, text),
+            Ok((text, path)) => {
+                let mut part = self.parse(&path, text);
+                // What a device part's model is held against (`spinney device predict`) settles nothing here.
+                part.remove("datasheet");
+                return part;
+            }
             Err(message) => (message, "parts are files such as configs/device/hdd.toml, named `device/hdd`"),
         };
         self.complain(message, Some(origin), Some(help));
