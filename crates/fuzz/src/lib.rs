@@ -37,6 +37,8 @@ pub const TARGETS: &[Target] = &[
     #[cfg(feature = "lab")]
     Target { name: "config", run: config::run, seeds: config::seeds },
     Target { name: "trace", run: text::trace, seeds: text::traces },
+    Target { name: "fio", run: text::fio, seeds: text::fios },
+    Target { name: "device-part", run: text::device_part, seeds: text::device_parts },
     Target { name: "pool-spec", run: text::pool_spec, seeds: text::pool_specs },
     Target { name: "superblock", run: superblock::run, seeds: patch::seeds },
     Target { name: "page-map", run: store::run, seeds: patch::seeds },

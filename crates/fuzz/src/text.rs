@@ -1,7 +1,8 @@
-//! What is read as text: traces (packed ones too), the description of a pool.
+//! What is read as text: traces (packed ones too), results of fio, device parts, the description of a pool.
 //!
 //! Invariant: any text gives an answer or an error; what was understood is understood the same when it is written again.
 
+use spinney_device::model::{DevicePart, FioResult, PRESETS, predict};
 use spinney_registry::{PoolSpec, Registry};
 use spinney_workload::{TraceInfo, TraceReader};
 use std::io::Cursor;
@@ -41,6 +42,48 @@ pub(crate) fn traces() -> Vec<Vec<u8>> {
     let mut seeds: Vec<Vec<u8>> = [plain, msr, ends].iter().map(|text| text.as_bytes().to_vec()).collect();
     seeds.extend([packed(plain), packed(msr), bomb]);
     seeds
+}
+
+pub(crate) fn fio(data: &[u8]) {
+    let Ok(text) = core::str::from_utf8(data) else { return };
+    let Ok(result) = FioResult::from_json(text) else { return };
+    assert!(result.runs > 0 && !result.figures.is_empty(), "a result has measured something");
+    for figure in result.figures {
+        assert!(figure.bytes_per_s > 0 && figure.cell.validate().is_ok(), "{figure:?} can be fitted to");
+    }
+}
+
+/// A job of each kind, options in both places, and the ends of the numbers.
+pub(crate) fn fios() -> Vec<Vec<u8>> {
+    let job = |rw: &str, bs: &str, depth: &str, rate: u64| {
+        let side = rw.trim_start_matches("rand");
+        format!(
+            r#"{{"jobname":"{rw}","error":0,"job options":{{"rw":"{rw}","bs":"{bs}","iodepth":"{depth}"}},"{side}":{{"bw_bytes":{rate},"iops":1.5}}}}"#
+        )
+    };
+    let whole = |jobs: &[String]| {
+        let head = r#"{"fio version":"fio-3.33","global options":{"direct":"1","time_based":"1","bs":"4k"},"jobs":["#;
+        format!("{head}{}]}}", jobs.join(",")).into_bytes()
+    };
+    let ends = [job("read", "16m", "16", u64::MAX), job("write", "1m", "4096", 1), job("read", "0", "0", 0)];
+    let kinds = ["read", "randread", "write", "randwrite"].map(|rw| job(rw, "64k", "32", 1_000_000_000));
+    let prepares =
+        r#"{"jobname":"fill","job options":{"rw":"write","time_based":"0"},"write":{}}"#.to_owned();
+    vec![whole(&kinds), whole(&[vec![prepares], kinds.to_vec()].concat()), whole(&ends), whole(&ends[..1])]
+}
+
+pub(crate) fn device_part(data: &[u8]) {
+    let Ok(text) = core::str::from_utf8(data) else { return };
+    let Ok(part) = DevicePart::from_toml(text) else { return };
+    let figures = part.datasheet.map_or_else(Vec::new, |sheet| sheet.figures().unwrap_or_default());
+    if let Some(figure) = figures.first().filter(|figure| figure.cell.depth == 1) {
+        let _ = predict(&part.device, figure.cell);
+    }
+}
+
+/// The parts that come with spinney.
+pub(crate) fn device_parts() -> Vec<Vec<u8>> {
+    PRESETS.iter().map(|preset| preset.text.as_bytes().to_vec()).collect()
 }
 
 pub(crate) fn pool_spec(data: &[u8]) {

@@ -11,6 +11,9 @@ use std::collections::BTreeMap;
 /// The most bytes that a result may have: fio's own of 40 jobs has a quarter of a MB.
 pub const FIO_BYTES_MAX: u64 = 64 << 20;
 
+/// The most cells: a fit takes its time for each. `fit.fio` has 40.
+const CELLS_MAX: usize = 100;
+
 type Options = BTreeMap<String, String>;
 
 #[derive(Deserialize)]
@@ -65,6 +68,9 @@ impl FioResult {
             if let Some(Figure { cell, bytes_per_s }) = figure.map_err(named)? {
                 cells.entry(cell).or_default().push(bytes_per_s);
             }
+        }
+        if cells.len() > CELLS_MAX {
+            return Err(format!("{} kinds of jobs; at most {CELLS_MAX} can be fitted", cells.len()));
         }
         let runs = cells.values().map(|rates| rates.len() as u64).min();
         let middle = |(cell, mut rates): (Cell, Vec<u64>)| {
@@ -162,7 +168,7 @@ mod tests {
             ("\"16K\"", "\"18446744073709551615k\"", "is not one number"),
             ("\"16K\"", "\"0\"", "multiple of 4 KiB"),
             ("\"16K\"", "\"4097\"", "multiple of 4 KiB"),
-            ("\"16K\"", "\"1024m\"", "at most 64 MiB"),
+            ("\"16K\"", "\"1024m\"", "at most 16 MiB"),
             ("\"32\"", "\"99999999\"", "queue depth"),
             ("\"randread\"", "\"randrw\"", "rw=randrw"),
             ("\"iodepth\"", "\"numjobs\"", "numjobs must be 1"),

@@ -6,7 +6,7 @@
 use super::{Cell, DeviceParameters, Mechanism, hdd, ssd, untimed};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use spinney_core::{Extent, Pba, Result};
+use spinney_core::{BLOCK_BYTES, Extent, Pba, Result};
 
 /// 256 GiB: a span so large that no load here wraps round, and random places meet only by their dies.
 const DISK_BLOCKS: u64 = 1 << 26;
@@ -19,6 +19,9 @@ const QUEUES_MIN: u64 = 4;
 const WARMING_CACHES: u64 = 16;
 const WARMING_MAX: u64 = 1 << 16;
 
+/// A buffer that is full shows nothing of its size, so no more of it is filled than this.
+const BUFFER_KIB_MAX: u64 = 256 * 1024;
+
 /// Bytes a second of a steady load, or none for a device that takes no time.
 ///
 /// # Errors
@@ -29,15 +32,17 @@ const WARMING_MAX: u64 = 1 << 16;
 pub fn predict(parameters: &DeviceParameters, cell: Cell) -> Result<Option<u64>> {
     assert!(cell.validate().is_ok(), "{cell} was validated");
     parameters.validate()?;
+    let blocks = disk_blocks(parameters);
     let (mut mechanism, cache_kib): (Box<dyn Mechanism>, u64) = match parameters.clone() {
         DeviceParameters::Memory(_) => (Box::new(untimed::Untimed), 0),
         DeviceParameters::Hdd(mut hdd) => {
             hdd.queue_depth = hdd.queue_depth.min(cell.depth);
-            (Box::new(hdd::Hdd::new(&hdd, DISK_BLOCKS)?), hdd.write_cache_kib)
+            (Box::new(hdd::Hdd::new(&hdd, blocks)?), hdd.write_cache_kib)
         }
         DeviceParameters::Ssd(mut ssd) => {
             ssd.queue_depth = ssd.queue_depth.min(cell.depth);
-            let mut drive = ssd::Ssd::new(&ssd, DISK_BLOCKS);
+            ssd.write_buffer_kib = ssd.write_buffer_kib.min(BUFFER_KIB_MAX);
+            let mut drive = ssd::Ssd::new(&ssd, blocks);
             if cell.access.is_write() {
                 drive.fill_buffer();
             }
@@ -48,7 +53,7 @@ pub fn predict(parameters: &DeviceParameters, cell: Cell) -> Result<Option<u64>>
         (SPAN_KIB / cell.request_kib).clamp(REQUESTS_MIN, REQUESTS_MAX).max(QUEUES_MIN * cell.depth);
     let filling = if cell.access.is_write() { WARMING_CACHES * cache_kib / cell.request_kib } else { 0 };
     let warming = filling.clamp(cell.depth.max(16), WARMING_MAX);
-    let runs = places(cell, (warming + requests) as usize);
+    let runs = places(cell, blocks, (warming + requests) as usize);
     let (warming, measured) = runs.split_at(warming as usize);
     let begun_ns = serve(&mut *mechanism, cell, 0, warming);
     let time_ns = serve(&mut *mechanism, cell, begun_ns, measured) - begun_ns;
@@ -56,10 +61,20 @@ pub fn predict(parameters: &DeviceParameters, cell: Cell) -> Result<Option<u64>>
     Ok((bytes * 1_000_000_000).checked_div(u128::from(time_ns)).map(|rate| rate as u64))
 }
 
+/// The span of the load: a disk of a stated size may be smaller than the usual.
+fn disk_blocks(parameters: &DeviceParameters) -> u64 {
+    match parameters {
+        DeviceParameters::Hdd(hdd) if hdd.capacity_gb > 0 => {
+            DISK_BLOCKS.min(hdd.capacity_gb * 1_000_000_000 / BLOCK_BYTES as u64)
+        }
+        _ => DISK_BLOCKS,
+    }
+}
+
 /// Where the requests go, one after another.
-fn places(cell: Cell, count: usize) -> Vec<Extent> {
+fn places(cell: Cell, disk_blocks: u64, count: usize) -> Vec<Extent> {
     let blocks = cell.request_kib / 4;
-    let slots = DISK_BLOCKS / blocks;
+    let slots = disk_blocks / blocks;
     let mut rng = ChaCha8Rng::seed_from_u64(7);
     let slot = |index: usize| match cell.access.is_random() {
         true => rng.random_range(0..slots),
@@ -111,6 +126,20 @@ mod tests {
                     figure.bytes_per_s
                 );
             }
+        }
+    }
+
+    #[test]
+    fn a_small_disk_and_a_vast_buffer_are_predicted_too() {
+        let cell = Cell { access: crate::model::Access::RandWrite, request_kib: 16 * 1024, depth: 16 };
+        for (name, from, to) in [
+            ("hdd", "capacity_gb = 0", "capacity_gb = 1"),
+            ("ssd-nvme", "write_buffer_kib = 16384", "write_buffer_kib = 1073741824"),
+        ] {
+            let preset = PRESETS.iter().find(|preset| preset.name == name).unwrap();
+            assert!(preset.text.contains(from), "{name}");
+            let part = DevicePart::from_toml(&preset.text.replace(from, to)).unwrap();
+            assert!(predict(&part.device, cell).unwrap().is_some_and(|rate| rate > 1_000_000), "{name}");
         }
     }
 }

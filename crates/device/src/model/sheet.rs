@@ -56,9 +56,10 @@ pub struct Cell {
     pub depth: u64,
 }
 
-/// The largest request and the deepest queue of a cell.
-const REQUEST_KIB_MAX: u64 = 64 * 1024;
-const DEPTH_MAX: u64 = 65_536;
+/// The largest request, the deepest queue and the most in flight of a cell: what a prediction costs follows them.
+const REQUEST_KIB_MAX: u64 = 16 * 1024;
+const DEPTH_MAX: u64 = 4096;
+const FLIGHT_KIB_MAX: u64 = 256 * 1024;
 /// The largest figure: far beyond any device, far below overflow.
 const FIGURE_MAX: u64 = 1_000_000_000;
 
@@ -67,12 +68,15 @@ impl Cell {
     pub fn validate(&self) -> Result<(), String> {
         if !(4..=REQUEST_KIB_MAX).contains(&self.request_kib) || !self.request_kib.is_multiple_of(4) {
             return Err(format!(
-                "a request of {} KiB: it must be a multiple of 4 KiB, at most 64 MiB",
+                "a request of {} KiB: it must be a multiple of 4 KiB, at most 16 MiB",
                 self.request_kib
             ));
         }
         if !(1..=DEPTH_MAX).contains(&self.depth) {
             return Err(format!("a queue depth of {}: it must be 1 to {DEPTH_MAX}", self.depth));
+        }
+        if self.request_kib * self.depth > FLIGHT_KIB_MAX {
+            return Err(format!("{self}: more than 256 MiB in flight; lower the depth or the request"));
         }
         Ok(())
     }
@@ -188,6 +192,7 @@ mod tests {
         for (line, reason) in [
             ("rw = \"read\", kib = 5, depth = 1, iops = 1", "multiple of 4 KiB"),
             ("rw = \"read\", kib = 4, depth = 0, iops = 1", "queue depth"),
+            ("rw = \"read\", kib = 1024, depth = 257, iops = 1", "in flight"),
             ("rw = \"read\", kib = 4, depth = 1", "one of `iops` and `mb_per_s`"),
             ("rw = \"read\", kib = 4, depth = 1, iops = 1, mb_per_s = 1", "one of"),
             ("rw = \"read\", kib = 4, depth = 1, iops = 9223372036854775807", "figure must be"),

@@ -105,7 +105,9 @@ impl Loader<'_> {
             }
         };
         self.open.push(path.canonicalize().unwrap_or_else(|_| path.to_owned()));
-        let merged = self.merge_bases(parsed);
+        let mut merged = self.merge_bases(parsed);
+        // What a device part's model is held against (`spinney device predict`) settles nothing in an experiment.
+        merged.remove("datasheet");
         self.open.pop();
         merged
     }
@@ -152,12 +154,7 @@ impl Loader<'_> {
             Ok((_, path)) if self.open.contains(&path.canonicalize().unwrap_or_default()) => {
                 (format!("part `{name}` is its own base, by a cycle"), "remove one `base`")
             }
-            Ok((text, path)) => {
-                let mut part = self.parse(&path, text);
-                // What a device part's model is held against (`spinney device predict`) settles nothing here.
-                part.remove("datasheet");
-                return part;
-            }
+            Ok((text, path)) => return self.parse(&path, text),
             Err(message) => (message, "parts are files such as configs/device/hdd.toml, named `device/hdd`"),
         };
         self.complain(message, Some(origin), Some(help));

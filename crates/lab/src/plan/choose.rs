@@ -98,10 +98,6 @@ impl Planner<'_> {
     fn only_section(&mut self, choice: &str, path: &Path, node: Node, at: &Origin) -> Table {
         let Tree::Table(mut table) = node.tree else { return Table::new() };
         let section = table.remove(choice);
-        if choice == "device" {
-            // What its model is held against, by `spinney device predict`.
-            table.remove("datasheet");
-        }
         for (key, (origin, _)) in table {
             let message = format!("a {choice} part has the section [{choice}] only, not `{key}`");
             self.complain(message, Some(origin), Some("move it to the experiment".into()));
