@@ -109,7 +109,7 @@ fn agree(set: &ExtentSet, pair: &Pair, base: u64) {
 /// Best fit and frees for `turns` turns, in a universe of 2^`lg` blocks with requests of up to 2^`top`.
 fn live(seed: u64, lg: u32, top: u64, turns: u64) {
     let (base, blocks) = (seed * 1000 + 7, 1u64 << lg);
-    let new = if seed % 2 == 0 { ExtentSet::crowded } else { ExtentSet::new };
+    let new = if seed.is_multiple_of(2) { ExtentSet::crowded } else { ExtentSet::new };
     let (mut set, mut pair) = (new(run(base, blocks)), Pair::default());
     let (mut random, mut held) = (Random(seed), Vec::new());
     set.insert(run(base, blocks));
