@@ -142,6 +142,20 @@ fn what_is_listed_is_also_listed_as_json() {
 }
 
 #[test]
+fn a_list_says_what_a_reader_could_take_for_more_than_it_is() {
+    let bench = Bench::new();
+    for (what, name, words) in [
+        ("checksums", "blake3", "a config cannot set the key"),
+        ("metrics", "regions", "recalled, not checked"),
+    ] {
+        let value = bench.json(&["list", what, "--json"], 0);
+        let items = value["items"].as_array().unwrap();
+        let item = items.iter().find(|item| item["name"] == name).unwrap();
+        assert!(item["summary"].as_str().unwrap().contains(words), "{item}");
+    }
+}
+
+#[test]
 fn a_run_tells_the_same_in_words_and_in_json() {
     let bench = Bench::new();
     let words = bench.run(&["run", "tiny.toml", "--jobs", "2"]);

@@ -86,7 +86,7 @@ const SIMPLE: &[(&str, &str, &str)] = &[
     plain(
         "regions",
         "regions",
-        "regions of fsperf's formula: a tenth of the data blocks each, at most 1 GiB (BTRFS block groups)",
+        "regions of fsperf's formula: a tenth of the data blocks each, at most 1 GiB (BTRFS block groups; the tenth is recalled, not checked against their source)",
     ),
     plain("regions_fragmented", "regions", "regions whose free blocks are not all in one run"),
     plain("region_fragmentation_mean", "%", "fsperf's formula by region, mean of the fragmented ones"),

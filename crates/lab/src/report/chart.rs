@@ -3,11 +3,11 @@
 //! Invariant: a title is filled in from the same numbers that are drawn. The two clocks never share an axis: every
 //! column here is counted, wall-clock times have no figure.
 
-use super::select::{Selected, Selection, named, select};
+use super::select::{Selected, Selection, select};
+use super::title::{category, heat_title, title, with_places};
 use super::{ReportKind, ReportSpec};
 use crate::case::METRICS;
 use crate::results::Tables;
-use crate::statistics::median;
 use crate::table::Table;
 use spinney_plot::{
     Axis, Bar, Bars, Chart, Dot, Facets, Figure, Frame, Heatmap, Lines, Palette, Point, Scatter, Unit,
@@ -34,16 +34,31 @@ pub(super) fn draw(
     let (chart, title, caption) = match spec.kind {
         ReportKind::Heatmap => heatmaps(spec, tables, labels)?,
         _ => {
-            let selection = select(spec, &tables.rows, labels)?;
+            let selection = selection(spec, tables, labels)?;
             if selection.all.is_empty() {
                 return Err(format!("no row has a number for `{}`", spec.y));
             }
             let caption = caption(spec, &selection);
-            (charts(spec, &selection, tables, labels)?, title(spec, &selection), caption)
+            let spec_at_x = with_places(spec, &selection, tables, labels)?;
+            (charts(spec, &selection, tables, labels)?, title(&spec_at_x, &selection), caption)
         }
     };
-    let frame = Frame::new(title.clone()).caption(format!("{caption} {about}")).id(spec.name.clone());
+    let frame =
+        Frame::new(title.clone()).caption(format!("{caption}{} {about}", only(spec))).id(spec.name.clone());
     Ok(Drawn { name: spec.name.clone(), title, figure: chart.render(&frame, palette) })
+}
+
+/// What is compared: of a scatter, where x is a second number and no place, one value for each series.
+fn selection(spec: &ReportSpec, tables: &Tables, labels: &[String]) -> Result<Selection, String> {
+    match spec.kind {
+        ReportKind::Scatter => select(&folded(spec, &spec.y), &tables.rows, labels),
+        _ => select(spec, &tables.rows, labels),
+    }
+}
+
+/// The spec of one number for each series.
+pub(super) fn folded(spec: &ReportSpec, y: &str) -> ReportSpec {
+    ReportSpec { x: String::new(), y: y.into(), ..spec.clone() }
 }
 
 /// Every series name that any report uses, so that a name has one colour in all figures.
@@ -62,7 +77,7 @@ pub(super) fn names(specs: &[ReportSpec], tables: &Tables, labels: &[String]) ->
 }
 
 /// A column on an axis or in a title.
-fn words(column: &str) -> String {
+pub(super) fn words(column: &str) -> String {
     let metric = METRICS.iter().find(|metric| metric.name == column);
     let setting = || column.trim_start_matches("workload.").replace(['_', '.'], " ");
     metric.map_or_else(setting, |metric| metric.label.clone())
@@ -80,6 +95,13 @@ fn axis(column: &str, log: bool) -> Axis {
     if log { axis.log() } else { axis }
 }
 
+/// What a figure is restricted to; a title need not say it.
+fn only(spec: &ReportSpec) -> String {
+    let filters = spec.filters.iter().filter(|(column, _)| column != "phase");
+    let all: Vec<String> = filters.map(|(column, value)| format!("{} {value}", words(column))).collect();
+    if all.is_empty() { String::new() } else { format!(" Only {}.", all.join(", ")) }
+}
+
 fn caption(spec: &ReportSpec, selection: &Selection) -> String {
     let folded = match spec.kind {
         ReportKind::Lines => "the title compares medians over the rounds, ".into(),
@@ -88,106 +110,12 @@ fn caption(spec: &ReportSpec, selection: &Selection) -> String {
         _ => format!("{} row of each run, ", spec.at),
     };
     let repeats = selection.repeats;
-    let seeds =
-        if repeats > 1 { format!("{} of {repeats} runs", spec.band.words()) } else { "one run each".into() };
+    let seeds = if repeats > 1 {
+        format!("{} of {repeats} runs", spec.band.words())
+    } else {
+        "one run each, so no band".into()
+    };
     format!("Phase {}: {folded}{seeds}.", selection.phase)
-}
-
-/// The centres at which series are compared: within one facet, at one x.
-type Group = Vec<(f64, String)>;
-
-/// Series are compared where they stand side by side: in one facet and, for bars, at one x; lines by their median over x.
-fn groups(spec: &ReportSpec, selection: &Selection) -> Vec<(String, Group)> {
-    let mut groups: Vec<(String, Group)> = Vec::new();
-    for selected in &selection.all {
-        let bands = selected.bands(spec.band);
-        let lines = spec.kind == ReportKind::Lines;
-        let over = || median(&bands.iter().map(|(_, band)| band.mid).collect::<Vec<_>>());
-        let ends: Vec<(f64, f64)> = if lines {
-            over().map(|mid| (0.0, mid)).into_iter().collect()
-        } else {
-            bands.iter().map(|(x, band)| (*x, band.mid)).collect()
-        };
-        for (x, mid) in ends {
-            let at = if spec.kind != ReportKind::Bars || spec.x.is_empty() {
-                String::new()
-            } else {
-                named(&spec.x, &category(selected, x))
-            };
-            let parts = [selected.facet.clone(), at].into_iter().filter(|part| !part.is_empty());
-            let place = parts.collect::<Vec<_>>().join(", ");
-            match groups.iter_mut().find(|(known, _)| *known == place) {
-                Some((_, group)) => group.push((mid, selected.series.clone())),
-                None => groups.push((place, vec![(mid, selected.series.clone())])),
-            }
-        }
-    }
-    for (_, group) in &mut groups {
-        group.sort_by(|one, other| one.0.total_cmp(&other.0));
-    }
-    groups
-}
-
-/// What stands below the bars at `x`.
-fn category(selected: &Selected, x: f64) -> String {
-    if selected.categories.is_empty() {
-        return shown(x);
-    }
-    selected.categories.get(x as usize).cloned().unwrap_or_default()
-}
-
-/// Fill in a title, or make one, from the group in which the series differ most.
-fn title(spec: &ReportSpec, selection: &Selection) -> String {
-    let ratio = |group: &Group| match (group.first(), group.last()) {
-        (Some(low), Some(high)) if low.0 > 0.0 => high.0 / low.0,
-        (Some(low), Some(high)) if high.0 > low.0 => f64::INFINITY,
-        _ => 1.0,
-    };
-    let groups = groups(spec, selection);
-    let most = groups.iter().max_by(|one, other| ratio(&one.1).total_cmp(&ratio(&other.1)));
-    let Some((place, group)) = most else { return words(&spec.y) };
-    let (Some(low), Some(high)) = (group.first(), group.last()) else { return words(&spec.y) };
-    if group.len() == 1 && spec.title.is_empty() {
-        return format!("{}: {} at {}", words(&spec.y), low.1, shown(low.0));
-    }
-    let template = if spec.title.is_empty() {
-        "{y}: {lowest} has the least, {highest} {ratio} times as much"
-    } else {
-        &spec.title
-    };
-    if ratio(group) <= 1.05 && template.contains("{ratio}") {
-        let text = format!("{}: no difference above 5 % between {} series", words(&spec.y), group.len());
-        return capital(&text);
-    }
-    let times = if low.0 > 0.0 { shown(ratio(group)) } else { "many".into() };
-    let fill = [
-        ("{lowest}", low.1.clone()),
-        ("{highest}", high.1.clone()),
-        ("{ratio}", times),
-        ("{y}", words(&spec.y)),
-        ("{low}", shown(low.0)),
-        ("{high}", shown(high.0)),
-    ];
-    let text = fill.iter().fold(template.to_owned(), |text, (key, value)| text.replace(key, value));
-    if groups.len() > 1 && !place.is_empty() && template.contains('{') {
-        format!("{text} ({place}, where they differ most)")
-    } else {
-        text
-    }
-}
-
-/// The text with its first letter large.
-fn capital(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
-}
-
-fn shown(value: f64) -> String {
-    match value.abs() {
-        big if big >= 100.0 => format!("{value:.0}"),
-        middle if middle >= 10.0 => format!("{value:.1}").trim_end_matches(".0").to_owned(),
-        _ => format!("{value:.2}").trim_end_matches('0').trim_end_matches('.').to_owned(),
-    }
 }
 
 fn charts(
@@ -231,7 +159,7 @@ fn lines(spec: &ReportSpec, all: &[&Selected]) -> Lines {
 
 /// Categories are the x values; without x there is one group, and each series is a bar of it. A series without a value at
 /// some x has a gap there.
-fn bars(spec: &ReportSpec, all: &[&Selected]) -> Bars {
+pub(super) fn bars(spec: &ReportSpec, all: &[&Selected]) -> Bars {
     let xs = all_x(all);
     let name = |x: &f64| match all.first() {
         Some(first) if !spec.x.is_empty() => category(first, *x),
@@ -253,7 +181,7 @@ fn bars(spec: &ReportSpec, all: &[&Selected]) -> Bars {
 }
 
 /// Every x at which any series has a point, in order.
-fn all_x(all: &[&Selected]) -> Vec<f64> {
+pub(super) fn all_x(all: &[&Selected]) -> Vec<f64> {
     let mut xs: Vec<f64> = all.iter().flat_map(|selected| selected.points.iter().map(|(x, _)| *x)).collect();
     xs.sort_by(f64::total_cmp);
     xs.dedup();
@@ -267,8 +195,8 @@ fn scatter(
     tables: &Tables,
     labels: &[String],
 ) -> Result<Scatter, String> {
-    let by = |y: &str| ReportSpec { x: String::new(), y: y.into(), ..spec.clone() };
-    let (xs, ys) = (select(&by(&spec.x), &tables.rows, labels)?, select(&by(&spec.y), &tables.rows, labels)?);
+    let of = |column: &str| select(&folded(spec, column), &tables.rows, labels);
+    let (xs, ys) = (of(&spec.x)?, of(&spec.y)?);
     let mut scatter = Scatter::new(axis(&spec.x, spec.log_x), axis(&spec.y, spec.log_y));
     let facet = all.first().map_or("", |selected| selected.facet.as_str());
     for selected in ys.all.iter().filter(|selected| selected.facet == facet) {
@@ -310,7 +238,8 @@ fn heatmaps(
     } else {
         "Where the data is: fullness by address"
     };
-    let title = if spec.title.is_empty() { made.to_owned() } else { spec.title.clone() };
+    let template = if spec.title.is_empty() { made } else { &spec.title };
+    let title = heat_title(template, tables, histogram, &cases);
     Ok((facets, title, "Phase measure, first seed.".into()))
 }
 
@@ -343,7 +272,7 @@ fn heat_cases(spec: &ReportSpec, rows: &Table, labels: &[String]) -> Result<Vec<
 }
 
 /// The rows of one case in the measure phase: round, place, value.
-fn cells(table: &Table, case: &str, place: &str, value: &str) -> Vec<(u64, u64, f64)> {
+pub(super) fn cells(table: &Table, case: &str, place: &str, value: &str) -> Vec<(u64, u64, f64)> {
     let at = |name: &str| table.column(name).unwrap_or(0);
     let (case_at, phase, round, place, value) = (at("case"), at("phase"), at("round"), at(place), at(value));
     let of = table.rows.iter().filter(|row| row[case_at] == case && row[phase] == "measure");
@@ -399,65 +328,4 @@ fn fullness_map(table: &Table, case: &str) -> Heatmap {
     let (rounds, columns) = by_round(cells, rows, |slot| slot as usize);
     let y = Axis::new("address", Unit::Share).range(0.0, 1.0);
     Heatmap::new(round_axis(&rounds), y, Axis::new("fullness", Unit::Share).range(0.0, 1.0), columns)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A series of one number at each x.
-    fn series(name: &str, points: &[(f64, f64)]) -> Selected {
-        let points = points.iter().map(|(x, y)| (*x, vec![*y])).collect();
-        let categories = ["8 GiB", "128 GiB"].map(String::from).to_vec();
-        Selected { series: name.into(), points, categories, ..Selected::default() }
-    }
-
-    fn spec(x: &str) -> ReportSpec {
-        let (mut problems, origin) = (Vec::new(), crate::config::Origin { file: 0, bytes: 0..0 });
-        let spec =
-            super::super::read_report("x", crate::config::Table::new(), origin, &mut problems).unwrap();
-        ReportSpec { kind: ReportKind::Bars, x: x.into(), y: "free_runs".into(), ..spec }
-    }
-
-    #[test]
-    fn a_title_compares_series_at_one_x_only() {
-        let all =
-            vec![series("one", &[(0.0, 3.0), (1.0, 30.0)]), series("other", &[(0.0, 4.0), (1.0, 33.0)])];
-        let selection = Selection { phase: "measure".into(), all, repeats: 1 };
-        let title = title(&spec("volume.size"), &selection);
-        assert!(title.contains("other 1.33 times as much (size 8 GiB, where they differ most)"), "{title}");
-    }
-
-    #[test]
-    fn a_plain_title_stands_as_it_is() {
-        let all =
-            vec![series("one", &[(0.0, 3.0), (1.0, 30.0)]), series("other", &[(0.0, 4.0), (1.0, 33.0)])];
-        let selection = Selection { phase: "measure".into(), all, repeats: 1 };
-        let spec = ReportSpec { title: "Which is it?".into(), ..spec("volume.size") };
-        assert_eq!(title(&spec, &selection), "Which is it?");
-    }
-
-    #[test]
-    fn bars_stand_at_their_x_where_series_have_gaps() {
-        let (one, other) = (series("one", &[(0.0, 3.5)]), series("other", &[(1.0, 7.25)]));
-        assert_eq!(all_x(&[&one, &other]), [0.0, 1.0]);
-        let spec = spec("volume.size");
-        let names = ["one", "other"].map(String::from);
-        let chart: Chart = bars(&spec, &[&one, &other]).into();
-        let figure = chart.render(&Frame::new("x"), &Palette::of(names));
-        let place = |text: &str| {
-            let at = figure
-                .svg
-                .find(&format!(">\n{text}\n<"))
-                .unwrap_or_else(|| panic!("no {text}: {}", figure.svg));
-            let tag = &figure.svg[figure.svg[..at].rfind("<text").unwrap()..at];
-            let x = tag.split(" x=\"").nth(1).unwrap();
-            x[..x.find('"').unwrap()].parse::<f64>().unwrap()
-        };
-        // Each value stands nearer to its own category than to the other one.
-        let nearer = |value: &str, own: &str, other: &str| {
-            (place(value) - place(own)).abs() < (place(value) - place(other)).abs()
-        };
-        assert!(nearer("3.5", "8 GiB", "128 GiB") && nearer("7.25", "128 GiB", "8 GiB"));
-    }
 }

@@ -7,6 +7,9 @@ mod page;
 mod select;
 mod spec;
 mod summary;
+#[cfg(test)]
+mod tests;
+mod title;
 
 pub use chart::Drawn;
 pub use spec::{ReportKind, ReportSpec, read_report};

@@ -26,7 +26,9 @@ pub struct ReportSpec {
     pub name: String,
     /// The form.
     pub kind: ReportKind,
-    /// Title; `{lowest}`, `{highest}` and `{ratio}` are filled in from the last values of the series.
+    /// Title; `{lowest}`, `{highest}` and `{ratio}`, `{low}` and `{high}` are filled in from what is drawn: the series' values (of a scatter
+    /// also `{lowest_x}` and `{highest_x}`), of a heat map the last round: the mean length of the run that a free block lies in,
+    /// or the share of the address space that is neither full nor empty.
     pub title: String,
     /// Column on the x axis.
     pub x: String,
