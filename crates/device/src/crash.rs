@@ -1,8 +1,8 @@
 //! A device whose power can be cut: it knows what is durable and what is merely written, and makes the images that a cut may leave.
 //!
 //! Invariant: an image differs from the last flushed state only in sectors that a pending request covers, and each such sector is
-//! as flushed or as some pending request left it (noise, for a discard). The request under way when the device dies is pending too:
-//! it failed, and may yet have reached the medium. Reads see every write until the cut. Knows nothing of what blocks mean.
+//! as flushed or as some pending request left it (noise, for a discard); of one that a caller lets be shorn, each byte is. The request
+//! under way when the device dies is pending too: it failed, and may yet have reached the medium. Reads see every write until the cut. Knows nothing of what blocks mean.
 
 use crate::{
     MemoryDevice, bounds,
@@ -220,15 +220,27 @@ fn apply(image: &MemoryDevice, write: &PendingWrite, fate: &Fate) -> Result<()> 
             image.read(write.run.start, &mut content)?;
             for (sector, part) in content.chunks_exact_mut(SECTOR_BYTES).enumerate() {
                 if sectors.get(sector / 8).is_some_and(|byte| byte >> (sector % 8) & 1 == 1) {
-                    let place = sector * SECTOR_BYTES..(sector + 1) * SECTOR_BYTES;
-                    match data {
-                        Some(data) => part.copy_from_slice(&data[place]),
-                        None => part.fill(0),
-                    }
+                    store(part, data.as_deref(), sector * SECTOR_BYTES);
                 }
             }
             image.write(write.run.start, &content)
         }
+        (Fate::Shorn(kept), data) => {
+            let mut content = vec![0; write.run.blocks as usize * BLOCK_BYTES];
+            image.read(write.run.start, &mut content)?;
+            if let Some(part) = content.get_mut(kept.clone()) {
+                store(part, data.as_deref(), kept.start);
+            }
+            image.write(write.run.start, &content)
+        }
+    }
+}
+
+/// Put what a request brings from byte `from` on into `part`: its data, or a discard's zeros.
+fn store(part: &mut [u8], data: Option<&[u8]>, from: usize) {
+    match data {
+        Some(data) => part.copy_from_slice(&data[from..from + part.len()]),
+        None => part.fill(0),
     }
 }
 

@@ -1,9 +1,11 @@
 //! What a power cut may do to each unflushed request, and the lists of such choices that tests go through.
 //!
-//! Invariant: every choice listed is one that a device keeping the block-device contract can show. Knows no device state.
+//! Invariant: every choice listed or drawn is one that a device keeping the block-device contract can show; [`Fate::Shorn`], which breaks
+//! it, is only there for whoever asks ([`Fate::shear`]). Knows no device state.
 
 use rand::{Rng, RngExt};
 use spinney_core::BLOCK_BYTES;
+use std::ops::Range;
 
 /// Bytes that a device writes whole or not at all.
 pub const SECTOR_BYTES: usize = 512;
@@ -20,6 +22,10 @@ pub enum Fate {
     Torn(Vec<u8>),
     /// A discard's blocks hold noise now; for a write the same as [`Fate::Kept`].
     Scrambled,
+    /// Only these bytes of the request are there (none, if it does not have them all), so a sector may be part old, part new: what a
+    /// drive without power-safe overwrite may leave. Outside the contract that whole sectors are written or not ([`SECTOR_BYTES`],
+    /// `crates/volume/FORMAT.md`), so never listed and never drawn with the others.
+    Shorn(Range<usize>),
 }
 
 impl Fate {
@@ -37,7 +43,15 @@ impl Fate {
             other => other,
         }
     }
-    /// Its text, which [`Fate::parse`] reads back: `+` kept, `-` lost, `?` scrambled, or a tear's bytes in hexadecimal.
+    /// A random shear inside sector `sector` of a request of `blocks` blocks: all before a byte in it is there and nothing behind, or
+    /// the reverse.
+    #[must_use]
+    pub fn shear(rng: &mut impl Rng, blocks: u64, sector: usize) -> Fate {
+        let at = sector * SECTOR_BYTES + rng.random_range(1..SECTOR_BYTES);
+        Fate::Shorn(if rng.random() { 0..at } else { at..blocks as usize * BLOCK_BYTES })
+    }
+    /// Its text, which [`Fate::parse`] reads back: `+` kept, `-` lost, `?` scrambled, `FIRST..END` shorn to these
+    /// bytes, or a tear's bytes in hexadecimal.
     #[must_use]
     pub fn text(&self) -> String {
         match self {
@@ -45,12 +59,16 @@ impl Fate {
             Fate::Lost => "-".into(),
             Fate::Scrambled => "?".into(),
             Fate::Torn(bytes) => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
+            Fate::Shorn(kept) => format!("{}..{}", kept.start, kept.end),
         }
     }
     /// The fate that a text stands for, if any.
     #[must_use]
     pub fn parse(text: &str) -> Option<Fate> {
         let byte = |at: usize| u8::from_str_radix(text.get(at..at + 2)?, 16).ok();
+        if let Some((first, end)) = text.split_once("..") {
+            return Some(Fate::Shorn(first.parse().ok()?..end.parse().ok()?));
+        }
         match text {
             "+" => Some(Fate::Kept),
             "-" => Some(Fate::Lost),
@@ -171,11 +189,36 @@ mod tests {
 
     #[test]
     fn a_fate_reads_back_from_its_text() {
-        for fate in [Fate::Kept, Fate::Lost, Fate::Scrambled, Fate::prefix(3, 11), Fate::suffix(1, 5)] {
+        for fate in [
+            Fate::Kept,
+            Fate::Lost,
+            Fate::Scrambled,
+            Fate::prefix(3, 11),
+            Fate::suffix(1, 5),
+            Fate::Shorn(7..4096),
+        ] {
             assert_eq!(Fate::parse(&fate.text()), Some(fate));
         }
         assert_eq!(Fate::parse("0g"), None);
         assert_eq!(Fate::parse("123"), None);
+        assert_eq!(Fate::parse("1..x"), None);
+    }
+
+    #[test]
+    fn shears_follow_their_seed_and_fall_inside_the_sector_from_either_side() {
+        let draw = |seed| Fate::shear(&mut ChaCha8Rng::seed_from_u64(seed), 2, 3);
+        let (mut heads, mut tails) = (0, 0);
+        for seed in 0..100 {
+            let Fate::Shorn(kept) = draw(seed) else { panic!("no shear, seed {seed}") };
+            assert_eq!(draw(seed), Fate::Shorn(kept.clone()), "seed {seed}");
+            let inside = |byte: usize| byte > 3 * SECTOR_BYTES && byte < 4 * SECTOR_BYTES;
+            match kept.start {
+                0 if inside(kept.end) => heads += 1,
+                start if inside(start) && kept.end == 2 * BLOCK_BYTES => tails += 1,
+                _ => panic!("{kept:?}, seed {seed}"),
+            }
+        }
+        assert!(heads > 20 && tails > 20, "{heads} and {tails}");
     }
 
     #[test]
@@ -199,6 +242,7 @@ mod tests {
                 Fate::Lost => 1,
                 Fate::Torn(_) => 2,
                 Fate::Scrambled => 3,
+                Fate::Shorn(_) => panic!("a shear is drawn only by who asks for one, seed {seed}"),
             }));
             extremes.insert(text(&fates));
         }

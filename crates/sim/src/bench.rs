@@ -7,7 +7,8 @@ use crate::step::Bad;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use spinney_core::{BlockDevice, Extent, Pba, Result};
-use spinney_device::{CrashDevice, Fault, FaultDevice, FaultKind};
+use spinney_device::{CrashDevice, Fate, Fault, FaultDevice, FaultKind, PendingWrite};
+use spinney_volume::SUPERBLOCK_SLOTS;
 use std::sync::{Arc, Mutex, PoisonError};
 use xxhash_rust::xxh3::Xxh3;
 
@@ -65,21 +66,26 @@ pub(crate) struct Bench {
     trace: Arc<TraceDevice>,
     faults: Arc<FaultDevice<Arc<TraceDevice>>>,
     plant: PlantDevice,
+    /// The planted device since power came on: what it holds back outlives a pool that is closed, but no cut.
+    planted: Arc<dyn BlockDevice>,
+    /// Whether a cut shears a superblock that is not flushed.
+    shears: bool,
     /// What the next cut does to unflushed requests, if one is due.
     fates: Option<u64>,
     armed: Option<Armed>,
 }
 
 impl Bench {
-    pub(crate) fn new(blocks: u64, plant: PlantDevice) -> Bench {
+    pub(crate) fn new(blocks: u64, plant: PlantDevice, shears: bool) -> Bench {
         let power = Arc::new(CrashDevice::new(blocks));
         let trace = Arc::new(TraceDevice { below: power.clone(), hash: Mutex::new(Xxh3::new()) });
         let faults = Arc::new(FaultDevice::new(trace.clone(), &[]));
-        Bench { power, trace, faults, plant, fates: None, armed: None }
+        let planted = plant(faults.clone());
+        Bench { power, trace, faults, plant, planted, shears, fates: None, armed: None }
     }
     /// What a pool is opened on.
     pub(crate) fn device(&self) -> Arc<dyn BlockDevice> {
-        (self.plant)(self.faults.clone())
+        self.planted.clone()
     }
     pub(crate) fn is_dead(&self) -> bool {
         self.power.is_dead()
@@ -102,8 +108,23 @@ impl Bench {
     /// The power goes and comes.
     pub(crate) fn cut(&mut self) {
         let fates = self.fates.take().unwrap_or_default();
-        let image = self.power.cut(&mut ChaCha8Rng::seed_from_u64(fates));
+        let mut chance = ChaCha8Rng::seed_from_u64(fates);
+        let mut fates = self.power.draw(&mut chance);
+        if self.shears {
+            for (fate, write) in fates.iter_mut().zip(self.power.pending()) {
+                if SUPERBLOCK_SLOTS.contains(&write.run.start) {
+                    *fate = Fate::shear(&mut chance, write.run.blocks, 0);
+                }
+            }
+        }
+        let image = self.power.image(&fates);
         self.power.restart(image);
+        self.planted = (self.plant)(self.faults.clone());
+    }
+    /// Whether a cut now shears a superblock: in its first sector, the only one that a commit changes.
+    pub(crate) fn will_shear(&self) -> bool {
+        let root = |write: &PendingWrite| SUPERBLOCK_SLOTS.contains(&write.run.start);
+        self.shears && self.power.pending().iter().any(root)
     }
     /// Let a request fail, this many requests from now.
     pub(crate) fn fail_after(&mut self, kind: Bad, after: u64, then_cut: bool) {

@@ -26,6 +26,9 @@ pub struct Geometry {
     pub in_place: u64,
     /// Blocks between the places that steps name: wide apart, each block needs a map page of its own.
     pub stride: u64,
+    /// Whether a cut may shear the superblock write under way inside its sector; 1 or 0. Outside the contract, so never drawn: the pool
+    /// is then opened with `accept_unreadable_slot`, and no request fails besides (see `Life`).
+    pub shears: u64,
     /// How data blocks are checksummed, unless they are overwritten in place.
     pub checksums: ChecksumKind,
 }
@@ -41,6 +44,7 @@ impl Default for Geometry {
             fanout: 0,
             in_place: 0,
             stride: 1,
+            shears: 0,
             checksums: ChecksumKind::default(),
         }
     }
@@ -63,11 +67,12 @@ impl Geometry {
             fanout: one_of(&[0, 2, 3, 8]),
             in_place: one_of(&[0, 0, 1]),
             stride: one_of(&[1, 1, 1, 1, 17, 509]),
+            shears: 0,
             checksums: ChecksumKind::ALL[one_of(&[1, 1, 1, 0, 2, 3]) as usize],
         }
     }
 
-    fn fields(&mut self) -> [(&'static str, &mut u64); 8] {
+    fn fields(&mut self) -> [(&'static str, &mut u64); 9] {
         [
             ("metadata", &mut self.metadata_blocks),
             ("data", &mut self.data_blocks),
@@ -77,6 +82,7 @@ impl Geometry {
             ("fanout", &mut self.fanout),
             ("in_place", &mut self.in_place),
             ("stride", &mut self.stride),
+            ("shears", &mut self.shears),
         ]
     }
 

@@ -51,10 +51,10 @@ impl Pair {
         Pair { geometry, ..self.clone() }
     }
 
-    /// The same on the pool that this seed's life has.
+    /// The same on the pool that this seed's life has; sectors are shorn as before.
     #[must_use]
     pub fn for_seed(&self, seed: u64) -> Pair {
-        self.on(Geometry::draw(seed))
+        self.on(Geometry { shears: self.geometry.shears, ..Geometry::draw(seed) })
     }
 
     /// The first line of a case: `pair ALLOCATOR SCHEME GEOMETRY`.
@@ -103,7 +103,7 @@ impl Pair {
     /// How the pool is made and opened.
     #[must_use]
     pub fn options(&self) -> PoolOptions {
-        let Geometry { metadata_blocks, cache_pages, commit_blocks, tend_budget, checksums, .. } =
+        let Geometry { metadata_blocks, cache_pages, commit_blocks, tend_budget, checksums, shears, .. } =
             self.geometry;
         let in_place = self.overwrites();
         PoolOptions {
@@ -113,6 +113,8 @@ impl Pair {
             tend_budget,
             in_place,
             checksums: if in_place { ChecksumKind::None } else { checksums },
+            // A shorn slot is damaged as no whole sector is; the pool does not open past it unasked.
+            accept_unreadable_slot: shears > 0,
             ..PoolOptions::default()
         }
     }

@@ -13,6 +13,8 @@ pub struct LifeStats {
     pub cuts_with_pending: u64,
     /// Of these, cuts inside a commit: metadata pages or a superblock were on their way.
     pub cuts_in_commit: u64,
+    /// Of these, cuts that sheared a superblock.
+    pub shears: u64,
     /// Requests refused for want of space.
     pub refused: u64,
     /// Times that the pool was opened again with the power on.
@@ -32,6 +34,7 @@ impl LifeStats {
             cuts: self.cuts + other.cuts,
             cuts_with_pending: self.cuts_with_pending + other.cuts_with_pending,
             cuts_in_commit: self.cuts_in_commit + other.cuts_in_commit,
+            shears: self.shears + other.shears,
             refused: self.refused + other.refused,
             reopened: self.reopened + other.reopened,
             failed: self.failed + other.failed,

@@ -154,6 +154,25 @@ fn every_sector_of_an_image_was_flushed_or_pending() {
     }
 }
 
+#[test]
+fn a_shorn_request_is_new_in_these_bytes_and_old_in_the_others() {
+    let device = CrashDevice::new(4);
+    device.write(Pba(1), &[1; 2 * BLOCK_BYTES]).unwrap();
+    device.flush().unwrap();
+    let left = |kept: std::ops::Range<usize>| {
+        let mut content = vec![0; 2 * BLOCK_BYTES];
+        device.image(&[Fate::Shorn(kept)]).read(Pba(1), &mut content).unwrap();
+        content
+    };
+    device.write(Pba(1), &[2; 2 * BLOCK_BYTES]).unwrap();
+    let between = left(700..5000);
+    assert!(between[700..5000].iter().all(|byte| *byte == 2));
+    assert!(between[..700].iter().chain(&between[5000..]).all(|byte| *byte == 1));
+    assert_eq!(left(0..2 * BLOCK_BYTES), [2; 2 * BLOCK_BYTES]);
+    assert_eq!(left(9..9), [1; 2 * BLOCK_BYTES]);
+    assert_eq!(left(0..3 * BLOCK_BYTES), [1; 2 * BLOCK_BYTES], "no range of the request");
+}
+
 /// Issue scale: tens of thousands of lives; a debug build makes and drops one in well under a millisecond.
 #[test]
 fn making_an_image_does_not_copy_the_device() {

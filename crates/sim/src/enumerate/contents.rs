@@ -82,13 +82,17 @@ impl<'a> Contents<'a> {
 
     /// The bytes of a block that a tear or a discard had a part in.
     fn mixed(&self, at: Pba, writers: &[Writer], fates: &[Fate]) -> Vec<u8> {
-        if writers.iter().any(|writer| self.epoch.writes[writer.0].data.is_none()) {
+        let by_sectors = |writer: &Writer| {
+            let shorn = matches!(fates[writer.0], Fate::Shorn(_));
+            self.epoch.writes[writer.0].data.is_some() && !shorn
+        };
+        if !writers.iter().all(by_sectors) {
             return read(&self.epoch.image(fates), at);
         }
         let mut content = read(&self.epoch.durable, at);
         for writer in writers {
             let mask = match &fates[writer.0] {
-                Fate::Lost => 0,
+                Fate::Lost | Fate::Shorn(_) => 0,
                 Fate::Kept | Fate::Scrambled => 0xFF,
                 Fate::Torn(sectors) => sectors.get(writer.1).copied().unwrap_or(0),
             };

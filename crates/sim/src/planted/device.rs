@@ -2,10 +2,10 @@
 //!
 //! Invariant: reads, and what is not named in a fault, pass unchanged.
 
-use spinney_core::{BlockDevice, Extent, Pba, Result};
+use spinney_core::{BlockDevice, Epoch, Extent, Pba, Result};
 use spinney_volume::{SUPERBLOCK_SLOTS, Superblock};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 #[derive(Default)]
 pub(super) struct LazyState {
@@ -62,16 +62,18 @@ impl BlockDevice for LazyFlush {
     }
 }
 
-/// All superblocks but the pool's first go to one slot, which a pool that reads its superblock back does not notice.
+/// Both slots are one place, which holds the newest superblock only. What the other slot says, here and after opening again, is made up
+/// from that: the same pool one epoch before, as an intact older slot would say. So nothing shows until the one place is damaged.
 pub(super) struct OneSlot {
     pub(super) device: Arc<dyn BlockDevice>,
-    /// What was meant for the second slot since it was opened.
-    pub(super) second: Mutex<Option<Vec<u8>>>,
 }
 
 impl OneSlot {
-    fn second(&self) -> MutexGuard<'_, Option<Vec<u8>>> {
-        self.second.lock().unwrap_or_else(PoisonError::into_inner)
+    /// What `slot` reads as when the one place holds `stored`: that, unless it is the other slot's superblock.
+    fn seen(stored: &[u8], slot: usize) -> Option<Vec<u8>> {
+        let mut other = Superblock::decode(stored, 1 - slot).ok()?;
+        other.epoch = Epoch(other.epoch.0.saturating_sub(1));
+        Some(other.encode(slot))
     }
 }
 
@@ -80,23 +82,18 @@ impl BlockDevice for OneSlot {
         self.device.blocks()
     }
     fn read(&self, at: Pba, buffer: &mut [u8]) -> Result<()> {
-        self.device.read(at, buffer)?;
-        if at == SUPERBLOCK_SLOTS[1]
-            && let Some(second) = self.second().as_ref()
-        {
-            buffer.copy_from_slice(second);
+        let Some(slot) = SUPERBLOCK_SLOTS.iter().position(|place| *place == at) else {
+            return self.device.read(at, buffer);
+        };
+        self.device.read(SUPERBLOCK_SLOTS[0], buffer)?;
+        if let Some(seen) = OneSlot::seen(buffer, slot) {
+            buffer.copy_from_slice(&seen);
         }
         Ok(())
     }
-    /// What was meant for the second slot goes to the first, sealed for it.
     fn write(&self, at: Pba, data: &[u8]) -> Result<()> {
-        match Superblock::decode(data, 1) {
-            Ok(superblock) if at == SUPERBLOCK_SLOTS[1] && superblock.epoch.0 > 1 => {
-                *self.second() = Some(data.to_vec());
-                self.device.write(SUPERBLOCK_SLOTS[0], &superblock.encode(0))
-            }
-            _ => self.device.write(at, data),
-        }
+        let place = if SUPERBLOCK_SLOTS.contains(&at) { SUPERBLOCK_SLOTS[0] } else { at };
+        self.device.write(place, data)
     }
     fn flush(&self) -> Result<()> {
         self.device.flush()
