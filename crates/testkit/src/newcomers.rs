@@ -2,7 +2,7 @@
 //! crate.
 //!
 //! Invariant: constant data; no shipped crate knows these names. For tests only: the allocator looks at every block for every
-//! request and rewrites the whole list of free runs at every commit.
+//! request and rewrites the whole list of free runs at every commit; the scheme rewrites all that it knows at every change.
 
 use crate::{DumpForm, FirstFit};
 use spinney_alloc::reclaim::AtCommit;
@@ -21,6 +21,5 @@ pub const ALLOCATOR: AllocatorEntry = AllocatorEntry {
     },
 };
 
-/// A scheme under another name. (One with ideas of its own implements `SnapshotScheme` instead.)
-pub const SCHEME: SchemeEntry =
-    SchemeEntry { name: "plain", summary: "the flat scheme, as a newcomer", ..spinney_snap_flat::ENTRY };
+/// A beginner's scheme: all versions and their maps in one list.
+pub const SCHEME: SchemeEntry = crate::list_scheme::ENTRY;
