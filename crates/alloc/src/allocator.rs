@@ -54,14 +54,15 @@ pub trait Allocator: Send {
     fn open(&mut self, universe: Extent, root: &Root, pages: &dyn PageRead) -> Result<()>;
     /// Set blocks aside. Errors: `NoSpace`, and then nothing changed.
     fn reserve(&mut self, blocks: u64) -> Result<Grant>;
-    /// Take a run of `blocks_min..=min(blocks_max, grant)` blocks. Errors: `NoSpace` only if no run satisfies `blocks_min` and `align`.
-    fn allocate(&mut self, want: &Want, grant: &mut Grant) -> Result<Extent>;
+    /// Take a run of `blocks_min..=min(blocks_max, grant)` blocks. Errors: `NoSpace` only if no run satisfies `blocks_min` and `align`;
+    /// one that loads its map region by region reads it from `pages`, and passes on what that reading meets.
+    fn allocate(&mut self, want: &Want, grant: &mut Grant, pages: &dyn PageRead) -> Result<Extent>;
     /// Take this very place (import, repair). Errors: `NoSpace` if any of it is not free.
-    fn claim(&mut self, run: Extent) -> Result<()>;
+    fn claim(&mut self, run: Extent, pages: &dyn PageRead) -> Result<()>;
     /// The last owner let go: allocatable once this epoch is durable, or later as the policy has it. Which blocks an owner
     /// has is read from a disk, so nothing here is the caller's word alone. Errors: `Corrupt`, and nothing changed, unless
     /// all of the run lies in the universe and is neither free nor released: the pool is damaged and must not commit.
-    fn release(&mut self, run: Extent) -> Result<()>;
+    fn release(&mut self, run: Extent, pages: &dyn PageRead) -> Result<()>;
     /// Hand back what was not spent.
     fn settle(&mut self, grant: Grant);
     /// At most how many pages `commit` would allocate or change if `more` further blocks were taken or released before

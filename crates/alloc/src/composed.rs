@@ -93,7 +93,7 @@ impl Allocator for Composed {
         Ok(Grant::new(blocks))
     }
 
-    fn allocate(&mut self, want: &Want, grant: &mut Grant) -> Result<Extent> {
+    fn allocate(&mut self, want: &Want, grant: &mut Grant, _: &dyn PageRead) -> Result<Extent> {
         want.check();
         let want = Want { blocks_max: want.blocks_max.min(grant.blocks()), ..*want };
         let refused = Error::NoSpace { needed: want.blocks_min, free: self.index.free_blocks() };
@@ -107,7 +107,7 @@ impl Allocator for Composed {
         Ok(run)
     }
 
-    fn claim(&mut self, run: Extent) -> Result<()> {
+    fn claim(&mut self, run: Extent, _: &dyn PageRead) -> Result<()> {
         if !self.universe.contains(run) || run.blocks > self.available() || !self.index.is_free(run) {
             return Err(Error::NoSpace { needed: run.blocks, free: self.available() });
         }
@@ -116,7 +116,7 @@ impl Allocator for Composed {
         Ok(())
     }
 
-    fn release(&mut self, run: Extent) -> Result<()> {
+    fn release(&mut self, run: Extent, _: &dyn PageRead) -> Result<()> {
         let corrupt = |what, at| Err(Error::Corrupt { what, place: Place::Block(at) });
         if !self.universe.contains(run) {
             return corrupt("release of blocks outside the data", run.start);

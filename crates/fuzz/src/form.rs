@@ -31,12 +31,12 @@ fn base(make: Make) -> Sheet {
         for _ in 0..300 {
             let blocks = dice.log_uniform(100);
             let mut grant = allocator.reserve(blocks).expect("room");
-            held.push(allocator.allocate(&Want::up_to(blocks), &mut grant).expect("room"));
+            held.push(allocator.allocate(&Want::up_to(blocks), &mut grant, &pages).expect("room"));
             allocator.settle(grant);
         }
         for _ in 0..150 {
             let run = held.swap_remove(dice.below(held.len() as u64) as usize);
-            allocator.release(run).expect("it was held");
+            allocator.release(run, &pages).expect("it was held");
         }
         root = allocator.commit(Epoch(epoch), &mut pages).expect("room");
         allocator.committed(Epoch(epoch));
@@ -136,7 +136,7 @@ fn operate(
             let want = Want::up_to(1 + u64::from(input.byte()));
             let done = match grant.blocks() {
                 0 => Ok(()),
-                _ => allocator.allocate(&want, &mut grant).map(drop),
+                _ => allocator.allocate(&want, &mut grant, pages).map(drop),
             };
             allocator.settle(grant);
             done
@@ -144,12 +144,12 @@ fn operate(
         2 => {
             let (start, blocks) = (u64::from(input.short()) * 2, 1 + u64::from(input.byte()));
             // Which blocks are held is not known here, so a refusal says nothing of the pages.
-            let _ = allocator.release(Extent::new(Pba(start), blocks));
+            let _ = allocator.release(Extent::new(Pba(start), blocks), pages);
             Ok(())
         }
         3 => {
-            let _ =
-                allocator.claim(Extent::new(Pba(u64::from(input.short()) * 2), 1 + u64::from(input.byte())));
+            let _ = allocator
+                .claim(Extent::new(Pba(u64::from(input.short()) * 2), 1 + u64::from(input.byte())), pages);
             Ok(())
         }
         _ => {

@@ -126,7 +126,8 @@ pub fn a_grant_is_never_refused_a_block(make: AllocatorFactory) {
         while grants.iter().any(|grant| grant.blocks() > 0) {
             for grant in grants.iter_mut().filter(|grant| grant.blocks() > 0) {
                 let left = grant.blocks();
-                let run = life.allocator.allocate(&Want::up_to(9), grant).expect("inside a grant");
+                let run =
+                    life.allocator.allocate(&Want::up_to(9), grant, &life.pages).expect("inside a grant");
                 assert_eq!(grant.blocks(), left - run.blocks);
                 life.issued(run);
             }
@@ -142,7 +143,7 @@ pub fn a_grant_is_never_refused_a_block(make: AllocatorFactory) {
 pub fn what_is_reserved_cannot_be_claimed(make: AllocatorFactory) {
     lives("what_is_reserved_cannot_be_claimed", make, &mut |life, _| {
         let grant = life.allocator.reserve(life.universe.blocks).expect("all is free");
-        AllocatorLife::is_no_space(life.allocator.claim(Extent::new(life.universe.start, 1)));
+        AllocatorLife::is_no_space(life.allocator.claim(Extent::new(life.universe.start, 1), &life.pages));
         life.allocator.settle(grant);
         life.audit();
     });
@@ -153,16 +154,16 @@ pub fn an_exact_place_can_be_claimed_once(make: AllocatorFactory) {
     lives("an_exact_place_can_be_claimed_once", make, &mut |life, dice| {
         let middle = life.universe.start.0 + life.universe.blocks / 2;
         let run = Extent::new(Pba(middle), (life.universe.blocks / 4).max(1));
-        life.allocator.claim(run).expect("all is free");
+        life.allocator.claim(run, &life.pages).expect("all is free");
         life.issued(run);
         let outside = Extent::new(life.universe.end(), 1);
         let across = Extent::new(Pba(life.universe.end().0 - 1), 2);
         for taken in [run, Extent::new(Pba(run.end().0 - 1), 1), life.universe, outside, across] {
-            AllocatorLife::is_no_space(life.allocator.claim(taken));
+            AllocatorLife::is_no_space(life.allocator.claim(taken, &life.pages));
         }
         life.audit();
         life.release(dice);
-        AllocatorLife::is_no_space(life.allocator.claim(run));
+        AllocatorLife::is_no_space(life.allocator.claim(run, &life.pages));
         life.commit_until_idle();
         life.audit();
     });
@@ -170,7 +171,8 @@ pub fn an_exact_place_can_be_claimed_once(make: AllocatorFactory) {
 
 /// Whether releasing `run` is refused as damage; asserts that a commit after it is sound, as nothing may have changed.
 fn is_refused(life: &mut AllocatorLife, run: Extent) -> bool {
-    let refused = matches!(life.allocator.release(run), Err(spinney_core::Error::Corrupt { .. }));
+    let refused =
+        matches!(life.allocator.release(run, &life.pages), Err(spinney_core::Error::Corrupt { .. }));
     life.commit();
     refused
 }
@@ -190,7 +192,7 @@ pub fn a_block_released_while_free_is_caught(make: AllocatorFactory) {
     ] {
         let mut life = AllocatorLife::new(Extent::new(Pba(64), 1000), make);
         let held = Extent::new(Pba(200), 100);
-        life.allocator.claim(held).expect("all is free");
+        life.allocator.claim(held, &life.pages).expect("all is free");
         life.issued(held);
         let run = Extent::new(Pba(start), blocks);
         assert!(is_refused(&mut life, run), "{run:?} was released while only {held:?} was held");
@@ -203,7 +205,7 @@ pub fn a_block_released_twice_is_caught(make: AllocatorFactory) {
     for (start, blocks) in [(200, 100), (250, 1), (200, 1), (299, 1), (210, 50), (190, 11), (299, 2)] {
         let mut life = AllocatorLife::new(Extent::new(Pba(64), 1000), make);
         let held = Extent::new(Pba(200), 100);
-        life.allocator.claim(held).expect("all is free");
+        life.allocator.claim(held, &life.pages).expect("all is free");
         life.issued(held);
         life.held.clear();
         life.release_run(held);

@@ -78,7 +78,10 @@ impl AllocatorLife {
             }
         };
         while grant.blocks() > 0 {
-            let run = self.allocator.allocate(want, &mut grant).expect("inside a grant a block can be had");
+            let run = self
+                .allocator
+                .allocate(want, &mut grant, &self.pages)
+                .expect("inside a grant a block can be had");
             assert!(run.blocks <= want.blocks_max, "{run:?} for {want:?}");
             self.issued(run);
         }
@@ -100,7 +103,7 @@ impl AllocatorLife {
     /// Release all of `run`, which is not in `held` any more.
     pub fn release_run(&mut self, run: Extent) {
         self.set(run, State::Held, State::Released);
-        self.allocator.release(run).expect("it was held");
+        self.allocator.release(run, &self.pages).expect("it was held");
     }
     /// Some takes and releases.
     pub fn churn(&mut self, dice: &mut Dice) {

@@ -69,7 +69,7 @@ impl Pool {
     /// Queue what the scheme let go of. Errors: `Corrupt`, and the pool is closed, if that was not a block in use.
     pub(crate) fn release_freed(&mut self) -> Result<()> {
         let mut freed = std::mem::take(&mut self.freed);
-        let done = freed.drain().try_for_each(|run| self.allocator.release(run));
+        let done = freed.drain().try_for_each(|run| self.allocator.release(run, &self.pages));
         self.closed |= done.is_err();
         self.freed = freed;
         done

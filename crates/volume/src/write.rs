@@ -121,11 +121,11 @@ impl Pool {
         let (mut at, mut rest, mut near) = (at, data, near);
         while !rest.is_empty() {
             let want = Want { near, ..Want::up_to(rest.len() as u64 / BLOCK) };
-            let on = self.allocator.allocate(&want, grant)?;
+            let on = self.allocator.allocate(&want, grant, &self.pages)?;
             let (now, later) = rest.split_at((on.blocks * BLOCK) as usize);
             if let Err(error) = self.device.write(on.start, now) {
                 self.dirty.any = true;
-                return self.allocator.release(on).and(Err(error));
+                return self.allocator.release(on, &self.pages).and(Err(error));
             }
             self.note_fresh(on);
             self.whole(|pool| {

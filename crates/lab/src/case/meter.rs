@@ -108,10 +108,10 @@ impl Allocator for MeteredAllocator {
     fn reserve(&mut self, blocks: u64) -> Result<Grant> {
         self.below.reserve(blocks)
     }
-    fn allocate(&mut self, want: &Want, grant: &mut Grant) -> Result<Extent> {
+    fn allocate(&mut self, want: &Want, grant: &mut Grant, pages: &dyn PageRead) -> Result<Extent> {
         let wanted = want.blocks_max.min(grant.blocks());
         let (before, began) = (self.below.stats().effort.steps, Instant::now());
-        let run = self.below.allocate(want, grant);
+        let run = self.below.allocate(want, grant, pages);
         let (ns, after) = (began.elapsed().as_nanos(), self.below.stats().effort.steps);
         let mut state = self.meter.state();
         match &run {
@@ -124,11 +124,11 @@ impl Allocator for MeteredAllocator {
         drop(state);
         run
     }
-    fn claim(&mut self, run: Extent) -> Result<()> {
-        self.below.claim(run)
+    fn claim(&mut self, run: Extent, pages: &dyn PageRead) -> Result<()> {
+        self.below.claim(run, pages)
     }
-    fn release(&mut self, run: Extent) -> Result<()> {
-        self.below.release(run)
+    fn release(&mut self, run: Extent, pages: &dyn PageRead) -> Result<()> {
+        self.below.release(run, pages)
     }
     fn settle(&mut self, grant: Grant) {
         self.below.settle(grant);

@@ -56,13 +56,13 @@ pub(super) fn loses_a_run_at_open(registry: &Registry, spec: &PoolSpec) -> Parts
 
 impl Twisted {
     /// Take the first free block and tell nobody.
-    fn lose_a_block(&mut self) -> Result<()> {
+    fn lose_a_block(&mut self, pages: &dyn PageRead) -> Result<()> {
         let mut first = None;
         self.inner.visit_free(&mut |run| {
             first = Some(Extent { blocks: 1, ..run });
             Flow::Stop
         });
-        first.map_or(Ok(()), |block| self.inner.claim(block))
+        first.map_or(Ok(()), |block| self.inner.claim(block, pages))
     }
     /// Every tenth call.
     fn tenth(&mut self) -> bool {
@@ -77,7 +77,7 @@ impl Allocator for Twisted {
     }
     fn open(&mut self, universe: Extent, root: &Root, pages: &dyn PageRead) -> Result<()> {
         self.inner.open(universe, root, pages)?;
-        if self.twist == Twist::LosesARunAtOpen { self.lose_a_block() } else { Ok(()) }
+        if self.twist == Twist::LosesARunAtOpen { self.lose_a_block(pages) } else { Ok(()) }
     }
     fn reserve(&mut self, blocks: u64) -> Result<Grant> {
         if self.twist == Twist::KeepsReservations && self.tenth() {
@@ -85,7 +85,7 @@ impl Allocator for Twisted {
         }
         self.inner.reserve(blocks)
     }
-    fn allocate(&mut self, want: &Want, grant: &mut Grant) -> Result<Extent> {
+    fn allocate(&mut self, want: &Want, grant: &mut Grant, pages: &dyn PageRead) -> Result<Extent> {
         let limit = want.blocks_max.min(grant.blocks());
         let fits = |run: &Extent| run.blocks <= limit && run.blocks >= want.blocks_min && want.align == 1;
         let tenth = self.tenth();
@@ -99,19 +99,19 @@ impl Allocator for Twisted {
             self.spent_spare += run.blocks;
             return Ok(run);
         }
-        let run = self.inner.allocate(want, grant)?;
+        let run = self.inner.allocate(want, grant, pages)?;
         self.last = Some(run);
         Ok(run)
     }
-    fn claim(&mut self, run: Extent) -> Result<()> {
-        self.inner.claim(run)
+    fn claim(&mut self, run: Extent, pages: &dyn PageRead) -> Result<()> {
+        self.inner.claim(run, pages)
     }
-    fn release(&mut self, run: Extent) -> Result<()> {
+    fn release(&mut self, run: Extent, pages: &dyn PageRead) -> Result<()> {
         let tenth = self.tenth();
         match self.twist {
             Twist::ReusesAtOnce => self.spare.push(run),
             Twist::ForgetsReleases if tenth => {}
-            _ => return self.inner.release(run),
+            _ => return self.inner.release(run, pages),
         }
         Ok(())
     }
@@ -124,7 +124,7 @@ impl Allocator for Twisted {
     }
     fn commit(&mut self, epoch: Epoch, pages: &mut dyn PageTxn) -> Result<Root> {
         for run in self.spare.drain(..) {
-            self.inner.release(run)?;
+            self.inner.release(run, pages)?;
         }
         self.inner.commit(epoch, pages)
     }
