@@ -24,5 +24,6 @@ pub const ENTRIES: &[WorkloadEntry] = &[
     generate::discard::ENTRY,
     generate::spread::ENTRY,
     generate::comb::ENTRY,
+    generate::fsperf::ENTRY,
     trace::ENTRY,
 ];

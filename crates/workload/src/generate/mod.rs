@@ -7,6 +7,7 @@ pub mod clones;
 pub mod comb;
 pub mod discard;
 pub mod fill;
+pub mod fsperf;
 pub mod overwrite;
 pub mod spread;
 pub mod target;

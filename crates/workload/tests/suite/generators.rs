@@ -67,6 +67,18 @@ fn samples() -> Vec<(&'static str, Pairs)> {
         ("discard-storm", vec![("rounds", integer(2)), ("refill", word("same"))]),
         ("spread", vec![("rounds", integer(3)), ("versions", integer(3)), ("read_share", Real(0.4))]),
         ("comb", vec![("unit_blocks", integer(3)), ("spacing", integer(4)), ("scan", Setting::Switch(true))]),
+        (
+            "fsperf",
+            with(
+                vec![
+                    ("test", word("correlated-lifetimes")),
+                    ("scale", integer(32)),
+                    ("loops", integer(2)),
+                    ("rounds", integer(7)),
+                ],
+                rotation("round"),
+            ),
+        ),
     ]
 }
 

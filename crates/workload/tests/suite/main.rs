@@ -5,6 +5,7 @@
 #![cfg(test)]
 
 mod common;
+mod fsperf;
 mod generators;
 mod presets;
 mod replay;
