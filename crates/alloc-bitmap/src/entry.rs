@@ -10,10 +10,12 @@ use spinney_core::{Error, Parameter, Result, Settings};
 const FIT: Parameter = Parameter::word(
     "fit",
     "best",
-    "`best`, `first` or `next`: which run serves a request without a wish to be near. `best` takes a run of exactly the \
+    "`best`, `first`, `next` or `near`: which run serves a request. `best` takes a run of exactly the \
      size where one was seen lately, and else the tightest of some leaves; in the aging bench it leaves the fewest free runs \
      and is the fastest, hence the default. `first` takes the lowest address and `next` the first after the stream's last \
-     place: they keep writes in order on a young pool and fragment an aged one.",
+     place: they keep writes in order on a young pool and fragment an aged one. `near` takes what is closest to the wish to be near, or \
+     else to the stream's last place, on either side and however far: ext4's goal; it keeps what grows together and breaks long \
+     runs for it. The others heed a wish only as far as `near_blocks`.",
 );
 const GROUPS_PARAMETER: Parameter = Parameter::integer(
     "groups",
@@ -54,7 +56,8 @@ fn index(settings: &Settings) -> Result<BitmapIndex> {
         "best" => Fit::Best,
         "first" => Fit::First,
         "next" => Fit::Next,
-        _ => return Err(Error::BadSetting("fit is one of `best`, `first`, `next`")),
+        "near" => Fit::Near,
+        _ => return Err(Error::BadSetting("fit is one of `best`, `first`, `next`, `near`")),
     };
     Ok(BitmapIndex::new(fit, settings.integer(&GROUPS_PARAMETER), settings.integer(&NEAR)))
 }

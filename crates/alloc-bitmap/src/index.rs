@@ -20,9 +20,11 @@ pub enum Fit {
     First,
     /// The first one after the last pick of the same stream.
     Next,
+    /// The one closest to the goal, on either side: the wish to be near, or else the last pick of the same stream.
+    Near,
 }
 
-/// Streams that have a place of their own under [`Fit::Next`]; others share one by their number's remainder.
+/// Streams that have a place of their own under [`Fit::Next`] and [`Fit::Near`]; others share one by their number's remainder.
 pub(crate) const STREAMS: usize = 16;
 
 /// Default of the parameter `groups`.
@@ -111,7 +113,7 @@ impl FreeIndex for BitmapIndex {
         if most < want.blocks_min {
             return None;
         }
-        let plain = want.align == 1 && want.near.is_none() && self.fit != Fit::Next;
+        let plain = want.align == 1 && want.near.is_none() && matches!(self.fit, Fit::Best | Fit::First);
         if plain && most <= LONG_BLOCKS as u64 {
             if let Some(run) = self.quick(most as usize) {
                 return Some(run);

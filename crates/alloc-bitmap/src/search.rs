@@ -24,7 +24,7 @@ impl BitmapIndex {
         let near = want.near.filter(|at| (self.universe.start..self.universe.end()).contains(at));
         match (near, self.fit) {
             (Some(at), _) => Some((at.0 - self.base) as usize),
-            (None, Fit::Next) => Some(self.cursors[want.stream as usize % STREAMS]),
+            (None, Fit::Next | Fit::Near) => Some(self.cursors[want.stream as usize % STREAMS]),
             (None, _) => None,
         }
     }
@@ -47,10 +47,38 @@ impl BitmapIndex {
         if needed > LONG_BLOCKS {
             return None;
         }
+        if self.fit == Fit::Near {
+            return self.closest(want, blocks, needed, hint);
+        }
         let first = hint / LEAF_BLOCKS;
         let last = self.leaves.count().min(first.saturating_add(self.near_leaves));
         let leaf = (first..last).find(|leaf| self.leaves.holds(*leaf, needed))?;
         self.leaves.tightest(leaf, needed).and_then(|run| self.fit(want, blocks, run))
+    }
+    /// Of the first leaf behind the hint and the first before it that surely hold a run of `needed` blocks, the closer one's run
+    /// that is closest.
+    fn closest(&mut self, want: &Want, blocks: u64, needed: usize, hint: usize) -> Option<Extent> {
+        let level = level_of(needed) + u8::from(shortest_of(level_of(needed)) < needed);
+        let (tops, here) = (&self.leaves.tops, hint / LEAF_BLOCKS);
+        let (after, before) = (tops.next(level, here), tops.previous(level, here));
+        self.leaves.steps += 2 * tops.tiers();
+        let mut best: Option<(usize, Span)> = None;
+        for leaf in [after, before].into_iter().flatten() {
+            self.leaves.steps += STEPS_A_LEAF;
+            self.leaves.bits.runs(leaf, |start, length| {
+                // Of a run that reaches over the hint or ends before it, the part that is closest to it.
+                let (start, end) = (leaf * LEAF_BLOCKS + start, leaf * LEAF_BLOCKS + start + length);
+                if length < needed {
+                    return;
+                }
+                let start = hint.clamp(start, end - needed);
+                let away = start.abs_diff(hint);
+                if best.is_none_or(|(closest, _)| away < closest) {
+                    best = Some((away, Span { start, blocks: needed }));
+                }
+            });
+        }
+        best.and_then(|(_, run)| self.fit(want, blocks, run))
     }
     /// A leaf with a run of `blocks` (at most [`LONG_BLOCKS`]), or proof that there is none.
     fn leaf_for(&mut self, blocks: usize, from: Option<usize>) -> Option<usize> {
@@ -195,6 +223,30 @@ impl BitmapIndex {
             at = leaf + 1;
         }
         best
+    }
+    /// The first run from position `from` on, cut there and at `end`, that `want` would take part of; gives up after
+    /// `runs_max` runs. Takes nothing. Leaves in which no run of `blocks_min` starts are skipped by their levels.
+    pub(crate) fn ahead(&mut self, want: &Want, from: usize, end: usize, runs_max: usize) -> Option<Extent> {
+        let level = level_of(usize::try_from(want.blocks_min).unwrap_or(usize::MAX));
+        let enough = usize::try_from(want.blocks_max.saturating_add(want.align - 1)).unwrap_or(usize::MAX);
+        let (mut at, mut runs) = (from, 0);
+        while at < end && runs < runs_max {
+            self.leaves.steps += 1;
+            let leaf_end = end.min((at / LEAF_BLOCKS + 1) * LEAF_BLOCKS);
+            let Some(start) = self.leaves.bits.next_one(at, leaf_end) else {
+                // What is free later is of a run that starts later.
+                at = self.leaves.tops.next(level, leaf_end.div_ceil(LEAF_BLOCKS))? * LEAF_BLOCKS;
+                continue;
+            };
+            let run_end = self.leaves.bits.ones_end(start, end.min(start.saturating_add(enough)));
+            self.leaves.steps += ((run_end - start) / 64) as u64;
+            let found = want.fit(self.extent(Span { start, blocks: run_end - start }));
+            if found.is_some() {
+                return found;
+            }
+            (at, runs) = (run_end, runs + 1);
+        }
+        None
     }
     /// The whole of `pick` for a request that has no wish but a length: the common case.
     pub(crate) fn quick(&mut self, blocks: usize) -> Option<Extent> {

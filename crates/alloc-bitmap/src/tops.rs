@@ -78,6 +78,25 @@ impl Tops {
         }
         None
     }
+    /// The last leaf before `to` with a level of at least `level` (not 0).
+    pub(crate) fn previous(&self, level: u8, to: usize) -> Option<usize> {
+        let mut end = to;
+        for (tier, levels) in self.tiers.iter().enumerate() {
+            let start = end / FAN * FAN;
+            if let Some(step) = levels[start..end].iter().rposition(|has| *has >= level) {
+                return Some(self.descend_last(tier, start + step, level));
+            }
+            end /= FAN;
+        }
+        None
+    }
+    fn descend_last(&self, tier: usize, mut at: usize, level: u8) -> usize {
+        for levels in self.tiers[..tier].iter().rev() {
+            let step = members(levels, at).iter().rposition(|has| *has >= level);
+            at = at * FAN + step.expect("a top is the highest of its members");
+        }
+        at
+    }
     fn descend(&self, tier: usize, mut at: usize, level: u8) -> usize {
         for levels in self.tiers[..tier].iter().rev() {
             let step = members(levels, at).iter().position(|has| *has >= level);
@@ -118,4 +137,30 @@ fn members(levels: &[u8], group: usize) -> &[u8] {
 
 fn highest(levels: &[u8]) -> u8 {
     levels.iter().fold(0, |highest, level| highest.max(*level))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn next_and_previous_agree_with_a_walk() {
+        for (leaves, every) in
+            [(1, 1), (63, 7), (64, 64), (65, 65), (5000, 1), (5000, 900), (270_000, 99_991)]
+        {
+            let mut tops = Tops::new(leaves);
+            (every - 1..leaves).step_by(every).for_each(|leaf| tops.set(leaf, 1 + (leaf / every % 3) as u8));
+            for level in 1..=3 {
+                for at in (0..=leaves).step_by(1 + leaves / 97) {
+                    let reaches = |leaf: &usize| tops.level(*leaf) >= level;
+                    assert_eq!(tops.next(level, at), (at..leaves).find(reaches), "{leaves} {level} {at}");
+                    assert_eq!(
+                        tops.previous(level, at),
+                        (0..at).rev().find(reaches),
+                        "{leaves} {level} {at}"
+                    );
+                }
+            }
+        }
+    }
 }

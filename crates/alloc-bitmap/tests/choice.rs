@@ -76,6 +76,26 @@ fn under_next_fit_each_stream_goes_on_where_it_was() {
 }
 
 #[test]
+fn near_the_goal_is_before_it_or_behind_it() {
+    let free = [run(10_000, 50), run(500_000, 50), run(900_000, 5000)];
+    let index = with(Fit::Near, run(0, 1 << 20), &free);
+    let goals =
+        [(499_000, 500_000), (500_020, 500_010), (600_000, 500_010), (800_000, 900_000), (901_000, 901_000)];
+    for (goal, place) in goals {
+        let picked = index.clone().pick(&Want::exactly(40).near(Pba(goal)));
+        assert_eq!(picked, Some(run(place, 40)), "near {goal}");
+    }
+}
+
+#[test]
+fn without_a_wish_the_goal_is_the_streams_last_place() {
+    let mut index = with(Fit::Near, run(0, 1 << 20), &[run(100, 50), run(500_000, 500)]);
+    assert_eq!(index.pick(&Want::exactly(30).near(Pba(500_100))), Some(run(500_100, 30)));
+    assert_eq!(index.pick(&Want::exactly(30)), Some(run(500_130, 30)));
+    assert_eq!(index.pick(&Want { stream: 1, ..Want::exactly(30) }), Some(run(100, 30)));
+}
+
+#[test]
 fn a_bit_a_block_and_seven_in_a_hundred_more() {
     for power in [20, 21, 22, 24] {
         let universe = run(0, 1 << power);
@@ -113,7 +133,7 @@ fn a_run_of_many_leaves_is_measured_by_leaves() {
 #[test]
 fn settings_choose_the_fit_and_a_wrong_one_is_named() {
     let build = |fit: &str| (INDEX.build)(&Settings::new().with("fit", Setting::Word(fit.into())));
-    for fit in ["best", "first", "next"] {
+    for fit in ["best", "first", "next", "near"] {
         let mut index = build(fit).unwrap_or_else(|error| panic!("{fit}: {error}"));
         index.reset(run(0, 100));
         index.insert(run(0, 100));

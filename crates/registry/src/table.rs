@@ -72,6 +72,10 @@ const fn preset(
 /// The rows.
 const STANDARD: &[Entry] = &[
     Entry::Index(spinney_alloc_bitmap::INDEX),
+    Entry::Index(spinney_alloc_bitmap::AREAS),
+    Entry::Index(spinney_alloc_bitmap::CURSOR),
+    Entry::Index(spinney_alloc_bitmap::BLUESTORE),
+    Entry::Index(spinney_alloc_bitmap::ROARING),
     Entry::Form(spinney_alloc_bitmap::FORM),
     Entry::Index(spinney_alloc_spacemap::INDEX),
     Entry::Form(spinney_alloc_spacemap::FORM),
@@ -83,6 +87,24 @@ const STANDARD: &[Entry] = &[
         ["bitmap", "activemap", "at-commit"],
         "WAFL (2008, 2017)",
         "bitmap with summary levels, kept as activemap pages",
+    ),
+    preset(
+        "wafl",
+        ["areas", "activemap", "at-commit"],
+        "WAFL (2008, 2017)",
+        "allocation areas by score, the emptiest used up in order, kept as activemap pages",
+    ),
+    preset(
+        "roaring",
+        ["roaring", "activemap", "at-commit"],
+        "Lemire et al. (2014 to 2018)",
+        "the crate roaring with next fit, kept as activemap pages",
+    ),
+    preset(
+        "bluestore-bitmap",
+        ["bluestore-bitmap", "activemap", "at-commit"],
+        "Ceph BlueStore (2018)",
+        "three levels of bits that split freely, kept as activemap pages",
     ),
     preset(
         "spacemap",
