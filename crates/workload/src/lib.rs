@@ -25,5 +25,7 @@ pub const ENTRIES: &[WorkloadEntry] = &[
     generate::spread::ENTRY,
     generate::comb::ENTRY,
     generate::fsperf::ENTRY,
+    generate::bluestore::ENTRY,
+    generate::geriatrix::ENTRY,
     trace::ENTRY,
 ];

@@ -3,11 +3,14 @@
 //! Invariant: a generator works on whole units of the first `fill` share of a volume, so that the same bytes are live
 //! before and after, and fullness stays what the config asked for. Knows no traces.
 
+pub mod bluestore;
 pub mod clones;
 pub mod comb;
 pub mod discard;
 pub mod fill;
 pub mod fsperf;
+pub mod geriatrix;
+pub(crate) mod ground;
 pub mod overwrite;
 pub mod spread;
 pub mod target;
@@ -154,6 +157,10 @@ impl Commits {
         self.round += 1;
         self.flushed = false;
         out.push_back(Op::Round(self.round));
+    }
+    /// Whether anything was appended.
+    pub(crate) fn began(&self) -> bool {
+        self.since > 0 || self.flushed || self.round > 0
     }
     /// Rounds ended.
     pub(crate) fn rounds(&self) -> u64 {

@@ -67,17 +67,45 @@ fn samples() -> Vec<(&'static str, Pairs)> {
         ("discard-storm", vec![("rounds", integer(2)), ("refill", word("same"))]),
         ("spread", vec![("rounds", integer(3)), ("versions", integer(3)), ("read_share", Real(0.4))]),
         ("comb", vec![("unit_blocks", integer(3)), ("spacing", integer(4)), ("scan", Setting::Switch(true))]),
+    ]
+    .into_iter()
+    .chain(agers())
+    .collect()
+}
+
+/// The same of the kinds that make and drop objects.
+fn agers() -> Vec<(&'static str, Pairs)> {
+    vec![
+        (
+            "bluestore-aging",
+            vec![
+                ("repeats", integer(2)),
+                ("leak", Real(0.3)),
+                ("sizes", word("8m-64k")),
+                ("scan", Setting::Switch(true)),
+            ],
+        ),
+        ("bluestore-aging", vec![("repeats", integer(1)), ("sizes", word("objects"))]),
+        (
+            "geriatrix",
+            vec![
+                ("overwrites", Real(3.0)),
+                ("sizes", word("4096:3 65536:2 1048576:1")),
+                ("snapshot_every", integer(3)),
+                ("keep", integer(2)),
+            ],
+        ),
+        ("geriatrix", vec![("stop", word("confidence")), ("sizes", word("4096:1 32768:1"))]),
         (
             "fsperf",
-            with(
-                vec![
-                    ("test", word("correlated-lifetimes")),
-                    ("scale", integer(32)),
-                    ("loops", integer(2)),
-                    ("rounds", integer(7)),
-                ],
-                rotation("round"),
-            ),
+            vec![
+                ("test", word("correlated-lifetimes")),
+                ("scale", integer(32)),
+                ("loops", integer(2)),
+                ("rounds", integer(7)),
+                ("snapshot_every", integer(3)),
+                ("keep", integer(2)),
+            ],
         ),
     ]
 }

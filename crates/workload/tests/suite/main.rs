@@ -4,6 +4,7 @@
 
 #![cfg(test)]
 
+mod aging;
 mod common;
 mod fsperf;
 mod generators;
