@@ -160,6 +160,9 @@ impl FreeIndex for RangeIndex {
     fn free_runs(&self) -> u64 {
         self.set.runs()
     }
+    fn longest_max(&self) -> u64 {
+        self.set.longest_blocks()
+    }
     fn effort(&self) -> Effort {
         Effort { steps: self.set.steps(), fallbacks: self.fallbacks }
     }

@@ -2,7 +2,7 @@
 //!
 //! Invariant: an entry is constant data; `build` gets only settings that were checked against `parameters`.
 
-use crate::{Allocator, FreeIndex, Reclaim, SpaceForm};
+use crate::{Allocator, FreeIndex, GroupChoice, Reclaim, SpaceForm};
 use alloc::boxed::Box;
 use spinney_core::{Parameter, Result, Settings};
 
@@ -26,6 +26,8 @@ macro_rules! entry {
 }
 entry!(/// An in-memory index.
     IndexEntry builds dyn FreeIndex);
+entry!(/// A choice between groups, each with an index of its own.
+    GroupsEntry builds dyn GroupChoice);
 entry!(/// A form on pages.
     FormEntry builds dyn SpaceForm);
 entry!(/// A reclaim policy.

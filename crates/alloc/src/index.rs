@@ -25,6 +25,10 @@ pub trait FreeIndex: Send {
     fn free_blocks(&self) -> u64;
     /// Maximal free runs in the set, known without a walk.
     fn free_runs(&self) -> u64;
+    /// No run is longer: the longest run if the index knows it without a walk, else any bound.
+    fn longest_max(&self) -> u64 {
+        self.free_blocks()
+    }
     /// Work done by `pick`, `insert` and `remove` since `reset`.
     fn effort(&self) -> Effort;
     /// Bytes of memory that it holds now (a reckoning from its own structures, the same on any machine).

@@ -52,7 +52,7 @@ const ADDITIONS: &[Row] = &[
     ("[scheme]\nname = \"refcuont\"", "no scheme is called `refcuont`", "did you mean `refcount`?", 1),
     ("[scheme]\nname = 7", "`scheme.name` is text", "", 2),
     ("[allocator]\nindex = \"twine\"", "no index is called `twine`", "did you mean `twin`?", 2),
-    ("[allocator]\nforms = \"spacemap\"", "unknown key `forms` in [allocator]", "known: name, index", 2),
+    ("[allocator]\nforms = \"spacemap\"", "unknown key `forms` in [allocator]", "known: name, groups", 2),
     ("[allocator.index]\nname = \"range\"\nfitt = 1", "parameter of index range is called `fitt`", "known:", 3),
     ("[allocator]\nname = [\"a\"]", "`allocator.name` is text", "a list", 2),
     ("[sweep]\ndevice = [\"floppy\"]", "no file `device/floppy.toml`", "configs/device/NAME.toml", 2),

@@ -9,7 +9,7 @@ use std::fmt;
 pub enum RegistryError {
     /// No such entry or parameter.
     Unknown {
-        /// `allocator`, `index`, `form`, `reclaim`, `scheme`, `workload` or `parameter of ...`.
+        /// `allocator`, `groups`, `index`, `form`, `reclaim`, `scheme`, `workload` or `parameter of ...`.
         what: String,
         /// The name given.
         name: String,

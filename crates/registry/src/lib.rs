@@ -8,5 +8,5 @@ mod spec;
 mod table;
 
 pub use error::{RegistryError, nearest};
-pub use spec::{AllocatorSpec, Choice, PoolSpec};
+pub use spec::{AllocatorSpec, Choice, ONE_GROUP, PoolSpec};
 pub use table::{AllocatorPreset, Entry, Registry, check_kind, resolved};

@@ -22,11 +22,13 @@ impl Choice {
     }
 }
 
-/// An allocator: three parts, or one that is whole.
+/// An allocator: four parts, or one that is whole.
 #[derive(Clone, PartialEq, Debug)]
 pub enum AllocatorSpec {
-    /// Index, form and reclaim policy.
+    /// Groups, index, form and reclaim policy.
     Composed {
+        /// Which group of blocks; [`ONE_GROUP`] if the index has no groups.
+        groups: Choice,
         /// Which blocks.
         index: Choice,
         /// How free space is kept.
@@ -38,6 +40,9 @@ pub enum AllocatorSpec {
     Whole(Choice),
 }
 
+/// The choice of groups that is none. A description does not name it, as those from before there were groups do not.
+pub const ONE_GROUP: &str = "one";
+
 /// The plug-ins of a pool.
 #[derive(Clone, PartialEq, Debug)]
 pub struct PoolSpec {
@@ -48,14 +53,17 @@ pub struct PoolSpec {
 }
 
 impl PoolSpec {
-    fn choices(&self) -> Vec<(&'static str, &Choice)> {
+    /// Every part by name, but for the choice of groups that is none.
+    #[must_use]
+    pub fn choices(&self) -> Vec<(&'static str, &Choice)> {
         let mut choices = match &self.allocator {
-            AllocatorSpec::Composed { index, form, reclaim } => {
-                vec![("index", index), ("form", form), ("reclaim", reclaim)]
+            AllocatorSpec::Composed { groups, index, form, reclaim } => {
+                vec![("groups", groups), ("index", index), ("form", form), ("reclaim", reclaim)]
             }
             AllocatorSpec::Whole(whole) => vec![("allocator", whole)],
         };
         choices.push(("scheme", &self.scheme));
+        choices.retain(|(part, choice)| *part != "groups" || choice.name != ONE_GROUP);
         choices
     }
 
@@ -100,6 +108,7 @@ impl PoolSpec {
         let allocator = match whole {
             Some(whole) => AllocatorSpec::Whole(whole),
             None => AllocatorSpec::Composed {
+                groups: take("groups").unwrap_or_else(|| Choice::named(ONE_GROUP)),
                 index: take("index").ok_or(end.clone())?,
                 form: take("form").ok_or(end.clone())?,
                 reclaim: take("reclaim").ok_or(end.clone())?,
@@ -140,12 +149,22 @@ mod tests {
         let settings = Settings::new().with("a", Setting::Integer(7)).with("b", Setting::Real(0.5));
         let settings = settings.with("c", Setting::Switch(true)).with("d", Setting::Word("x y".into()));
         let index = Choice { name: "bitmap".into(), settings };
-        let [form, reclaim] = ["pages", "at-commit"].map(Choice::named);
-        let spec = PoolSpec {
-            allocator: AllocatorSpec::Composed { index, form, reclaim },
-            scheme: Choice::named("refcount"),
-        };
-        assert_eq!(PoolSpec::parse(&spec.text()), Ok(spec));
+        for groups in ["one", "rotor"] {
+            let [groups, form, reclaim] = [groups, "pages", "at-commit"].map(Choice::named);
+            let index = index.clone();
+            let allocator = AllocatorSpec::Composed { groups, index, form, reclaim };
+            let spec = PoolSpec { allocator, scheme: Choice::named("refcount") };
+            assert_eq!(PoolSpec::parse(&spec.text()), Ok(spec));
+        }
+    }
+
+    #[test]
+    fn a_description_from_before_there_were_groups_has_none() {
+        let text = "index bitmap\nform pages\nreclaim at-commit\nscheme refcount\n";
+        let spec = PoolSpec::parse(text).expect("it parsed then");
+        let AllocatorSpec::Composed { groups, .. } = &spec.allocator else { panic!("{spec:?}") };
+        assert_eq!(groups, &Choice::named(ONE_GROUP));
+        assert_eq!(spec.text(), text, "and is written as it was");
     }
 
     #[test]

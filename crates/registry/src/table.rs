@@ -3,13 +3,14 @@
 //! Invariant: names within a column are unique (a test checks it); settings reach a constructor only after their names
 //! and kinds were checked against its parameters.
 
-use crate::{AllocatorSpec, Choice, PoolSpec, RegistryError};
-use spinney_alloc::{AllocatorEntry, Composed, FormEntry, IndexEntry, ReclaimEntry};
+use crate::{AllocatorSpec, Choice, ONE_GROUP, PoolSpec, RegistryError};
+use spinney_alloc::groups::entry as groups;
+use spinney_alloc::{AllocatorEntry, Composed, FormEntry, FreeIndex, GroupsEntry, IndexEntry, ReclaimEntry};
 use spinney_core::{Fallback, Parameter, Setting, Settings};
 use spinney_snap::SchemeEntry;
 use spinney_volume::Parts;
 
-/// A named combination of index, form and reclaim policy.
+/// A named combination of groups, index, form and reclaim policy.
 #[derive(Clone, Copy, Debug)]
 pub struct AllocatorPreset {
     /// As a config names it.
@@ -18,6 +19,8 @@ pub struct AllocatorPreset {
     pub summary: &'static str,
     /// Where the combination comes from.
     pub paper: &'static str,
+    /// Its choice of groups.
+    pub groups: &'static str,
     /// Its index.
     pub index: &'static str,
     /// Its form.
@@ -29,6 +32,8 @@ pub struct AllocatorPreset {
 /// Anything that can be registered.
 #[derive(Clone, Copy, Debug)]
 pub enum Entry {
+    /// A choice between groups.
+    Groups(GroupsEntry),
     /// An in-memory index.
     Index(IndexEntry),
     /// A form on pages.
@@ -46,6 +51,8 @@ pub enum Entry {
 /// Every entry that this build knows.
 #[derive(Clone, Debug, Default)]
 pub struct Registry {
+    /// Choices between groups.
+    pub groups: Vec<GroupsEntry>,
     /// Indexes.
     pub indexes: Vec<IndexEntry>,
     /// Forms.
@@ -66,11 +73,27 @@ const fn preset(
     paper: &'static str,
     summary: &'static str,
 ) -> Entry {
-    Entry::Preset(AllocatorPreset { name, summary, paper, index, form, reclaim })
+    grouped(name, [ONE_GROUP, index, form, reclaim], paper, summary)
+}
+
+const fn grouped(
+    name: &'static str,
+    [groups, index, form, reclaim]: [&'static str; 4],
+    paper: &'static str,
+    summary: &'static str,
+) -> Entry {
+    Entry::Preset(AllocatorPreset { name, summary, paper, groups, index, form, reclaim })
 }
 
 /// The rows.
 const STANDARD: &[Entry] = &[
+    Entry::Groups(groups::ONE),
+    Entry::Groups(groups::FIRST),
+    Entry::Groups(groups::NEAR),
+    Entry::Groups(groups::ROTOR),
+    Entry::Groups(groups::MOST_FREE),
+    Entry::Groups(groups::SIZE_CLASS),
+    Entry::Groups(groups::MEAN_RUN),
     Entry::Index(spinney_alloc_bitmap::INDEX),
     Entry::Index(spinney_alloc_bitmap::AREAS),
     Entry::Index(spinney_alloc_bitmap::CURSOR),
@@ -133,6 +156,7 @@ impl Registry {
     #[must_use]
     pub fn with(mut self, entry: Entry) -> Registry {
         match entry {
+            Entry::Groups(entry) => self.groups.push(entry),
             Entry::Index(entry) => self.indexes.push(entry),
             Entry::Form(entry) => self.forms.push(entry),
             Entry::Reclaim(entry) => self.reclaims.push(entry),
@@ -153,8 +177,9 @@ impl Registry {
     /// The parts behind an allocator's name.
     pub fn allocator(&self, name: &str) -> Result<AllocatorSpec, RegistryError> {
         if let Some(preset) = self.presets.iter().find(|entry| entry.name == name) {
-            let [index, form, reclaim] = [preset.index, preset.form, preset.reclaim].map(Choice::named);
-            return Ok(AllocatorSpec::Composed { index, form, reclaim });
+            let names = [preset.groups, preset.index, preset.form, preset.reclaim];
+            let [groups, index, form, reclaim] = names.map(Choice::named);
+            return Ok(AllocatorSpec::Composed { groups, index, form, reclaim });
         }
         if self.allocators.iter().any(|entry| entry.name == name) {
             return Ok(AllocatorSpec::Whole(Choice::named(name)));
@@ -170,13 +195,12 @@ impl Registry {
     /// Build a pool's plug-ins.
     pub fn parts(&self, spec: &PoolSpec) -> Result<Parts, RegistryError> {
         let allocator = match &spec.allocator {
-            AllocatorSpec::Composed { index, form, reclaim } => {
-                let one = find("index", index, self.indexes.iter().map(|e| (e.name, e.parameters, e.build)))?;
+            AllocatorSpec::Composed { groups, index, form, reclaim } => {
+                let index = self.index(groups, index)?;
                 let two = find("form", form, self.forms.iter().map(|e| (e.name, e.parameters, e.build)))?;
                 let three =
                     find("reclaim", reclaim, self.reclaims.iter().map(|e| (e.name, e.parameters, e.build)))?;
-                let (index, form) = (one(&index.settings)?, two(&form.settings)?);
-                Box::new(Composed::new(index, form, three(&reclaim.settings)?))
+                Box::new(Composed::new(index, two(&form.settings)?, three(&reclaim.settings)?))
             }
             AllocatorSpec::Whole(choice) => {
                 let entries = self.allocators.iter().map(|e| (e.name, e.parameters, e.build));
@@ -186,6 +210,15 @@ impl Registry {
         let schemes = self.schemes.iter().map(|e| (e.name, e.parameters, e.build));
         let scheme = find("scheme", &spec.scheme, schemes)?(&spec.scheme.settings)?;
         Ok(Parts { allocator, scheme, description: spec.text() })
+    }
+
+    /// Build an index, in groups if so chosen.
+    pub fn index(&self, groups: &Choice, index: &Choice) -> Result<Box<dyn FreeIndex>, RegistryError> {
+        let rows = self.groups.iter().map(|e| (e.name, e.parameters, e));
+        let entry = find("groups", groups, rows)?;
+        let build = find("index", index, self.indexes.iter().map(|e| (e.name, e.parameters, e.build)))?;
+        let settings = index.settings.clone();
+        Ok(groups::build(entry, &groups.settings, move || build(&settings))?)
     }
 
     /// Build the plug-ins that a superblock's description names: what `Pool::open` asks for.

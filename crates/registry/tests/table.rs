@@ -17,6 +17,7 @@ fn rows(registry: &Registry) -> Vec<Row> {
             all.extend($entries.iter().map(|e| ($column, e.name, e.summary, e.paper, e.parameters)))
         };
     }
+    add!("groups", registry.groups);
     add!("index", registry.indexes);
     add!("form", registry.forms);
     add!("reclaim", registry.reclaims);
@@ -75,7 +76,8 @@ fn specs(registry: &Registry) -> Vec<PoolSpec> {
         for scheme in &registry.schemes {
             let plain = registry.spec(allocator, scheme.name).unwrap();
             let allocator = match &plain.allocator {
-                AllocatorSpec::Composed { index, form, reclaim } => AllocatorSpec::Composed {
+                AllocatorSpec::Composed { groups, index, form, reclaim } => AllocatorSpec::Composed {
+                    groups: spelled("groups", groups),
                     index: spelled("index", index),
                     form: spelled("form", form),
                     reclaim: spelled("reclaim", reclaim),
@@ -107,10 +109,13 @@ fn any_index_goes_with_any_form() {
     let registry = Registry::standard();
     for index in &registry.indexes {
         for form in &registry.forms {
-            let [index, form, reclaim] = [index.name, form.name, "at-commit"].map(Choice::named);
-            let scheme = Choice::named("refcount");
-            let spec = PoolSpec { allocator: AllocatorSpec::Composed { index, form, reclaim }, scheme };
-            assert!(registry.parts(&spec).is_ok(), "{spec:?}");
+            for groups in &registry.groups {
+                let names = [groups.name, index.name, form.name, "at-commit"];
+                let [groups, index, form, reclaim] = names.map(Choice::named);
+                let allocator = AllocatorSpec::Composed { groups, index, form, reclaim };
+                let spec = PoolSpec { allocator, scheme: Choice::named("refcount") };
+                assert!(registry.parts(&spec).is_ok(), "{spec:?}");
+            }
         }
     }
 }

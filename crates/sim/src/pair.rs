@@ -4,10 +4,13 @@
 
 use crate::Geometry;
 use spinney_core::{BlockDevice, Setting};
-use spinney_registry::{PoolSpec, Registry};
+use spinney_registry::{AllocatorSpec, PoolSpec, Registry};
 use spinney_volume::{ChecksumKind, Parts, PoolOptions};
 use std::fmt;
 use std::sync::Arc;
+
+/// Blocks of a group in a life: pools have some dozens of data blocks.
+const GROUP_BLOCKS: u64 = 13;
 
 /// Wraps a pool's parts, to plant a fault in them.
 pub type PlantParts = fn(&Registry, &PoolSpec) -> Parts;
@@ -97,7 +100,17 @@ impl Pair {
             let fanout = Setting::Integer(self.geometry.fanout);
             spec.scheme.settings = spec.scheme.settings.with("fanout", fanout);
         }
+        self.cut_small(&mut spec);
         spec
+    }
+
+    /// Groups, if the allocator has them, are so small that lives cross their borders.
+    fn cut_small(&self, spec: &mut PoolSpec) {
+        let AllocatorSpec::Composed { groups, .. } = &mut spec.allocator else { return };
+        let entry = self.registry.groups.iter().find(|entry| entry.name == groups.name);
+        if entry.is_some_and(|entry| entry.parameters.iter().any(|other| other.name == "group_blocks")) {
+            groups.settings.0.insert("group_blocks".into(), Setting::Integer(GROUP_BLOCKS));
+        }
     }
 
     /// How the pool is made and opened.

@@ -93,14 +93,15 @@ fn allocators() -> Vec<Item> {
         name: entry.name.into(),
         kind: "allocator",
         summary: format!(
-            "{} (index {}, form {}, reclaim {})",
-            entry.summary, entry.index, entry.form, entry.reclaim
+            "{} (groups {}, index {}, form {}, reclaim {})",
+            entry.summary, entry.groups, entry.index, entry.form, entry.reclaim
         ),
         from: entry.paper.into(),
         parameters: &[],
     };
     let mut all: Vec<Item> = registry.presets.iter().map(preset).collect();
     all.extend(items!(registry.allocators, "allocator"));
+    all.extend(items!(registry.groups, "groups"));
     all.extend(items!(registry.indexes, "index"));
     all.extend(items!(registry.forms, "form"));
     all.extend(items!(registry.reclaims, "reclaim"));

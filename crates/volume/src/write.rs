@@ -120,7 +120,8 @@ impl Pool {
     ) -> Result<()> {
         let (mut at, mut rest, mut near) = (at, data, near);
         while !rest.is_empty() {
-            let want = Want { near, ..Want::up_to(rest.len() as u64 / BLOCK) };
+            // Versions are numbered as they are made, so each is a stream of its own.
+            let want = Want { near, stream: dev.0 as u32, ..Want::up_to(rest.len() as u64 / BLOCK) };
             let on = self.allocator.allocate(&want, grant, &self.pages)?;
             let (now, later) = rest.split_at((on.blocks * BLOCK) as usize);
             if let Err(error) = self.device.write(on.start, now) {

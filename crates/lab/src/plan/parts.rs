@@ -6,7 +6,7 @@ use super::choose::Chosen;
 use super::planner::Planner;
 use crate::config::{Node, Origin, Scalar, Table, Tree, parse_bytes};
 use spinney_core::{BLOCK_BYTES, Fallback, Parameter, Setting, Settings};
-use spinney_registry::{AllocatorSpec, Choice, Registry, RegistryError, check_kind};
+use spinney_registry::{AllocatorSpec, Choice, ONE_GROUP, Registry, RegistryError, check_kind};
 use spinney_workload::WorkloadEntry;
 use std::path::PathBuf;
 
@@ -69,14 +69,14 @@ impl Planner<'_> {
 
     pub(super) fn allocator(&mut self, chosen: Chosen) -> Option<AllocatorSpec> {
         let Chosen { mut table, origin, .. } = chosen;
-        let mut bases = ["twin", "extent-tree", "at-commit"].map(String::from);
+        let mut bases = [ONE_GROUP, "twin", "extent-tree", "at-commit"].map(String::from);
         if let Some(name) = self.name("allocator", &mut table)? {
             match self.registry.allocator(&name) {
                 Ok(AllocatorSpec::Whole(_)) => {
                     return self.choice("allocator", table, origin, &name).map(AllocatorSpec::Whole);
                 }
-                Ok(AllocatorSpec::Composed { index, form, reclaim }) => {
-                    bases = [index.name, form.name, reclaim.name];
+                Ok(AllocatorSpec::Composed { groups, index, form, reclaim }) => {
+                    bases = [groups.name, index.name, form.name, reclaim.name];
                 }
                 Err(error) => {
                     self.refused(&error, origin);
@@ -84,8 +84,8 @@ impl Planner<'_> {
                 }
             }
         }
-        let [index, form, reclaim] = [0, 1, 2].map(|at| {
-            let what = ["index", "form", "reclaim"][at];
+        let [groups, index, form, reclaim] = [0, 1, 2, 3].map(|at| {
+            let what = ["groups", "index", "form", "reclaim"][at];
             let part = match table.remove(what) {
                 None => Table::new(),
                 Some((_, Node { tree: Tree::Table(table), .. })) => table,
@@ -95,10 +95,11 @@ impl Planner<'_> {
             self.choice(what, part, place, &bases[at])
         });
         for (key, (origin, _)) in table {
-            let help = "known: name, index, form, reclaim (each a name, or a table with name and settings)";
+            let help =
+                "known: name, groups, index, form, reclaim (each a name, or a table with name and settings)";
             self.complain(format!("unknown key `{key}` in [allocator]"), Some(origin), Some(help.into()));
         }
-        Some(AllocatorSpec::Composed { index: index?, form: form?, reclaim: reclaim? })
+        Some(AllocatorSpec::Composed { groups: groups?, index: index?, form: form?, reclaim: reclaim? })
     }
 
     pub(super) fn workload(
@@ -132,6 +133,7 @@ fn entries(registry: &Registry, what: &str) -> Vec<(&'static str, &'static [Para
         };
     }
     match what {
+        "groups" => rows!(registry.groups),
         "index" => rows!(registry.indexes),
         "form" => rows!(registry.forms),
         "reclaim" => rows!(registry.reclaims),

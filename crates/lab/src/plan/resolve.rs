@@ -5,7 +5,7 @@
 use super::parts::parameters;
 use super::planner::Planner;
 use super::{Case, ROWS_VERSION};
-use spinney_registry::{AllocatorSpec, resolved};
+use spinney_registry::resolved;
 use spinney_workload::WorkloadEntry;
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -33,13 +33,7 @@ impl Planner<'_> {
         if let Some(path) = &case.trace {
             put("workload.trace_hash".into(), self.trace_hash(path)?);
         }
-        let parts = match &case.pool.allocator {
-            AllocatorSpec::Composed { index, form, reclaim } => {
-                vec![("index", index), ("form", form), ("reclaim", reclaim)]
-            }
-            AllocatorSpec::Whole(whole) => vec![("allocator", whole)],
-        };
-        for (what, choice) in parts.into_iter().chain([("scheme", &case.pool.scheme)]) {
+        for (what, choice) in case.pool.choices() {
             put(what.into(), choice.name.clone());
             let parameters = parameters(self.registry, what, &choice.name).unwrap_or_default();
             for (key, value) in resolved(parameters, &choice.settings).0 {

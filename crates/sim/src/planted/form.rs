@@ -23,12 +23,8 @@ pub(super) fn recomposed(
     change: impl FnOnce(Box<dyn FreeIndex>, Box<dyn SpaceForm>) -> Composition,
 ) -> Parts {
     let parts = sound(registry, spec);
-    let AllocatorSpec::Composed { index, form, reclaim } = &spec.allocator else { return parts };
-    let index = registry
-        .indexes
-        .iter()
-        .find(|entry| entry.name == index.name)
-        .map(|entry| (entry.build)(&index.settings));
+    let AllocatorSpec::Composed { groups, index, form, reclaim } = &spec.allocator else { return parts };
+    let index = registry.index(groups, index);
     let form = registry
         .forms
         .iter()
@@ -40,7 +36,7 @@ pub(super) fn recomposed(
         .find(|entry| entry.name == reclaim.name)
         .map(|entry| (entry.build)(&reclaim.settings));
     match (index, form, reclaim) {
-        (Some(Ok(index)), Some(Ok(form)), Some(Ok(reclaim))) => {
+        (Ok(index), Some(Ok(form)), Some(Ok(reclaim))) => {
             let (index, form) = change(index, form);
             Parts { allocator: Box::new(Composed::new(index, form, reclaim)), ..parts }
         }
