@@ -31,6 +31,10 @@ impl Bits {
     pub(crate) fn new(leaves: usize) -> Bits {
         Bits { words: vec![0; (leaves + 1) * LEAF_WORDS] }
     }
+    /// The words, a leaf of zeros at the end.
+    pub(crate) fn words(&self) -> &[u64] {
+        &self.words
+    }
     /// Whether the bit is set.
     pub(crate) fn get(&self, at: usize) -> bool {
         self.words[at / 64] >> (at % 64) & 1 == 1

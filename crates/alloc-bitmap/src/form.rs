@@ -5,9 +5,9 @@
 
 mod page;
 
-use crate::form::page::{PAGE_BLOCKS, PageBits, Piece, pieces};
-use alloc::vec::Vec;
-use spinney_alloc::{Change, Changes, FreeIndex, SpaceForm};
+use crate::form::page::{PAGE_BLOCKS, PageBits};
+use crate::pieces::{Joined, Piece, pieces, taken};
+use spinney_alloc::{Changes, FreeIndex, SpaceForm};
 use spinney_core::{
     Error, Extent, Finding, Flow, PageKind, PageNo, PageRead, PageTxn, Pba, Place, Result, Root,
 };
@@ -32,30 +32,6 @@ pub struct BitmapForm {
 
 fn bad_root() -> Error {
     Error::Corrupt { what: "bitmap root", place: Place::Pool }
-}
-
-/// Runs that come in address order, joined where they touch.
-struct Joined<'a> {
-    run: Option<Extent>,
-    each: &'a mut dyn FnMut(Extent),
-}
-
-impl Joined<'_> {
-    fn push(&mut self, start: u64, blocks: u64) {
-        let Some(run) = Extent::checked(start, blocks) else { return };
-        match &mut self.run {
-            Some(last) if last.end() == run.start => last.blocks += run.blocks,
-            _ => {
-                self.finish();
-                self.run = Some(run);
-            }
-        }
-    }
-    fn finish(&mut self) {
-        if let Some(run) = self.run.take() {
-            (self.each)(run);
-        }
-    }
 }
 
 impl State {
@@ -146,23 +122,11 @@ impl BitmapForm {
     }
 }
 
-/// What of `universe` is not in `index`, as takes.
-fn taken(universe: Extent, index: &dyn FreeIndex) -> Vec<Change> {
-    let (mut takes, mut at) = (Vec::new(), universe.start.0);
-    index.visit(universe, &mut |run| {
-        takes.extend(Extent::checked(at, run.start.0 - at).map(Change::Take));
-        at = run.end().0;
-        Flow::Continue
-    });
-    takes.extend(Extent::checked(at, universe.end().0 - at).map(Change::Take));
-    takes
-}
-
 impl SpaceForm for BitmapForm {
     fn format(&mut self, universe: Extent, index: &dyn FreeIndex, pages: &mut dyn PageTxn) -> Result<Root> {
         let array = RadixArray::create(PageKind::SPACE, universe.blocks.div_ceil(PAGE_BLOCKS), pages)?;
         let mut state = State { universe, array, taken_blocks: 0 };
-        let pieces = pieces(universe.start, &taken(universe, index));
+        let pieces = pieces(universe.start, PAGE_BLOCKS, &taken(universe, index));
         pieces.chunk_by(|a, b| a.page == b.page).try_for_each(|page| state.apply(page, pages))?;
         self.state = Some(state);
         Ok(state.root())
@@ -182,7 +146,7 @@ impl SpaceForm for BitmapForm {
     fn load(&self, within: Extent, pages: &dyn PageRead, each: &mut dyn FnMut(Extent)) -> Result<()> {
         let state = self.state();
         let Some(within) = within.intersect(state.universe) else { return Ok(()) };
-        let mut joined = Joined { run: None, each };
+        let mut joined = Joined::new(each);
         let mut push = |start: u64, blocks: u64| {
             if let Some(run) = Extent::checked(start, blocks).and_then(|run| run.intersect(within)) {
                 joined.push(run.start.0, run.blocks);
@@ -210,7 +174,7 @@ impl SpaceForm for BitmapForm {
 
     fn commit(&mut self, changes: &Changes, _: &dyn FreeIndex, pages: &mut dyn PageTxn) -> Result<Root> {
         let state = self.state.as_mut().expect(NO_STATE);
-        let pieces = pieces(state.universe.start, &changes.netted());
+        let pieces = pieces(state.universe.start, PAGE_BLOCKS, &changes.netted());
         pieces.chunk_by(|a, b| a.page == b.page).try_for_each(|page| state.apply(page, pages))?;
         Ok(state.root())
     }

@@ -7,6 +7,8 @@ extern crate alloc;
 pub mod areas;
 mod bits;
 mod bluestore;
+#[cfg(feature = "form")]
+pub mod counted;
 mod cursor;
 mod entry;
 #[cfg(feature = "form")]
@@ -15,6 +17,9 @@ mod full;
 mod index;
 mod leaves;
 mod level;
+mod old_and_new;
+#[cfg(feature = "form")]
+mod pieces;
 mod recent;
 #[cfg(feature = "roaring")]
 mod roaring;
@@ -23,6 +28,8 @@ mod tops;
 
 pub use areas::{AREAS, AreaIndex, AreaTuning};
 pub use bluestore::{BLUESTORE, BlueStoreIndex};
+#[cfg(feature = "form")]
+pub use counted::{COUNTED, CountedBitmap, CountedForm};
 pub use cursor::{CURSOR, CursorIndex};
 #[cfg(feature = "form")]
 pub use entry::FORM;
@@ -30,5 +37,6 @@ pub use entry::INDEX;
 #[cfg(feature = "form")]
 pub use form::BitmapForm;
 pub use index::{BitmapIndex, Fit};
+pub use old_and_new::OldAndNew;
 #[cfg(feature = "roaring")]
 pub use roaring::{ROARING, RoaringIndex, Walk};

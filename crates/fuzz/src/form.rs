@@ -6,6 +6,7 @@
 use crate::bytes::Bytes;
 use crate::sheet::Sheet;
 use spinney_alloc::{Allocator, Composed, FreeIndex, SpaceForm, Want, reclaim::AtCommit};
+use spinney_alloc_bitmap::counted::IndexKind;
 use spinney_core::{Epoch, Error, Extent, Flow, Pba, Root};
 use spinney_testkit::{Dice, MemoryPages};
 use std::collections::BTreeSet;
@@ -52,6 +53,25 @@ pub(crate) fn activemap(data: &[u8]) {
             Box::new(spinney_alloc_bitmap::BitmapForm::new()),
         )
     };
+    run(make, BASE.get_or_init(|| base(make)), data);
+}
+
+fn counted(kind: IndexKind) -> (Box<dyn FreeIndex>, Box<dyn SpaceForm>) {
+    (
+        Box::new(spinney_alloc_bitmap::CursorIndex::default()),
+        Box::new(spinney_alloc_bitmap::CountedForm::new(kind)),
+    )
+}
+
+pub(crate) fn counted_bitmap(data: &[u8]) {
+    static BASE: OnceLock<Sheet> = OnceLock::new();
+    let make: Make = || counted(IndexKind::Tree);
+    run(make, BASE.get_or_init(|| base(make)), data);
+}
+
+pub(crate) fn counted_bitmap_block(data: &[u8]) {
+    static BASE: OnceLock<Sheet> = OnceLock::new();
+    let make: Make = || counted(IndexKind::Block);
     run(make, BASE.get_or_init(|| base(make)), data);
 }
 

@@ -43,6 +43,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "superblock", run: superblock::run, seeds: patch::seeds },
     Target { name: "page-map", run: store::run, seeds: patch::seeds },
     Target { name: "activemap", run: form::activemap, seeds: patch::seeds },
+    Target { name: "counted-bitmap", run: form::counted_bitmap, seeds: patch::seeds },
+    Target { name: "counted-bitmap-block", run: form::counted_bitmap_block, seeds: patch::seeds },
     Target { name: "spacemap", run: form::spacemap, seeds: patch::seeds },
     Target { name: "extent-tree", run: form::extent_tree, seeds: patch::seeds },
     Target { name: "ordered-map-fixed", run: ordered_map::fixed, seeds: patch::seeds },

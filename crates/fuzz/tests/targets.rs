@@ -53,6 +53,8 @@ targets! {
     superblock, "superblock", 15000;
     page_map, "page-map", 5000;
     activemap, "activemap", 5000;
+    counted_bitmap, "counted-bitmap", 5000;
+    counted_bitmap_block, "counted-bitmap-block", 5000;
     spacemap, "spacemap", 10000;
     extent_tree, "extent-tree", 5000;
     ordered_map_fixed, "ordered-map-fixed", 10000;

@@ -100,6 +100,7 @@ const STANDARD: &[Entry] = &[
     Entry::Index(spinney_alloc_bitmap::BLUESTORE),
     Entry::Index(spinney_alloc_bitmap::ROARING),
     Entry::Form(spinney_alloc_bitmap::FORM),
+    Entry::Form(spinney_alloc_bitmap::COUNTED),
     Entry::Index(spinney_alloc_spacemap::INDEX),
     Entry::Form(spinney_alloc_spacemap::FORM),
     Entry::Index(spinney_alloc_extent::INDEX),
@@ -116,6 +117,12 @@ const STANDARD: &[Entry] = &[
         ["areas", "activemap", "at-commit"],
         "WAFL (2008, 2017)",
         "allocation areas by score, the emptiest used up in order, kept as activemap pages",
+    ),
+    preset(
+        "dm-thin",
+        ["cursor", "counted-bitmap", "at-commit"],
+        "dm-thin (Linux, persistent-data)",
+        "the next free blocks after one cursor, kept as pages of two-bit counts with an index",
     ),
     preset(
         "roaring",

@@ -3,10 +3,9 @@
 //! Invariant: a page that was decoded has as many set bits as its header says, all of them inside the universe. Knows no
 //! array and no other page.
 
+use crate::pieces::Piece;
 use alloc::boxed::Box;
-use alloc::vec::Vec;
-use spinney_alloc::Change;
-use spinney_core::{PAYLOAD_BYTES, Payload, Pba};
+use spinney_core::{PAYLOAD_BYTES, Payload};
 
 const HEADER_BYTES: usize = 32;
 const WORDS: usize = (PAYLOAD_BYTES - HEADER_BYTES) / 8;
@@ -14,37 +13,6 @@ const WORDS: usize = (PAYLOAD_BYTES - HEADER_BYTES) / 8;
 pub(crate) const PAGE_BLOCKS: u64 = WORDS as u64 * 64;
 const MAGIC: [u8; 4] = *b"SPbm";
 const VERSION: u32 = 1;
-
-/// A change of part of one page.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Piece {
-    pub(crate) page: u64,
-    pub(crate) from: usize,
-    pub(crate) to: usize,
-    pub(crate) take: bool,
-}
-
-impl Piece {
-    pub(crate) fn blocks(&self) -> u64 {
-        (self.to - self.from) as u64
-    }
-}
-
-/// Changes in address order, cut where a page ends; `base` is the first block of page 0.
-pub(crate) fn pieces(base: Pba, changes: &[Change]) -> Vec<Piece> {
-    let mut pieces = Vec::new();
-    for change in changes {
-        let (run, take) = (change.run(), matches!(change, Change::Take(_)));
-        let (mut at, end) = (run.start.0 - base.0, run.end().0 - base.0);
-        while at < end {
-            let (page, from) = (at / PAGE_BLOCKS, (at % PAGE_BLOCKS) as usize);
-            let next = end.min((page + 1) * PAGE_BLOCKS);
-            pieces.push(Piece { page, from, to: from + (next - at) as usize, take });
-            at = next;
-        }
-    }
-    pieces
-}
 
 /// The bits of a page, set where a block is taken.
 #[derive(Clone, Debug)]
