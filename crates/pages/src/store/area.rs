@@ -1,6 +1,6 @@
 //! The area: a list of device runs that read as one space of blocks, and the plan of that space.
 //!
-//! Invariant: a block of area space never moves on the device; growing only appends. Knows no page and no content.
+//! Invariant: a block of area space never moves on the device; growing and shrinking happen at the end. Knows no page and no content.
 
 use super::layout::{AREA_BLOCKS_MAX, Layout};
 use spinney_core::{BLOCK_BYTES, BlockDevice, Error, Extent, PageBuf, Pba, Result};
@@ -37,6 +37,19 @@ impl Area {
         area.append(run, device_blocks)?;
         area.layout = Layout::new(area.blocks);
         Ok(area)
+    }
+    /// The same without what lies from `blocks` on.
+    pub(super) fn cut(&self, blocks: u64) -> Area {
+        let kept = |(first, run): &(u64, Extent)| {
+            let length = blocks.saturating_sub(*first).min(run.blocks);
+            (length > 0).then_some((*first, Extent { blocks: length, ..*run }))
+        };
+        let segments = self.segments.iter().filter_map(kept).collect();
+        Area { segments, blocks: blocks.min(self.blocks), layout: Layout::new(blocks.min(self.blocks)) }
+    }
+    /// Blocks of all runs.
+    pub(super) fn blocks(&self) -> u64 {
+        self.blocks
     }
     fn append(&mut self, run: Extent, device_blocks: u64) -> Result<()> {
         if run.end().0 > device_blocks {

@@ -25,6 +25,33 @@ impl Bits {
         self.full.resize(self.words.len().div_ceil(64), u64::MAX);
         self.length = length;
     }
+    /// Forget the bits from `length` on.
+    pub(super) fn truncate(&mut self, length: u64) {
+        assert!(length <= self.length, "bits are cut at their end");
+        self.words.truncate(length.div_ceil(64) as usize);
+        if let Some(last) = self.words.last_mut().filter(|_| !length.is_multiple_of(64)) {
+            *last |= u64::MAX << (length % 64);
+        }
+        self.full.clear();
+        let full = self.words.chunks(64).map(|group| {
+            let open = |(at, word): (usize, &u64)| u64::from(*word != u64::MAX) << at;
+            !group.iter().enumerate().map(open).fold(0, |open, bit| open | bit)
+        });
+        self.full.extend(full);
+        self.length = length;
+        self.clear = self.words.iter().map(|word| u64::from(word.count_zeros())).sum();
+    }
+    /// The highest set bit.
+    pub(super) fn last_set(&self) -> Option<u64> {
+        let past = self.length % 64;
+        let mask = |word: usize| {
+            let last = word + 1 == self.words.len() && past > 0;
+            if last { !(u64::MAX << past) } else { u64::MAX }
+        };
+        let set = |(at, word): (usize, &u64)| Some((at, word & mask(at))).filter(|(_, word)| *word != 0);
+        let (at, word) = self.words.iter().enumerate().rev().find_map(set)?;
+        Some(at as u64 * 64 + u64::from(word.ilog2()))
+    }
     /// How many bits are clear.
     pub(super) fn clear_count(&self) -> u64 {
         self.clear
@@ -123,6 +150,22 @@ mod tests {
             assert_eq!(whole.words, single.words, "{start}+{length}");
             assert_eq!(whole.full, single.full, "{start}+{length}");
             assert_eq!(whole.clear, single.clear, "{start}+{length}");
+        }
+    }
+
+    #[test]
+    fn a_cut_leaves_the_bits_before_it() {
+        for length in [0, 1, 63, 64, 65, 4_095, 4_096, 4_097, 4_999] {
+            let mut bits = Bits::all_set(5_000);
+            (0..5_000).filter(|at| at % 3 == 0).for_each(|at| bits.unset(at));
+            bits.truncate(length);
+            assert_eq!(bits.clear_count(), length.div_ceil(3), "{length}");
+            assert_eq!(bits.last_set(), (0..length).rev().find(|at| at % 3 > 0), "{length}");
+            bits.grow(5_000);
+            let next = (0..length).find(|at| at % 3 == 0 && *at >= 2);
+            assert_eq!(bits.next_clear(2), next, "{length}");
+            bits.unset_run(length, 5_000 - length);
+            assert_eq!(bits.clear_count(), length.div_ceil(3) + 5_000 - length);
         }
     }
 

@@ -37,6 +37,10 @@ pub(super) struct Changes {
 }
 
 impl Changes {
+    /// Whether nothing changed.
+    pub(super) fn is_empty(&self) -> bool {
+        self.map.is_empty()
+    }
     /// Places that must still be taken for these changes.
     pub(super) fn owed(&self) -> u64 {
         self.owed

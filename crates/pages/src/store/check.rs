@@ -52,7 +52,7 @@ impl PageStore {
             damaged || self.live.total() + freed == live + fresh,
             "the live pages are those of the map, with changes",
         );
-        let taken = self.shared.area().layout.places() - self.places.free();
+        let taken = self.shared.area().layout.places() - self.places.free() - self.places.fenced();
         rule(damaged || taken == live + self.retired() + spilled, "each place is free, live or retired");
         Ok(())
     }

@@ -88,6 +88,11 @@ pub(super) fn entry(map: &PageBuf, slot: u64) -> Option<Entry> {
     decode_entry(&map.payload()[at..at + ENTRY_BYTES])
 }
 
+/// Whether a map page has no entry.
+pub(super) fn is_empty(map: &PageBuf) -> bool {
+    map.payload().iter().all(|byte| *byte == 0)
+}
+
 /// Write an entry, or a hole.
 pub(super) fn put_entry(map: &mut PageBuf, slot: u64, entry: Option<Entry>) {
     let at = slot as usize * ENTRY_BYTES;

@@ -20,6 +20,7 @@ mod peaks;
 mod places;
 mod seal;
 mod shared;
+mod shrink;
 mod stats;
 mod table;
 mod txn;
@@ -34,6 +35,7 @@ use changes::Changes;
 use format::MapRoot;
 use places::Places;
 use shared::{Shared, Snapshot};
+use shrink::Cut;
 use spinney_core::{Epoch, PageBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -73,6 +75,8 @@ pub struct PageStore {
     /// No free number is below this.
     number_hint: u64,
     places: Places,
+    /// The area is about to become shorter.
+    cut: Option<Cut>,
     /// What the sealed epoch replaced, until it is committed.
     replaced: Vec<Replaced>,
     live: KindCounts,

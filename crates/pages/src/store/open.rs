@@ -57,6 +57,7 @@ impl PageStore {
             numbers: found.numbers,
             number_hint: 0,
             places: found.places,
+            cut: None,
             replaced: Vec::new(),
             live: found.live,
             written: KindCounts::default(),
@@ -91,7 +92,7 @@ impl PageStore {
         }
         drop(views);
         (self.numbers, self.places, self.live) = (found.numbers, found.places, found.live);
-        self.number_hint = 0;
+        (self.number_hint, self.cut) = (0, None);
         self.closed = false;
         Ok(())
     }
@@ -99,6 +100,7 @@ impl PageStore {
     /// Add a run of the device to the end of the area. Whoever opens the store later must list it too.
     /// Errors: `OutOfRange`, `BadSetting` (it overlaps the area, or the area would be too large).
     pub fn grow(&mut self, run: Extent) -> Result<()> {
+        self.cancel_cut();
         let before = self.shared.area();
         let area = before.grown(run, self.shared.device.blocks())?;
         self.places.grow(before.layout.blocks_end(), &area.layout);

@@ -21,12 +21,22 @@ pub(super) struct Places {
     regions: Peaks,
     /// The region that is being filled.
     open: u64,
+    /// Places from here on are given out no more.
+    fence: u64,
+    /// Places behind the fence that nothing needs: set in `bits`.
+    fenced: Vec<u64>,
 }
 
 impl Places {
     /// All places of `layout` free, all slots taken.
     pub(super) fn new(layout: &Layout) -> Places {
-        let mut places = Places { bits: Bits::all_set(0), regions: Peaks::default(), open: 0 };
+        let mut places = Places {
+            bits: Bits::all_set(0),
+            regions: Peaks::default(),
+            open: 0,
+            fence: u64::MAX,
+            fenced: Vec::new(),
+        };
         places.grow(0, layout);
         places
     }
@@ -59,8 +69,44 @@ impl Places {
     }
     /// Give a place back.
     pub(super) fn release(&mut self, place: u64) {
+        if place >= self.fence {
+            return self.fenced.push(place);
+        }
         self.bits.unset(place);
         self.count(place / REGION);
+    }
+    /// Give out no place from `fence` on until the fence is lifted.
+    pub(super) fn put_fence(&mut self, fence: u64) {
+        self.lift_fence();
+        self.fence = fence;
+        let mut from = fence;
+        while let Some(place) = self.bits.next_clear(from) {
+            assert!(self.claim(place), "place {place} was free");
+            self.fenced.push(place);
+            from = place + 1;
+        }
+    }
+    /// Give out every free place again.
+    pub(super) fn lift_fence(&mut self) {
+        self.fence = u64::MAX;
+        for place in std::mem::take(&mut self.fenced) {
+            self.release(place);
+        }
+    }
+    /// Places behind the fence that nothing needs.
+    pub(super) fn fenced(&self) -> u64 {
+        self.fenced.len() as u64
+    }
+    /// Forget all that a shorter layout lacks. The caller knows that nothing there is needed.
+    pub(super) fn truncate(&mut self, layout: &Layout) {
+        let end = layout.blocks_end();
+        self.fence = u64::MAX;
+        self.bits.truncate(end);
+        self.fenced.retain(|place| *place < end);
+        (self.regions, self.open) = (Peaks::default(), 0);
+        self.regions.grow(end.div_ceil(REGION) as usize);
+        (0..end.div_ceil(REGION)).for_each(|region| self.count(region));
+        self.lift_fence();
     }
     /// Take `count` places, in ascending order; the caller knows that so many are free.
     pub(super) fn take(&mut self, count: usize) -> Vec<u64> {

@@ -104,7 +104,7 @@ impl PageStore {
         let levels = before.levels.max(levels_for(highest.0));
         let mut replaced = Vec::new();
         for level in 0..levels {
-            updates = self.seal_level(level, &updates, epoch, &mut replaced)?;
+            updates = self.seal_level((level, levels), &updates, epoch, &mut replaced)?;
             // The map grows taller: the old top becomes the first child of a page that is new.
             if level + 1 == before.levels && levels > before.levels && updates[0].0 != 0 {
                 updates.insert(0, (0, before.top));
@@ -116,7 +116,7 @@ impl PageStore {
 
     fn seal_level(
         &mut self,
-        level: u8,
+        (level, levels): (u8, u8),
         updates: &[Update],
         epoch: u64,
         replaced: &mut Vec<Replaced>,
@@ -126,7 +126,15 @@ impl PageStore {
         for batch in groups.chunks(BATCH) {
             let mut fresh = Vec::with_capacity(batch.len());
             for group in batch {
-                fresh.push(self.renew_map_page(level, group, epoch, replaced)?);
+                let page = self.renew_map_page(level, group, epoch, replaced)?;
+                // A map page without entries is a hole in its parent, so that an area can shrink; the top stays.
+                if level + 1 < levels && format::is_empty(&page.page) {
+                    self.shared.cache.remove(key_of_map(level, page.index));
+                    parents.push((page.index, None));
+                } else {
+                    parents.push((page.index, Some(page.entry)));
+                    fresh.push(page);
+                }
             }
             self.keep_for_views(level, &fresh)?;
             let writes: Vec<(u64, &PageBuf)> =
@@ -135,7 +143,6 @@ impl PageStore {
             self.written.add(PageKind::MAP, writes.len() as u64);
             for page in &fresh {
                 self.keep(key_of_map(level, page.index), &page.page, &page.entry);
-                parents.push((page.index, Some(page.entry)));
             }
         }
         Ok(parents)
@@ -182,14 +189,17 @@ impl PageStore {
         let Some(oldest) = self.shared.views().oldest() else { return Ok(()) };
         let seen: Vec<(&FreshMapPage, u64)> = fresh
             .iter()
-            .filter_map(|page| page.replaces_epoch.filter(|epoch| oldest < *epoch).map(|epoch| (page, epoch)))
+            // One that is new may lie where an emptied one was, which a view still sees.
+            .map(|page| (page, page.replaces_epoch.unwrap_or(page.entry.epoch)))
+            .filter(|(_, until)| oldest < *until)
             .collect();
         let blocks: Vec<u64> = seen.iter().map(|(page, _)| page.entry.place).collect();
         let old = self.shared.area().read_many(&*self.shared.device, &blocks)?;
         self.shared.count_reads(PageKind::MAP, old.len() as u64);
         let mut views = self.shared.views();
         for ((page, until), old) in seen.into_iter().zip(old) {
-            if let Some(is) = format::identity(&old) {
+            let same = |is: &Identity| (is.kind, is.level, is.number) == (PageKind::MAP, level, page.index);
+            if let Some(is) = format::identity(&old).filter(same) {
                 views.retain(level, page.index, (is.epoch, until), old);
             }
         }

@@ -9,5 +9,6 @@ mod crash;
 mod damage;
 mod full;
 mod histories;
+mod shrink;
 mod support;
 mod views;
