@@ -26,7 +26,7 @@ fn setup(pages: u64) -> Setup {
     let blocks = store::area_blocks_for(2 * pages).expect("small enough");
     let device: Arc<dyn BlockDevice> = Arc::new(MemoryDevice::new(blocks));
     let area = [Extent::new(Pba(0), blocks)];
-    let options = StoreOptions { cache_pages: 1 << 15, dirty_pages: 1 << 15 };
+    let options = StoreOptions { cache_pages: 1 << 15, dirty_pages: 1 << 15, ..StoreOptions::default() };
     let mut store = PageStore::format(device.clone(), &area, options).expect("a fine area");
     let numbers = (0..pages).map(|_| store.alloc(KIND).expect("room")).collect();
     let root = commit(&mut store);
@@ -64,7 +64,7 @@ fn read(criterion: &mut Criterion) {
     }
     let setup = setup(100_000);
     let mut order = shuffled(&setup.pages);
-    let options = StoreOptions { cache_pages: 1 << 10, dirty_pages: 1 << 10 };
+    let options = StoreOptions { cache_pages: 1 << 10, dirty_pages: 1 << 10, ..StoreOptions::default() };
     let store = PageStore::open(setup.device.clone(), &setup.area, &setup.root, options).expect("sound");
     group.bench_function("miss, 100000 pages", |bench| {
         bench.iter(|| store.read(order.next().expect("endless"), KIND).expect("live"));

@@ -12,7 +12,7 @@ use std::sync::Arc;
 const KIND: PageKind = PageKind::OTHER;
 const BLOCKS: u64 = 20_000;
 /// So few that every operation misses and every epoch spills.
-const TIGHT: StoreOptions = StoreOptions { cache_pages: 8, dirty_pages: 8 };
+const TIGHT: StoreOptions = StoreOptions { cache_pages: 8, dirty_pages: 8, tables_apart: false };
 
 type Map = TypedMap<u64, (u64, u64)>;
 

@@ -20,6 +20,8 @@ pub struct Report {
     pub deferred_blocks: u64,
     /// Blocks that a version (or a pending delete) owns.
     pub owned_blocks: u64,
+    /// Blocks that the metadata area took from the data.
+    pub segment_blocks: u64,
     /// Metadata pages in use.
     pub pages: u64,
 }
@@ -68,8 +70,11 @@ impl Pool {
         report.free_blocks = blocks(&free);
         report.deferred_blocks = blocks(&deferred);
         report.owned_blocks = blocks(&owned);
+        let tables = self.segments.table_blocks().map(|start| Extent { start, blocks: 1 });
+        let segments: Vec<Extent> = self.segments.runs().iter().copied().chain(tables).collect();
+        report.segment_blocks = blocks(&segments);
         owned.sort_unstable();
-        let mut all: Vec<Extent> = [&free[..], &deferred, &owned].concat();
+        let mut all: Vec<Extent> = [&free[..], &deferred, &owned, &segments].concat();
         all.sort_unstable();
         cover_once(self.layout.data, &all, &mut report.findings);
         Ok(owned)
@@ -106,13 +111,13 @@ fn cover_once(data: Extent, runs: &[Extent], findings: &mut Vec<Finding>) {
     for run in runs {
         if run.start > at {
             findings.push(Finding {
-                rule: "a block is free, deferred or owned (this one is lost)",
+                rule: "a block is free, deferred, owned or metadata's (this one is lost)",
                 place: Place::Block(at),
             });
         }
         if run.start < at {
             findings.push(Finding {
-                rule: "a block is only one of free, deferred and owned, once",
+                rule: "a block is only one of free, deferred, owned and metadata's, once",
                 place: Place::Block(run.start),
             });
         }

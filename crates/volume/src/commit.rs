@@ -30,6 +30,9 @@ impl Pool {
     pub(crate) fn commit(&mut self) -> Result<()> {
         self.alive()?;
         self.tend_if_possible()?;
+        if self.pages.is_cutting() {
+            self.move_for_cut()?;
+        }
         let epoch = self.epoch;
         self.whole(|pool| {
             let roots = pool.encode(epoch)?;
@@ -39,7 +42,7 @@ impl Pool {
         self.pages.committed(epoch);
         self.epoch = epoch.next();
         self.count_commit();
-        Ok(())
+        self.resize_metadata()
     }
 
     /// Scheme first (it may still let blocks go), then the allocator, then the pages that both changed.
@@ -51,9 +54,12 @@ impl Pool {
     }
 
     fn make_durable(&mut self, epoch: Epoch, roots: Roots) -> Result<()> {
+        let segments = self.segments.store(&*self.device)?;
         let superblock = Superblock {
             epoch,
             layout: self.layout,
+            placement: self.options.placement,
+            segments,
             checksums: self.options.checksums,
             key_check: self.options.key_check(),
             pages: roots.pages,

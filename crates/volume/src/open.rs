@@ -5,9 +5,10 @@
 
 use crate::checksum::Checksums;
 use crate::pool::Dirty;
+use crate::segment_table::Segments;
 use crate::slots::Found;
 use crate::superblock::{DESCRIPTION_BYTES_MAX, SUPERBLOCK_SLOTS, Superblock};
-use crate::{Parts, Pool, PoolOptions, PoolStats};
+use crate::{Parts, Placement, Pool, PoolOptions, PoolStats};
 use spinney_core::{BLOCK_BYTES, BlockDevice, Epoch, Error, Place, Result};
 use spinney_pages::{PageStore, StoreOptions};
 use spinney_snap::Freed;
@@ -40,6 +41,7 @@ impl Pool {
             layout,
             description,
             pages,
+            segments: Segments::default(),
             allocator,
             scheme,
             checksums,
@@ -64,14 +66,16 @@ impl Pool {
     ) -> Result<Pool> {
         let found = Found::on(&*device, options.accept_unreadable_slot)?;
         let superblock = &found.superblock;
-        let Superblock { epoch, layout, checksums, ref description, .. } = *superblock;
-        let options = PoolOptions { checksums, metadata_blocks: Some(layout.area.blocks), ..options };
+        let Superblock { epoch, layout, placement, checksums, ref description, .. } = *superblock;
+        let options =
+            PoolOptions { checksums, placement, metadata_blocks: Some(layout.area.blocks), ..options };
         if superblock.key_check != options.key_check() {
             return Err(Error::BadSetting("checksum_key: not the key that the pool was formatted with"));
         }
         let Parts { mut allocator, mut scheme, .. } = build(description)?;
-        let pages =
-            PageStore::open(device.clone(), &[layout.area], &superblock.pages, store_options(&options));
+        let segments = Segments::load(superblock.segments, &layout, &*device)?;
+        let area = [&[layout.area], segments.runs()].concat();
+        let pages = PageStore::open(device.clone(), &area, &superblock.pages, store_options(&options));
         // The area is the superblock's word, not the caller's setting.
         let pages = pages.map_err(|error| match error {
             Error::BadSetting(what) => Error::Corrupt { what, place: Place::Pool },
@@ -98,6 +102,7 @@ impl Pool {
             layout,
             description: description.clone(),
             pages,
+            segments,
             allocator,
             scheme,
             checksums,
@@ -125,5 +130,6 @@ fn verify_blank(device: &dyn BlockDevice, description: &str) -> Result<()> {
 }
 
 fn store_options(options: &PoolOptions) -> StoreOptions {
-    StoreOptions { cache_pages: options.cache_pages, ..StoreOptions::default() }
+    let tables_apart = options.placement == Placement::Segments;
+    StoreOptions { cache_pages: options.cache_pages, tables_apart, ..StoreOptions::default() }
 }

@@ -1,19 +1,36 @@
 //! What can be chosen when a pool is formatted or opened.
 //!
-//! Invariant: only `metadata_blocks` and the two of checksums change what is on disk; all but the key are read back from the
+//! Invariant: only `metadata_blocks`, `placement` and the two of checksums change what is on disk; all but the key are read back from the
 //! superblock.
 
 use crate::Layout;
 use crate::kind::{ChecksumKey, ChecksumKind};
 use spinney_core::Result;
 
+/// Blocks of a metadata area that nobody chose a size for, at least.
+const AREA_BLOCKS_MIN: u64 = 192;
+
+/// Where metadata pages live.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Placement {
+    /// In an area of their own, of fixed size: the allocator under test manages data and nothing else.
+    #[default]
+    Area,
+    /// In a small area at first, which grows by runs from the allocator and gives them back: a pool does not end for want of pages while it
+    /// has free blocks, and metadata breaks up free space as it does in systems without a fixed area.
+    Segments,
+}
+
 /// Tunables of a pool.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PoolOptions {
     /// Size of the metadata area, in blocks; `None` is 1/32 of the device, at least 192. Every page that a commit
     /// changes needs a second place until the commit is durable, so the area bounds how much one commit may change;
-    /// larger costs data space. 1/32 holds the maps and checksums of a full pool (0.4 %) with some ten full copies.
+    /// larger costs data space. 1/32 holds the maps and checksums of a full pool (0.4 %) with some ten full copies. With
+    /// [`Placement::Segments`] it is the size at the start, and `None` is 192.
     pub metadata_blocks: Option<u64>,
+    /// Where metadata lives. Chosen when formatting; opening reads it back.
+    pub placement: Placement,
     /// Pages of metadata kept in memory: more saves reads, each costs 4 KiB. The default (16,384, 64 MiB) holds the
     /// maps of 32 GiB of data.
     pub cache_pages: usize,
@@ -45,6 +62,7 @@ impl Default for PoolOptions {
     fn default() -> PoolOptions {
         PoolOptions {
             metadata_blocks: None,
+            placement: Placement::Area,
             cache_pages: 16_384,
             commit_blocks: 16_384,
             tend_budget: 4_096,
@@ -60,7 +78,8 @@ impl Default for PoolOptions {
 impl PoolOptions {
     /// The layout of a device of `device_blocks`, formatted with these options. Errors: as [`Layout::new`].
     pub fn layout(&self, device_blocks: u64) -> Result<Layout> {
-        Layout::new(device_blocks, self.metadata_blocks.unwrap_or((device_blocks / 32).max(192)))
+        let share = if self.placement == Placement::Area { device_blocks / 32 } else { 0 };
+        Layout::new(device_blocks, self.metadata_blocks.unwrap_or(share.max(AREA_BLOCKS_MIN)))
     }
     /// What the superblock keeps of the key; 0 for a kind that has none.
     pub(crate) fn key_check(&self) -> u64 {

@@ -4,6 +4,7 @@
 //! gives the last durable epoch. One writer (`&mut self`); readers take `&self`.
 
 use crate::checksum::Checksums;
+use crate::segment_table::Segments;
 use crate::{Layout, PoolOptions, PoolStats};
 use spinney_alloc::Allocator;
 use spinney_core::{BlockDevice, Epoch, Error, Extent, Place, Result};
@@ -39,6 +40,7 @@ pub struct Pool {
     pub(crate) layout: Layout,
     pub(crate) description: String,
     pub(crate) pages: PageStore,
+    pub(crate) segments: Segments,
     pub(crate) allocator: Box<dyn Allocator>,
     pub(crate) scheme: Box<dyn SnapshotScheme>,
     pub(crate) checksums: Checksums,

@@ -16,11 +16,11 @@ impl Pool {
     /// The pages that only deletes and discards may use: 24 let a discard copy the nodes above one block, shared ones
     /// and their counts included, in trees as deep as they come.
     fn slop_pages(&self) -> u64 {
-        (self.layout.area.blocks / 32).max(24)
+        (self.pages.area_blocks() / 32).max(24)
     }
 
     /// At most how many pages `work` and the commit after it need, if it takes `takes` fresh blocks.
-    fn pages_needed(&self, work: &[Work], takes: u64) -> Result<u64> {
+    pub(crate) fn pages_needed(&self, work: &[Work], takes: u64) -> Result<u64> {
         let mut pages = self.scheme.pages_bound(Work::Commit, &self.pages)?;
         let mut changed_blocks = takes;
         for work in work {
@@ -49,7 +49,7 @@ impl Pool {
             if self.dirty.any {
                 self.commit()?;
             } else if self.tend_if_possible()? == 0 {
-                return Err(refused);
+                self.grow_for(refused)?;
             }
         }
     }

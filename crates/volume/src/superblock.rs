@@ -4,8 +4,9 @@
 //! changes lies in one sector, which a disk writes whole or not at all: a cut leaves the old or the new superblock, never a torn one,
 //! so a slot that is neither is damaged (`slots.rs`). Byte diagram: `FORMAT.md` section 2. Knows no structure it points at.
 
-use crate::Layout;
 use crate::kind::ChecksumKind;
+use crate::segment_table::SegmentTable;
+use crate::{Layout, Placement};
 use spinney_core::{
     BLOCK_BYTES, BlockDevice, Epoch, Error, Extent, PageNo, Pba, Place, ROOT_BYTES_MAX, Result, Root,
 };
@@ -16,7 +17,10 @@ pub const SUPERBLOCK_SLOTS: [Pba; 2] = [Pba(0), Pba(8)];
 /// The most bytes of description (names and settings of allocator and scheme).
 pub(crate) const DESCRIPTION_BYTES_MAX: usize = 1024;
 const MAGIC: &[u8; 8] = b"spinney\0";
+/// A pool whose metadata area has its size for life.
 const VERSION: u32 = 2;
+/// One whose area may have grown: another release would not know where its pages are.
+const VERSION_SEGMENTS: u32 = 3;
 /// What a disk writes whole or not at all; the first one has all that a commit changes.
 const SECTOR_BYTES: usize = 512;
 const EPOCH_AGAIN_AT: usize = 488;
@@ -31,6 +35,10 @@ pub struct Superblock {
     pub epoch: Epoch,
     /// Where things lie.
     pub layout: Layout,
+    /// Where metadata lives.
+    pub placement: Placement,
+    /// The runs by which the metadata area has grown.
+    pub segments: SegmentTable,
     /// Checksum of data blocks.
     pub checksums: ChecksumKind,
     /// What must come of the checksums' key; 0 for a kind without one.
@@ -78,7 +86,8 @@ impl Superblock {
         );
         let mut fields = Vec::with_capacity(BLOCK_BYTES);
         fields.extend_from_slice(MAGIC);
-        fields.extend_from_slice(&VERSION.to_le_bytes());
+        let version = if self.placement == Placement::Area { VERSION } else { VERSION_SEGMENTS };
+        fields.extend_from_slice(&version.to_le_bytes());
         fields.extend_from_slice(&(self.checksums as u32).to_le_bytes());
         let Layout { device_blocks, area, data } = self.layout;
         let words = [
@@ -100,6 +109,9 @@ impl Superblock {
         fields.extend_from_slice(&self.key_check.to_le_bytes());
         let rest = self.encode_rest();
         fields.extend_from_slice(&xxh3_64_with_seed(&rest, slot as u64).to_le_bytes());
+        for word in [self.segments.at.0, self.segments.runs, self.segments.checksum] {
+            fields.extend_from_slice(&word.to_le_bytes());
+        }
         fields.resize(EPOCH_AGAIN_AT, 0);
         let (seal, epoch) = (seal(&fields, slot), self.epoch.0.to_le_bytes());
         fields.extend_from_slice(&epoch);
@@ -132,9 +144,11 @@ impl Superblock {
         if reader.take(8)? != MAGIC {
             return Err(corrupt("superblock magic (not a spinney pool, or overwritten)"));
         }
-        if reader.half()? != VERSION {
-            return Err(corrupt("superblock version (made by another release, or damaged)"));
-        }
+        let placement = match reader.half()? {
+            VERSION => Placement::Area,
+            VERSION_SEGMENTS => Placement::Segments,
+            _ => return Err(corrupt("superblock version (made by another release, or damaged)")),
+        };
         if sector[SEAL_AT..] != seal(&sector[..EPOCH_AGAIN_AT], slot).to_le_bytes() {
             return Err(corrupt("superblock checksum"));
         }
@@ -151,6 +165,11 @@ impl Superblock {
             return Err(corrupt("description length or epoch"));
         }
         let (key_check, rest_sum) = (reader.word()?, reader.word()?);
+        let segments =
+            SegmentTable { at: Pba(reader.word()?), runs: reader.word()?, checksum: reader.word()? };
+        if placement == Placement::Area && segments != SegmentTable::default() {
+            return Err(corrupt("superblock version (one without segments that names some)"));
+        }
         if rest.len() != BLOCK_BYTES - SECTOR_BYTES || rest_sum != xxh3_64_with_seed(rest, slot as u64) {
             return Err(corrupt("superblock checksum (of the description)"));
         }
@@ -161,6 +180,8 @@ impl Superblock {
         Ok(Superblock {
             epoch,
             layout,
+            placement,
+            segments,
             checksums,
             key_check,
             pages,

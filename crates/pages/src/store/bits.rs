@@ -52,6 +52,10 @@ impl Bits {
         let (at, word) = self.words.iter().enumerate().rev().find_map(set)?;
         Some(at as u64 * 64 + u64::from(word.ilog2()))
     }
+    /// How many bits there are.
+    pub(super) fn length(&self) -> u64 {
+        self.length
+    }
     /// How many bits are clear.
     pub(super) fn clear_count(&self) -> u64 {
         self.clear

@@ -132,7 +132,11 @@ impl MapVisitor for Checker<'_> {
             if holds {
                 self.rule(store.places.is_taken(entry.place), "a live page's place is in use", number);
                 let freed = store.changes.get(number.0).is_some_and(|c| matches!(c.state, State::Freed));
-                self.rule(store.numbers.get(number.0) != freed, "a live page's number is in use", number);
+                self.rule(
+                    store.numbers.is_taken(number.0) != freed,
+                    "a live page's number is in use",
+                    number,
+                );
                 sound.push((number, entry));
             }
         }

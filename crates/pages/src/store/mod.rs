@@ -15,6 +15,7 @@ mod changes;
 mod check;
 mod format;
 mod layout;
+mod numbers;
 mod open;
 mod peaks;
 mod places;
@@ -30,9 +31,9 @@ mod walk;
 pub use stats::{KindCounts, StoreStats};
 pub use views::{PageView, Viewer};
 
-use bits::Bits;
 use changes::Changes;
 use format::MapRoot;
+use numbers::Numbers;
 use places::Places;
 use shared::{Shared, Snapshot};
 use shrink::Cut;
@@ -52,11 +53,15 @@ pub struct StoreOptions {
     /// nothing points to yet; a page that is then changed again is read back and written twice. The default, 16384
     /// (64 MiB), is more than a commit every few seconds changes.
     pub dirty_pages: usize,
+    /// Keep tables that live as long as the pool (free space, checksums, catalogue) at the lowest page numbers and all else away from
+    /// there. For an area that is to be cut when it empties: the highest number in use bounds the cut. Off by default: numbers side by
+    /// side share map pages, whatever they hold, so an area of fixed size gains nothing from it.
+    pub tables_apart: bool,
 }
 
 impl Default for StoreOptions {
     fn default() -> StoreOptions {
-        StoreOptions { cache_pages: 16384, dirty_pages: 16384 }
+        StoreOptions { cache_pages: 16384, dirty_pages: 16384, tables_apart: false }
     }
 }
 
@@ -71,9 +76,9 @@ pub struct PageStore {
     /// A seal failed.
     closed: bool,
     changes: Changes,
-    numbers: Bits,
-    /// No free number is below this.
-    number_hint: u64,
+    numbers: Numbers,
+    /// See [`StoreOptions::tables_apart`].
+    tables_apart: bool,
     places: Places,
     /// The area is about to become shorter.
     cut: Option<Cut>,
@@ -105,11 +110,11 @@ impl PageStore {
     pub fn epoch(&self) -> Epoch {
         Epoch(self.sealed.epoch)
     }
-    /// How many pages the area has places for. Each live page takes one, and so does each old version until its
-    /// successor is committed: keep a part of them free.
+    /// How many pages the area has places for, without those that a cut under way takes. Each live page takes one, and so does
+    /// each old version until its successor is committed: keep a part of them free.
     #[must_use]
     pub fn pages_total(&self) -> u64 {
-        self.shared.area().layout.places()
+        self.cut.map_or_else(|| self.shared.area().layout.places(), |cut| cut.places)
     }
     /// Live pages, uncommitted changes included.
     #[must_use]

@@ -4,10 +4,10 @@
 //! taken is bounded by the area's size, whatever the device holds. Reads no page but the map's.
 
 use super::area::Area;
-use super::bits::Bits;
 use super::changes::Changes;
 use super::format::{self, MapRoot};
 use super::layout::{FANOUT, Layout};
+use super::numbers::Numbers;
 use super::places::Places;
 use super::shared::{Shared, Snapshot};
 use super::stats::KindCounts;
@@ -45,7 +45,7 @@ impl PageStore {
         options: StoreOptions,
     ) -> Result<PageStore> {
         let shared = Arc::new(Shared::new(device, area, options.cache_pages));
-        let found = Inventory::take(&shared, &root)?;
+        let found = Inventory::take(&shared, &root, options.tables_apart)?;
         shared.sealed.store(root.epoch, Ordering::Release);
         shared.views().committed = root;
         Ok(PageStore {
@@ -55,7 +55,7 @@ impl PageStore {
             closed: false,
             changes: Changes::default(),
             numbers: found.numbers,
-            number_hint: 0,
+            tables_apart: options.tables_apart,
             places: found.places,
             cut: None,
             replaced: Vec::new(),
@@ -84,7 +84,7 @@ impl PageStore {
         self.shared.sealed.store(committed.epoch, Ordering::Release);
         self.shared.cache.clear();
         self.replaced.clear();
-        let mut found = Inventory::take(&self.shared, &committed)?;
+        let mut found = Inventory::take(&self.shared, &committed, self.tables_apart)?;
         let mut views = self.shared.views();
         views.released().clear();
         for place in views.held() {
@@ -92,7 +92,7 @@ impl PageStore {
         }
         drop(views);
         (self.numbers, self.places, self.live) = (found.numbers, found.places, found.live);
-        (self.number_hint, self.cut) = (0, None);
+        self.cut = None;
         self.closed = false;
         Ok(())
     }
@@ -104,7 +104,7 @@ impl PageStore {
         let before = self.shared.area();
         let area = before.grown(run, self.shared.device.blocks())?;
         self.places.grow(before.layout.blocks_end(), &area.layout);
-        grow_numbers(&mut self.numbers, before.layout.numbers_end(), &area.layout);
+        self.numbers.grow(before.layout.numbers_end(), &area.layout);
         self.shared.set_area(area);
         Ok(())
     }
@@ -112,7 +112,7 @@ impl PageStore {
 
 /// What the map says is in use.
 pub(super) struct Inventory {
-    pub(super) numbers: Bits,
+    pub(super) numbers: Numbers,
     pub(super) places: Places,
     pub(super) live: KindCounts,
     layout: Layout,
@@ -120,10 +120,9 @@ pub(super) struct Inventory {
 }
 
 impl Inventory {
-    fn take(shared: &Shared, root: &MapRoot) -> Result<Inventory> {
+    fn take(shared: &Shared, root: &MapRoot, tables_apart: bool) -> Result<Inventory> {
         let layout = shared.area().layout.clone();
-        let mut numbers = Bits::all_set(0);
-        grow_numbers(&mut numbers, 1, &layout);
+        let numbers = Numbers::new(&layout, tables_apart);
         let places = Places::new(&layout);
         let mut found = Inventory { numbers, places, live: KindCounts::default(), layout, epoch: root.epoch };
         walk(Snapshot { shared, root }, &mut found)?;
@@ -142,7 +141,7 @@ impl MapVisitor for Inventory {
             let holds = number > 0
                 && format::page_entry_holds(&entry, &self.layout, self.epoch)
                 && self.places.claim(entry.place)
-                && self.numbers.set(number);
+                && self.numbers.claim(number);
             if !holds {
                 return Err(Error::corrupt_page("page map", PageNo(number)));
             }
@@ -153,12 +152,6 @@ impl MapVisitor for Inventory {
     fn damaged(&mut self, error: Error) -> Result<()> {
         Err(error)
     }
-}
-
-/// Make the numbers from `from` on available. Number 0 is never issued, so that owners may use it as "none".
-fn grow_numbers(numbers: &mut Bits, from: u64, layout: &Layout) {
-    numbers.grow(layout.numbers_end());
-    numbers.unset_run(from, layout.numbers_end().saturating_sub(from));
 }
 
 #[cfg(test)]

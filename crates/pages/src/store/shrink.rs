@@ -12,6 +12,8 @@ use spinney_core::{PageNo, PageTxn, Result};
 pub(super) struct Cut {
     /// Blocks that the area will have.
     blocks: u64,
+    /// And places.
+    pub(super) places: u64,
     /// The first place that goes.
     fence: u64,
     /// The next leaf of the map to look through for pages behind the fence.
@@ -43,14 +45,20 @@ impl PageStore {
         let numbers_end = shorter.numbers_end();
         if blocks >= self.area_blocks()
             || !fits
-            || self.numbers.last_set().is_some_and(|last| last >= numbers_end)
+            || self.numbers.last().is_some_and(|last| last >= numbers_end)
         {
             return false;
         }
         let fence = shorter.blocks_end();
         self.places.put_fence(fence);
-        self.cut = Some(Cut { blocks, fence, leaf: 0 });
+        self.cut = Some(Cut { blocks, places: shorter.places(), fence, leaf: 0 });
         true
+    }
+
+    /// Whether a cut has begun.
+    #[must_use]
+    pub fn is_cutting(&self) -> bool {
+        self.cut.is_some()
     }
 
     /// Give up a cut that has begun.
@@ -106,7 +114,7 @@ impl PageStore {
             return Ok(false);
         }
         self.places.truncate(&shorter.layout);
-        self.numbers.truncate(shorter.layout.numbers_end());
+        self.numbers.truncate(&shorter.layout);
         self.shared.set_area(shorter);
         self.cut = None;
         Ok(true)

@@ -23,10 +23,7 @@ impl PageTxn for PageStore {
         self.not_closed()?;
         self.promise_place()?;
         self.limit_dirty()?;
-        let free = self.numbers.next_clear(self.number_hint);
-        let number = free.ok_or(Error::NoPages { needed: 1, free: 0 })?;
-        assert!(self.numbers.set(number), "number {number} was free");
-        self.number_hint = number + 1;
+        let number = self.numbers.take(kind).ok_or(Error::NoPages { needed: 1, free: 0 })?;
         let fresh = self.changes.get(number).is_none();
         self.changes.put_in_memory(number, kind, fresh, Arc::new(PageBuf::zeroed()));
         self.live.add(kind, 1);
@@ -60,8 +57,7 @@ impl PageTxn for PageStore {
         if let Some(place) = self.changes.put_freed(page.0, kind) {
             self.places.release(place);
         }
-        self.numbers.unset(page.0);
-        self.number_hint = self.number_hint.min(page.0);
+        self.numbers.release(page.0);
         self.live.take(kind);
         Ok(())
     }

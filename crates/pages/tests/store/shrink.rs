@@ -6,7 +6,7 @@ use crate::support::{Pair, chance, commit, options};
 use rand::RngExt;
 use spinney_core::{Epoch, Extent, PageKind, PageRead, PageTxn, Pba, Root};
 use spinney_device::MemoryDevice;
-use spinney_pages::PageStore;
+use spinney_pages::{PageStore, StoreOptions};
 use std::sync::Arc;
 
 const DEVICE_BLOCKS: u64 = 20_000;
@@ -23,7 +23,9 @@ struct Life {
 impl Life {
     fn new() -> Life {
         let (device, area) = (Arc::new(MemoryDevice::new(DEVICE_BLOCKS)), vec![Extent::new(Pba(7), 400)]);
-        let store = PageStore::format(device.clone(), &area, options(300)).unwrap();
+        let store =
+            PageStore::format(device.clone(), &area, StoreOptions { tables_apart: true, ..options(300) })
+                .unwrap();
         let mut life = Life { device, area, pair: Pair::new(store), root: Root::default(), cuts: 0 };
         life.commit();
         life
@@ -68,7 +70,13 @@ impl Life {
     }
     fn reopen(&mut self) {
         self.commit();
-        self.pair.store = PageStore::open(self.device.clone(), &self.area, &self.root, options(300)).unwrap();
+        self.pair.store = PageStore::open(
+            self.device.clone(),
+            &self.area,
+            &self.root,
+            StoreOptions { tables_apart: true, ..options(300) },
+        )
+        .unwrap();
     }
 }
 

@@ -25,7 +25,7 @@ pub(crate) fn area(blocks: u64) -> (Arc<dyn BlockDevice>, [Extent; 1]) {
 
 /// Options with room for `pages` clean and as many dirty pages.
 pub(crate) fn options(pages: usize) -> StoreOptions {
-    StoreOptions { cache_pages: pages, dirty_pages: pages }
+    StoreOptions { cache_pages: pages, dirty_pages: pages, ..StoreOptions::default() }
 }
 
 /// Fill a page so that no two fillings are alike.

@@ -12,6 +12,7 @@ mod faults;
 mod flat;
 mod forged;
 mod options;
+mod segments;
 mod space;
 mod superblock;
 mod versions;
