@@ -29,6 +29,8 @@ pub struct Geometry {
     /// Whether a cut may shear the superblock write under way inside its sector; 1 or 0. Outside the contract, so never drawn: the pool
     /// is then opened with `accept_unreadable_slot`, and no request fails besides (see `Life`).
     pub shears: u64,
+    /// Whether metadata grows from the data's blocks and shrinks again; 1 or 0.
+    pub segments: u64,
     /// How data blocks are checksummed, unless they are overwritten in place.
     pub checksums: ChecksumKind,
 }
@@ -45,6 +47,7 @@ impl Default for Geometry {
             in_place: 0,
             stride: 1,
             shears: 0,
+            segments: 0,
             checksums: ChecksumKind::default(),
         }
     }
@@ -69,10 +72,11 @@ impl Geometry {
             stride: one_of(&[1, 1, 1, 1, 17, 509]),
             shears: 0,
             checksums: ChecksumKind::ALL[one_of(&[1, 1, 1, 0, 2, 3]) as usize],
+            segments: one_of(&[0, 0, 1]),
         }
     }
 
-    fn fields(&mut self) -> [(&'static str, &mut u64); 9] {
+    fn fields(&mut self) -> [(&'static str, &mut u64); 10] {
         [
             ("metadata", &mut self.metadata_blocks),
             ("data", &mut self.data_blocks),
@@ -83,6 +87,7 @@ impl Geometry {
             ("in_place", &mut self.in_place),
             ("stride", &mut self.stride),
             ("shears", &mut self.shears),
+            ("segments", &mut self.segments),
         ]
     }
 

@@ -223,7 +223,8 @@ impl Life {
         pool.settle().map_err(|error| format!("settle at the end: {error}"))?;
         check(pool)?;
         let space = pool.space();
-        let free = space.free_blocks == space.total_blocks && space.reserved_blocks == 0;
+        let free =
+            space.free_blocks + pool.segment_blocks() == space.total_blocks && space.reserved_blocks == 0;
         if free { Ok(()) } else { Err(format!("space is not all back: {space:?}")) }
     }
 }

@@ -5,7 +5,7 @@
 use crate::Geometry;
 use spinney_core::{BlockDevice, Setting};
 use spinney_registry::{AllocatorSpec, PoolSpec, Registry};
-use spinney_volume::{ChecksumKind, Parts, PoolOptions};
+use spinney_volume::{ChecksumKind, Parts, Placement, PoolOptions};
 use std::fmt;
 use std::sync::Arc;
 
@@ -116,11 +116,20 @@ impl Pair {
     /// How the pool is made and opened.
     #[must_use]
     pub fn options(&self) -> PoolOptions {
-        let Geometry { metadata_blocks, cache_pages, commit_blocks, tend_budget, checksums, shears, .. } =
-            self.geometry;
+        let Geometry {
+            metadata_blocks,
+            cache_pages,
+            commit_blocks,
+            tend_budget,
+            checksums,
+            shears,
+            segments,
+            ..
+        } = self.geometry;
         let in_place = self.overwrites();
         PoolOptions {
             metadata_blocks: Some(metadata_blocks),
+            placement: if segments > 0 { Placement::Segments } else { Placement::Area },
             cache_pages: cache_pages as usize,
             commit_blocks,
             tend_budget,

@@ -72,7 +72,7 @@ impl Pool {
         report.owned_blocks = blocks(&owned);
         let tables = self.segments.table_blocks().map(|start| Extent { start, blocks: 1 });
         let segments: Vec<Extent> = self.segments.runs().iter().copied().chain(tables).collect();
-        report.segment_blocks = blocks(&segments);
+        report.segment_blocks = self.segment_blocks();
         owned.sort_unstable();
         let mut all: Vec<Extent> = [&free[..], &deferred, &owned, &segments].concat();
         all.sort_unstable();

@@ -30,6 +30,13 @@ impl Pool {
         self.segments.runs()
     }
 
+    /// Data blocks that metadata took: its segments, and what their table needs beyond the first part.
+    #[must_use]
+    pub fn segment_blocks(&self) -> u64 {
+        let runs: u64 = self.segments().iter().map(|run| run.blocks).sum();
+        runs + self.segments.table_blocks().count() as u64
+    }
+
     /// Give the page store `pages` more places, and more than that while blocks are plenty. Returns whether it got any blocks.
     pub(crate) fn grow_metadata(&mut self, pages: u64) -> Result<bool> {
         let before = self.pages.area_blocks();

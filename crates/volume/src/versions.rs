@@ -75,19 +75,24 @@ impl Pool {
     /// anything: a reclaim policy may hold blocks back. Errors: as `tend`; `NoPages` if there is no room to go on.
     pub fn settle(&mut self) -> Result<()> {
         loop {
-            let before = self.allocator.stats().deferred_blocks;
+            let before = self.pending();
             self.dirty.any = true;
             self.commit()?;
             let progress = self.tend(self.options.tend_budget)?;
-            let after = self.allocator.stats().deferred_blocks;
+            let after = self.pending();
             match (progress.done, progress.left) {
-                (0, 0) if after == 0 || after == before => return Ok(()),
+                (0, 0) if after.0 == 0 || after == before => return Ok(()),
                 (0, 1..) if after == before => {
                     return Err(Error::NoPages { needed: 1, free: self.pages.room() });
                 }
                 _ => {}
             }
         }
+    }
+
+    /// Blocks that are not allocatable yet, and those that metadata has, which a commit may give back.
+    fn pending(&self) -> (u64, u64) {
+        (self.allocator.stats().deferred_blocks, self.pages.area_blocks())
     }
 
     /// Every live version, by rising id.

@@ -153,6 +153,11 @@ const SIMPLE: &[(&str, &str, &str)] = &[
     ),
     plain("metadata_pages_live", "pages", "metadata pages in use"),
     plain(
+        "metadata_blocks",
+        "blocks",
+        "blocks of the metadata area, which grows and shrinks where `volume.metadata` is `segments`",
+    ),
+    plain(
         "space_bytes_per_free_run",
         "bytes/run",
         "bytes of the allocator's pages in use per free run (a space map's log has 8 for each, condensed)",

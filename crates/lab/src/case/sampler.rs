@@ -151,6 +151,7 @@ impl Sampler {
         places::put_regions(data, runs, &mut put);
         let pages = bench.pool.page_stats();
         put("metadata_pages_live", pages.live.total() as f64);
+        put("metadata_blocks", bench.pool.metadata_blocks() as f64);
         let map_bytes = pages.live[PageKind::SPACE] as f64 * BLOCK_BYTES as f64;
         put("space_bytes_per_free_run", map_bytes / runs.len() as f64);
         for kind in KINDS {

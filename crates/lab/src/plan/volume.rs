@@ -10,7 +10,7 @@ use crate::config::{Origin, Section, Table, format_bytes, to_toml};
 use spinney_core::BLOCK_BYTES;
 use spinney_device::DeviceParameters;
 use spinney_registry::{Choice, nearest};
-use spinney_volume::{ChecksumKind, PoolOptions};
+use spinney_volume::{ChecksumKind, Placement, PoolOptions};
 
 const BLOCK: u64 = BLOCK_BYTES as u64;
 /// The largest device, 16 TiB: larger ones have indexes that no machine of today keeps in memory for every allocator.
@@ -157,19 +157,12 @@ fn options(section: &mut Section<'_>) -> PoolOptions {
         let help = Some(format!("at most {}", format_bytes(CACHE_PAGES_MAX * BLOCK)));
         section.complain("`volume.cache_size` is more than any machine has".into(), cache_at, help);
     }
-    let checksums_at = section.peek("checksums");
-    let checksums = section.text("checksums").and_then(|name| {
-        let kind = ChecksumKind::named(&name);
-        if kind.is_none() {
-            let names = ChecksumKind::ALL.map(ChecksumKind::name);
-            let near = nearest(&name, names.into_iter())
-                .map_or_else(String::new, |near| format!("did you mean `{near}`? "));
-            let help = Some(format!("{near}known: {} (`spinney list checksums`)", names.join(", ")));
-            section.complain(format!("no checksum is called `{name}`"), checksums_at, help);
-        }
-        kind
-    });
+    let kinds = ChecksumKind::ALL.map(|kind| (kind.name(), kind));
+    let checksums = one_of(section, "checksums", "checksum", &kinds, " (`spinney list checksums`)");
+    let placements = [("area", Placement::Area), ("segments", Placement::Segments)];
+    let placement = one_of(section, "metadata", "placement of metadata", &placements, "");
     PoolOptions {
+        placement: placement.unwrap_or_default(),
         metadata_blocks: section.bytes("metadata_size").map(|bytes| bytes.div_ceil(BLOCK)),
         cache_pages: cache_pages.clamp(4, CACHE_PAGES_MAX) as usize,
         commit_blocks: section
@@ -182,4 +175,25 @@ fn options(section: &mut Section<'_>) -> PoolOptions {
         verify_superblock: false,
         ..default
     }
+}
+
+/// A setting that is one of a few words. Another one is complained of, with the nearest.
+fn one_of<T: Copy>(
+    section: &mut Section<'_>,
+    key: &str,
+    what: &str,
+    known: &[(&'static str, T)],
+    see: &str,
+) -> Option<T> {
+    let at = section.peek(key);
+    let name = section.text(key)?;
+    let found = known.iter().find(|(word, _)| *word == name).map(|(_, value)| *value);
+    if found.is_none() {
+        let names: Vec<&str> = known.iter().map(|(word, _)| *word).collect();
+        let near = nearest(&name, names.iter().copied());
+        let near = near.map_or_else(String::new, |near| format!("did you mean `{near}`? "));
+        let help = Some(format!("{near}known: {}{see}", names.join(", ")));
+        section.complain(format!("no {what} is called `{name}`"), at, help);
+    }
+    found
 }

@@ -8,7 +8,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use spinney_core::{BLOCK_BYTES, BlockDevice, DevId, Error, Result};
 use spinney_registry::{PoolSpec, Registry};
-use spinney_volume::{ChecksumKey, ChecksumKind, Pool, PoolOptions};
+use spinney_volume::{ChecksumKey, ChecksumKind, Placement, Pool, PoolOptions};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -25,6 +25,7 @@ const VOLUME_BLOCKS: u64 = 24;
 /// asked for: inside a commit an error would only put it off, and nobody would be told.
 pub const OPTIONS: PoolOptions = PoolOptions {
     metadata_blocks: Some(METADATA_BLOCKS),
+    placement: Placement::Area,
     cache_pages: 8,
     commit_blocks: u64::MAX,
     tend_budget: 0,
