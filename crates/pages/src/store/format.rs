@@ -127,6 +127,9 @@ pub(super) fn map_entry_holds(entry: &Entry, slots: [u64; 2], sealed: u64) -> bo
     slots.contains(&entry.place) && entry.kind == PageKind::MAP && (1..=sealed).contains(&entry.epoch)
 }
 
+/// More epochs than any store reaches: a forged one near the end of the numbers would leave none to come.
+const EPOCH_MAX: u64 = 1 << 62;
+
 impl MapRoot {
     /// As bytes for the superblock.
     pub(super) fn encode(&self) -> Root {
@@ -148,7 +151,7 @@ impl MapRoot {
         let holds = first == u64::from(ROOT_MAGIC) | u64::from(levels) << 32
             && top_holds
             && live <= layout.places()
-            && epoch < u64::MAX;
+            && epoch <= EPOCH_MAX;
         let wrong = Error::Corrupt { what: "page store root", place: Place::Pool };
         holds.then_some(MapRoot { levels, top, live, epoch }).ok_or(wrong)
     }
