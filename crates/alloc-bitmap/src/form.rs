@@ -7,7 +7,7 @@ mod page;
 
 use crate::form::page::{PAGE_BLOCKS, PageBits};
 use crate::pieces::{Joined, Piece, pieces, taken};
-use spinney_alloc::{Changes, FreeIndex, SpaceForm};
+use spinney_alloc::{Changes, FreeView, SpaceForm};
 use spinney_core::{
     Error, Extent, Finding, Flow, PageKind, PageNo, PageRead, PageTxn, Pba, Place, Result, Root,
 };
@@ -123,10 +123,10 @@ impl BitmapForm {
 }
 
 impl SpaceForm for BitmapForm {
-    fn format(&mut self, universe: Extent, index: &dyn FreeIndex, pages: &mut dyn PageTxn) -> Result<Root> {
+    fn format(&mut self, universe: Extent, free: &FreeView<'_>, pages: &mut dyn PageTxn) -> Result<Root> {
         let array = RadixArray::create(PageKind::SPACE, universe.blocks.div_ceil(PAGE_BLOCKS), pages)?;
         let mut state = State { universe, array, taken_blocks: 0 };
-        let pieces = pieces(universe.start, PAGE_BLOCKS, &taken(universe, index));
+        let pieces = pieces(universe.start, PAGE_BLOCKS, &taken(universe, free));
         pieces.chunk_by(|a, b| a.page == b.page).try_for_each(|page| state.apply(page, pages))?;
         self.state = Some(state);
         Ok(state.root())
@@ -172,7 +172,7 @@ impl SpaceForm for BitmapForm {
         self.state().array.pages_bound(changes.saturating_add(crossed))
     }
 
-    fn commit(&mut self, changes: &Changes, _: &dyn FreeIndex, pages: &mut dyn PageTxn) -> Result<Root> {
+    fn commit(&mut self, changes: &Changes, _: &FreeView<'_>, pages: &mut dyn PageTxn) -> Result<Root> {
         let state = self.state.as_mut().expect(NO_STATE);
         let pieces = pieces(state.universe.start, PAGE_BLOCKS, &changes.netted());
         pieces.chunk_by(|a, b| a.page == b.page).try_for_each(|page| state.apply(page, pages))?;

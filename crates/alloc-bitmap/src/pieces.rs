@@ -3,7 +3,7 @@
 //! Invariant: runs go in and come out in address order. Knows no page.
 
 use alloc::vec::Vec;
-use spinney_alloc::{Change, FreeIndex};
+use spinney_alloc::{Change, FreeView};
 use spinney_core::{Extent, Flow, Pba};
 
 /// Runs that come in address order, joined where they touch.
@@ -33,10 +33,10 @@ impl<'a> Joined<'a> {
     }
 }
 
-/// What of `universe` is not in `index`, as takes.
-pub(crate) fn taken(universe: Extent, index: &dyn FreeIndex) -> Vec<Change> {
+/// What of `universe` is not in `free`, as takes.
+pub(crate) fn taken(universe: Extent, free: &FreeView<'_>) -> Vec<Change> {
     let (mut takes, mut at) = (Vec::new(), universe.start.0);
-    index.visit(universe, &mut |run| {
+    free.visit(universe, &mut |run| {
         takes.extend(Extent::checked(at, run.start.0 - at).map(Change::Take));
         at = run.end().0;
         Flow::Continue

@@ -2,7 +2,7 @@
 #![cfg(feature = "form")]
 
 use spinney_alloc::reclaim::AtCommit;
-use spinney_alloc::{Allocator, Change, Changes, Composed, FreeIndex, SpaceForm};
+use spinney_alloc::{Allocator, Change, Changes, Composed, FreeIndex, FreeView, SpaceForm};
 use spinney_alloc_bitmap::counted::{BLOCK_INDEX_BLOCKS_MAX, IndexKind};
 use spinney_alloc_bitmap::{COUNTED, CountedBitmap, CountedForm, CursorIndex};
 use spinney_core::{Error, Extent, PageKind, PageNo, PageRead, PageTxn, Pba, Root, Setting, Settings};
@@ -24,7 +24,7 @@ fn block() -> Box<dyn SpaceForm> {
 }
 
 fn composed() -> Box<dyn Allocator> {
-    Box::new(Composed::new(index(), tree(), Box::new(AtCommit::default())))
+    Box::new(Composed::new(index(), tree(), Box::new(AtCommit)))
 }
 
 spinney_testkit::form_laws!(tree_index, tree, index);
@@ -161,7 +161,7 @@ fn a_form_takes_no_count_above_one() {
     for (block, sound) in [(10, true), (11, false), (12, false)] {
         let mut changes = Changes::default();
         changes.push(Change::Free(run(block, 1)));
-        let done = form.clone().commit(&changes, &CursorIndex::default(), &mut pages.view());
+        let done = form.clone().commit(&changes, &FreeView::of(&CursorIndex::default()), &mut pages.view());
         assert_eq!(done.is_ok(), sound, "block {block}: {done:?}");
     }
 }

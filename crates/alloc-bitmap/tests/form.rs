@@ -13,7 +13,7 @@ fn form() -> Box<dyn SpaceForm> {
 }
 
 fn composed() -> Box<dyn Allocator> {
-    Box::new(Composed::new(index(), form(), Box::new(AtCommit::default())))
+    Box::new(Composed::new(index(), form(), Box::new(AtCommit)))
 }
 
 spinney_testkit::form_laws!(form, index);

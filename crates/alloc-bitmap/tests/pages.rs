@@ -1,6 +1,6 @@
 //! The bitmap's bytes are those of `FORMAT.md`, and a commit touches what changed.
 
-use spinney_alloc::{Change, Changes, FreeIndex, SpaceForm};
+use spinney_alloc::{Change, Changes, FreeIndex, FreeView, SpaceForm};
 use spinney_alloc_bitmap::{BitmapForm, BitmapIndex};
 use spinney_core::{Error, Extent, PageKind, PageNo, PageRead, Pba, Root};
 use spinney_testkit::MemoryPages;
@@ -11,7 +11,7 @@ fn formatted(universe: Extent) -> (BitmapIndex, BitmapForm, MemoryPages, Root) {
     let (mut index, mut form, mut pages) = (BitmapIndex::default(), BitmapForm::new(), MemoryPages::new());
     index.reset(universe);
     index.insert(universe);
-    let root = form.format(universe, &index, &mut pages).expect("memory has room");
+    let root = form.format(universe, &FreeView::of(&index), &mut pages).expect("memory has room");
     (index, form, pages, root)
 }
 
@@ -27,7 +27,7 @@ fn the_bytes_are_those_of_the_format() {
     let (mut index, mut form, mut pages, _) = formatted(universe);
     let taken = Extent::new(Pba(1000 + PAGE_BLOCKS + 65), 3);
     index.remove(taken);
-    let root = form.commit(&changes(&[Change::Take(taken)]), &index, &mut pages).unwrap();
+    let root = form.commit(&changes(&[Change::Take(taken)]), &FreeView::of(&index), &mut pages).unwrap();
     assert_eq!(&root.bytes()[..8], b"SPBITMP\x01");
     let [_, start, blocks, array, taken_blocks] = root.words("root").unwrap();
     assert_eq!((start, blocks, taken_blocks), (1000, 3 * PAGE_BLOCKS, 3));
@@ -45,7 +45,7 @@ fn a_new_pool_costs_one_page_at_any_size() {
     for blocks in [1, PAGE_BLOCKS, 1 << 40] {
         let universe = Extent::new(Pba(0), blocks);
         let mut pages = MemoryPages::new();
-        BitmapForm::new().format(universe, &AllFree(universe), &mut pages).unwrap();
+        BitmapForm::new().format(universe, &FreeView::of(&AllFree(universe)), &mut pages).unwrap();
         assert_eq!(pages.live().count(), 1, "{blocks} blocks");
     }
 }
@@ -88,13 +88,17 @@ fn a_commit_touches_the_pages_whose_blocks_changed_and_no_others() {
     let take = |page: u64, blocks| Change::Take(Extent::new(Pba(page * PAGE_BLOCKS + 7), blocks));
     let first: Vec<Change> = (0..40).map(|page| take(page, 10)).collect();
     first.iter().for_each(|change| index.remove(change.run()));
-    form.commit(&changes(&first), &index, &mut pages).unwrap();
+    form.commit(&changes(&first), &FreeView::of(&index), &mut pages).unwrap();
     pages.seal();
     let again = Change::Take(Extent::new(Pba(3 * PAGE_BLOCKS + 100), 5));
     let passing = Extent::new(Pba(20 * PAGE_BLOCKS + 500), 10); // taken and freed in one epoch
     index.remove(again.run());
-    form.commit(&changes(&[again, Change::Take(passing), Change::Free(passing)]), &index, &mut pages)
-        .unwrap();
+    form.commit(
+        &changes(&[again, Change::Take(passing), Change::Free(passing)]),
+        &FreeView::of(&index),
+        &mut pages,
+    )
+    .unwrap();
     assert_eq!(pages.seal(), 1, "one leaf; the array above it is as it was");
 }
 
@@ -103,10 +107,10 @@ fn a_region_that_is_free_again_gives_its_page_back() {
     let (mut index, mut form, mut pages, _) = formatted(Extent::new(Pba(0), 9 * PAGE_BLOCKS));
     let run = Extent::new(Pba(PAGE_BLOCKS - 5), 10);
     index.remove(run);
-    form.commit(&changes(&[Change::Take(run)]), &index, &mut pages).unwrap();
+    form.commit(&changes(&[Change::Take(run)]), &FreeView::of(&index), &mut pages).unwrap();
     assert_eq!(pages.live().count(), 3);
     index.insert(run);
-    form.commit(&changes(&[Change::Free(run)]), &index, &mut pages).unwrap();
+    form.commit(&changes(&[Change::Free(run)]), &FreeView::of(&index), &mut pages).unwrap();
     assert_eq!(pages.live().count(), 1);
 }
 
@@ -114,7 +118,7 @@ fn a_region_that_is_free_again_gives_its_page_back() {
 fn a_change_to_the_state_that_a_block_has_stops_the_commit() {
     let (index, mut form, mut pages, _) = formatted(Extent::new(Pba(0), 1000));
     let freed = changes(&[Change::Free(Extent::new(Pba(10), 1))]);
-    let refused = form.commit(&freed, &index, &mut pages);
+    let refused = form.commit(&freed, &FreeView::of(&index), &mut pages);
     assert!(matches!(refused, Err(Error::Corrupt { .. })), "{refused:?}");
 }
 
@@ -124,7 +128,7 @@ fn a_root_that_counts_other_blocks_than_its_pages_have_is_corrupt() {
     let (mut index, mut form, mut pages, _) = formatted(universe);
     let taken = Extent::new(Pba(PAGE_BLOCKS - 20), 40);
     index.remove(taken);
-    let root = form.commit(&changes(&[Change::Take(taken)]), &index, &mut pages).unwrap();
+    let root = form.commit(&changes(&[Change::Take(taken)]), &FreeView::of(&index), &mut pages).unwrap();
     let words: [u64; 5] = root.words("root").unwrap();
     for count in [0, 39, 41, universe.blocks] {
         let mut forged = BitmapForm::new();
@@ -133,7 +137,8 @@ fn a_root_that_counts_other_blocks_than_its_pages_have_is_corrupt() {
         let loaded = forged.load(universe, &pages, &mut |_| ());
         assert!(matches!(loaded, Err(Error::Corrupt { .. })), "{count} counted: {loaded:?}");
         // A caller that loads by region does not recount; then the commit must not run below zero or beyond all.
-        let freed = forged.commit(&changes(&[Change::Free(taken)]), &index, &mut pages.clone());
+        let freed =
+            forged.commit(&changes(&[Change::Free(taken)]), &FreeView::of(&index), &mut pages.clone());
         assert_eq!(freed.is_err(), count < 40, "{count} counted: {freed:?}");
     }
 }

@@ -7,7 +7,7 @@
 
 use alloc::boxed::Box;
 use core::ops::Bound;
-use spinney_alloc::{Change, Changes, FormEntry, FreeIndex, SpaceForm};
+use spinney_alloc::{Change, Changes, FormEntry, FreeView, SpaceForm};
 use spinney_core::{
     Error, Extent, Finding, Flow, PageKind, PageNo, PageRead, PageTxn, Pba, Place, Result, Root,
 };
@@ -152,10 +152,10 @@ impl ExtentTreeForm {
 }
 
 impl SpaceForm for ExtentTreeForm {
-    fn format(&mut self, universe: Extent, index: &dyn FreeIndex, pages: &mut dyn PageTxn) -> Result<Root> {
+    fn format(&mut self, universe: Extent, free: &FreeView<'_>, pages: &mut dyn PageTxn) -> Result<Root> {
         let map = TypedMap::create(PageKind::SPACE, pages)?;
-        let (mut tree, mut done) = (Tree { map, universe, runs: 0, blocks: index.free_blocks() }, Ok(()));
-        index.visit(universe, &mut |run| {
+        let (mut tree, mut done) = (Tree { map, universe, runs: 0, blocks: free.free_blocks() }, Ok(()));
+        free.visit(universe, &mut |run| {
             done = tree.put(run.start.0, run.blocks, pages);
             if done.is_ok() { Flow::Continue } else { Flow::Stop }
         });
@@ -196,7 +196,7 @@ impl SpaceForm for ExtentTreeForm {
         tree.map.pages_bound(changes.saturating_mul(2), runs_max)
     }
 
-    fn commit(&mut self, changes: &Changes, _: &dyn FreeIndex, pages: &mut dyn PageTxn) -> Result<Root> {
+    fn commit(&mut self, changes: &Changes, _: &FreeView<'_>, pages: &mut dyn PageTxn) -> Result<Root> {
         let mut tree = *self.tree();
         for change in changes.netted() {
             match change {

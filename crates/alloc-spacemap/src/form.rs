@@ -8,7 +8,7 @@ use crate::record::{Decoder, WORD_BYTES, encode, words_bound};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use spinney_alloc::extents::UNIVERSE_BLOCKS_MAX;
-use spinney_alloc::{Change, Changes, ExtentSet, FormEntry, FreeIndex, SpaceForm};
+use spinney_alloc::{Change, Changes, ExtentSet, FormEntry, FreeView, SpaceForm};
 use spinney_core::{
     Error, Extent, Finding, Flow, PageKind, PageNo, PageRead, PageTxn, Parameter, Pba, Place, Result, Root,
     Settings,
@@ -91,11 +91,11 @@ impl Map {
         Ok(())
     }
     /// Make the log a list of the free runs.
-    fn rewrite(&mut self, index: &dyn FreeIndex, pages: &mut dyn PageTxn) -> Result<()> {
+    fn rewrite(&mut self, free: &FreeView<'_>, pages: &mut dyn PageTxn) -> Result<()> {
         self.log.clear(pages)?;
         self.records = 0;
         let mut words = Vec::new();
-        index.visit(self.universe, &mut |run| {
+        free.visit(self.universe, &mut |run| {
             encode(Change::Free(run), self.universe.start, &mut words);
             Flow::Continue
         });
@@ -147,11 +147,11 @@ fn check_universe(universe: Extent) -> Result<()> {
 }
 
 impl SpaceForm for SpaceMapForm {
-    fn format(&mut self, universe: Extent, index: &dyn FreeIndex, pages: &mut dyn PageTxn) -> Result<Root> {
+    fn format(&mut self, universe: Extent, free: &FreeView<'_>, pages: &mut dyn PageTxn) -> Result<Root> {
         check_universe(universe)?;
         let log = PageLog::create(PageKind::SPACE, WORD_BYTES, pages)?;
         let mut map = Map { log, universe, records: 0 };
-        map.rewrite(index, pages)?;
+        map.rewrite(free, pages)?;
         self.map = Some(map);
         Ok(map.root())
     }
@@ -192,13 +192,13 @@ impl SpaceForm for SpaceMapForm {
         appended.max(rewritten)
     }
 
-    fn commit(&mut self, changes: &Changes, index: &dyn FreeIndex, pages: &mut dyn PageTxn) -> Result<Root> {
+    fn commit(&mut self, changes: &Changes, free: &FreeView<'_>, pages: &mut dyn PageTxn) -> Result<Root> {
         let mut map = *self.map();
         let mut words = Vec::new();
         changes.iter().for_each(|change| encode(change, map.universe.start, &mut words));
         let length = map.records + (words.len() / WORD_BYTES) as u64;
-        if !changes.is_empty() && self.is_wasteful(length, index.free_runs(), index.free_blocks()) {
-            map.rewrite(index, pages)?;
+        if !changes.is_empty() && self.is_wasteful(length, free.free_runs(), free.free_blocks()) {
+            map.rewrite(free, pages)?;
         } else {
             map.append(&words, pages)?;
         }

@@ -1,6 +1,6 @@
 //! All that a volume sees of free space.
 //!
-//! Invariant: nothing released is issued before its epoch is durable; a refused `reserve` changes nothing; inside a
+//! Invariant: nothing released is issued before its epoch is durable, nor while a reader can reach it; a refused `reserve` changes nothing; inside a
 //! grant `allocate` cannot fail for lack of space.
 
 use crate::Want;
@@ -59,7 +59,7 @@ pub trait Allocator: Send {
     fn allocate(&mut self, want: &Want, grant: &mut Grant, pages: &dyn PageRead) -> Result<Extent>;
     /// Take this very place (import, repair). Errors: `NoSpace` if any of it is not free.
     fn claim(&mut self, run: Extent, pages: &dyn PageRead) -> Result<()>;
-    /// The last owner let go: allocatable once this epoch is durable, or later as the policy has it. Which blocks an owner
+    /// The last owner let go: allocatable once this epoch is durable, or later as policy and readers have it. Which blocks an owner
     /// has is read from a disk, so nothing here is the caller's word alone. Errors: `Corrupt`, and nothing changed, unless
     /// all of the run lies in the universe and is neither free nor released: the pool is damaged and must not commit.
     fn release(&mut self, run: Extent, pages: &dyn PageRead) -> Result<()>;
@@ -68,10 +68,16 @@ pub trait Allocator: Send {
     /// At most how many pages `commit` would allocate or change if `more` further blocks were taken or released before
     /// it, each perhaps a run of its own. Asked before every write.
     fn pages_bound(&self, more: u64) -> u64;
-    /// Close the epoch: due frees enter the index, the form encodes. No `allocate` until `committed`.
+    /// Close the epoch: what may be recorded as free is, the form encodes. No `allocate` until `committed`.
     fn commit(&mut self, epoch: Epoch, pages: &mut dyn PageTxn) -> Result<Root>;
-    /// The epoch is durable.
-    fn committed(&mut self, epoch: Epoch);
+    /// The epoch is durable: what is due is allocatable, but nothing that a reader of `oldest_reader`, or of a later epoch, can
+    /// reach. Nobody can begin to read an older epoch any more.
+    fn committed(&mut self, epoch: Epoch, oldest_reader: Option<Epoch>);
+    /// Somebody found no space: the next commits bring back all that lawfully can come back, in steps that each stay within
+    /// `pages_bound`. Holds until `committed`.
+    fn hurry(&mut self);
+    /// Whether commits alone, without a change between them, would make more blocks allocatable. `oldest_reader` as above.
+    fn is_draining(&self, oldest_reader: Option<Epoch>) -> bool;
     /// Maximal allocatable runs in address order.
     fn visit_free(&self, each: &mut dyn FnMut(Extent) -> Flow);
     /// Released runs that are not allocatable yet, each block once, in any order.

@@ -1,16 +1,17 @@
 //! Any index, any form and any reclaim policy, made into one allocator.
 //!
-//! Invariant: free + deferred + held by callers = universe, and a released block enters the index only in `commit`,
-//! after the epoch's last allocation. Everything about crash order stands here, once. What is released was named by pages
-//! that are not trusted, so it is held against the invariant; index and policy are, and assert.
+//! Invariant: free + deferred + owned by callers = universe. A released block is *pending* until a commit records it as free
+//! (the policy's log may keep it so for long), then *held* until the policy lets it go; it enters the index only in
+//! `committed`, when its epoch is durable and no reader can reach it. Everything about crash order stands here, once. What is
+//! released was named by pages that are not trusted, so it is held against the invariant; index and policy are, and assert.
 
-use crate::deferred::Deferred;
-use crate::reclaim::Reclaim;
-use crate::{Allocator, Change, Changes, FreeIndex, Grant, SpaceForm, SpaceStats, Want};
+use crate::held::Held;
+use crate::reclaim::{Moment, Reclaim};
+use crate::{Allocator, Change, Changes, FreeIndex, FreeView, Grant, RunSet, SpaceForm, SpaceStats, Want};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use spinney_core::{
-    Epoch, Error, Extent, Finding, Flow, PageNo, PageRead, PageTxn, Pba, Place, Result, Root,
+    Epoch, Error, Extent, Finding, Flow, PageNo, PageRead, PageTxn, Pba, Place, ROOT_BYTES_MAX, Result, Root,
 };
 
 /// The allocator of three parts.
@@ -20,10 +21,16 @@ pub struct Composed {
     reclaim: Box<dyn Reclaim>,
     universe: Extent,
     changes: Changes,
-    deferred: Deferred,
+    /// Released in the open epoch, in order.
+    released: Vec<Extent>,
+    /// These, and what is in the policy's log: not recorded as free.
+    pending: RunSet,
+    released_blocks: u64,
+    /// Recorded as free, not in the index.
+    held: Held,
+    log_head: Option<PageNo>,
     reserved_blocks: u64,
-    epoch: Epoch,
-    root: Root,
+    hurried: bool,
 }
 
 impl Composed {
@@ -36,10 +43,13 @@ impl Composed {
             reclaim,
             universe: Extent { start: Pba(0), blocks: 0 },
             changes: Changes::default(),
-            deferred: Deferred::default(),
+            released: Vec::new(),
+            pending: RunSet::default(),
+            released_blocks: 0,
+            held: Held::default(),
+            log_head: None,
             reserved_blocks: 0,
-            epoch: Epoch(0),
-            root: Root::default(),
+            hurried: false,
         }
     }
     /// The index, to look at.
@@ -50,6 +60,79 @@ impl Composed {
     fn available(&self) -> u64 {
         self.index.free_blocks().saturating_sub(self.reserved_blocks)
     }
+    /// What the form stores.
+    fn recorded(&self) -> FreeView<'_> {
+        FreeView::with(&*self.index, &self.held.set)
+    }
+    fn moment(&self, epoch: Epoch, oldest_reader: Option<Epoch>) -> Moment {
+        Moment {
+            epoch,
+            oldest_reader,
+            free_blocks: self.index.free_blocks(),
+            total_blocks: self.universe.blocks,
+            hurried: self.hurried,
+        }
+    }
+    /// Up to which epoch blocks may be handed out: as the policy has it, but nothing that a reader can reach. A reader of
+    /// epoch R sees all that was released in a later one.
+    fn limit(&self, now: &Moment) -> Epoch {
+        let due = self.reclaim.due(now).min(now.epoch);
+        now.oldest_reader.map_or(due, |reader| due.min(reader))
+    }
+    /// Record as free what this commit may: all that was released, or what the policy's log gives.
+    fn record(&mut self, epoch: Epoch, pages: &mut dyn PageTxn) -> Result<()> {
+        let now = self.moment(epoch, None);
+        let Composed { reclaim, changes, released, pending, held, .. } = self;
+        match reclaim.log_mut() {
+            None => {
+                released.iter().for_each(|run| changes.push(Change::Free(*run)));
+                held.take_over(epoch, released, pending);
+            }
+            Some(log) => log.commit(&now, released, pages, &mut |run| {
+                assert!(pending.remove(run), "the policy gave {run:?}, which was not queued");
+                changes.push(Change::Free(run));
+                held.add(epoch, run);
+            })?,
+        }
+        released.clear();
+        self.released_blocks = 0;
+        Ok(())
+    }
+    /// Load what the log has queued: all of it must be taken by the form's word.
+    fn load_log(&mut self) -> Result<()> {
+        let Composed { index, reclaim, pending, universe, .. } = self;
+        let mut bad = None;
+        if let Some(log) = reclaim.log() {
+            log.visit(&mut |run| {
+                let strange = !universe.contains(run) || first_free(&**index, run).is_some();
+                if bad.is_some() || strange || pending.insert(run).is_err() {
+                    bad.get_or_insert(run.start);
+                }
+            });
+        }
+        let what = "queued block (free, queued twice or outside the universe)";
+        bad.map_or(Ok(()), |at| Err(Error::Corrupt { what, place: Place::Block(at) }))
+    }
+}
+
+/// The root of a form and the head of a log: eight bytes more. Errors: `Unsupported` if they do not fit.
+fn joint_root(form: Root, log: Option<PageNo>) -> Result<Root> {
+    let Some(head) = log else { return Ok(form) };
+    if form.bytes().len() + 8 > ROOT_BYTES_MAX {
+        return Err(Error::Unsupported(
+            "a reclaim policy with a log, with a form whose root has more than 56 bytes",
+        ));
+    }
+    let mut bytes = form.bytes().to_vec();
+    bytes.extend_from_slice(&head.0.to_le_bytes());
+    Ok(Root::new(&bytes))
+}
+
+/// The reverse. Errors: `Corrupt` if the root is too short to name a log.
+fn split_root(root: &Root) -> Result<(Root, PageNo)> {
+    let short = Error::Corrupt { what: "allocator root (too short for a log)", place: Place::Pool };
+    let (form, head) = root.bytes().split_last_chunk().ok_or(short)?;
+    Ok((Root::new(form), PageNo(u64::from_le_bytes(*head))))
 }
 
 impl Allocator for Composed {
@@ -57,15 +140,21 @@ impl Allocator for Composed {
         self.universe = universe;
         self.index.reset(universe);
         self.index.insert(universe);
-        self.root = self.form.format(universe, &*self.index, pages)?;
-        Ok(())
+        let root = self.form.format(universe, &FreeView::of(&*self.index), pages)?;
+        self.log_head = self.reclaim.log_mut().map(|log| log.format(universe, pages)).transpose()?;
+        joint_root(root, self.log_head).map(drop)
     }
 
     fn open(&mut self, universe: Extent, root: &Root, pages: &dyn PageRead) -> Result<()> {
         self.universe = universe;
-        self.root = *root;
         self.index.reset(universe);
-        self.form.open(universe, root, pages)?;
+        let mut root = *root;
+        if let Some(log) = self.reclaim.log_mut() {
+            let (form, head) = split_root(&root)?;
+            log.open(universe, head, pages)?;
+            (root, self.log_head) = (form, Some(head));
+        }
+        self.form.open(universe, &root, pages)?;
         let mut bad = None;
         let index = &mut self.index;
         self.form.load(universe, pages, &mut |run| {
@@ -81,7 +170,7 @@ impl Allocator for Composed {
                 place: Place::Block(run.start),
             });
         }
-        Ok(())
+        self.load_log()
     }
 
     fn reserve(&mut self, blocks: u64) -> Result<Grant> {
@@ -124,10 +213,12 @@ impl Allocator for Composed {
         if let Some(at) = first_free(&*self.index, run) {
             return corrupt("release of a free block", at);
         }
-        if let Err(at) = self.deferred.insert(run) {
+        let again = self.held.set.within(run).next().map(|held| held.start);
+        if let Some(at) = again.or(self.pending.insert(run).err()) {
             return corrupt("second release of a block", at);
         }
-        self.reclaim.queue(self.epoch, run);
+        self.released.push(run);
+        self.released_blocks += run.blocks;
         Ok(())
     }
 
@@ -136,33 +227,43 @@ impl Allocator for Composed {
     }
 
     fn pages_bound(&self, more: u64) -> u64 {
-        let changes = self.changes.len() as u64 + self.reclaim.queued_runs() + more;
-        let blocks = self.changes.blocks() + self.reclaim.queued_blocks() + more;
+        let runs = self.released.len() as u64 + more;
+        let (mut due, mut pages) = ((runs, self.released_blocks + more), 0);
+        if let Some(log) = self.reclaim.log() {
+            pages = log.pages_bound(runs);
+            due = log.due_bound(due.0, due.1);
+            due = (due.0 + more, due.1 + more); // of `more`, all may be taken as well
+        }
+        let changes = self.changes.len() as u64 + due.0;
+        let blocks = self.changes.blocks() + due.1;
         // A change makes at most one more free run.
-        self.form.pages_bound(changes, blocks, self.index.free_runs() + changes)
+        let free_runs = self.index.free_runs() + self.held.set.runs() + changes;
+        pages.saturating_add(self.form.pages_bound(changes, blocks, free_runs))
+    }
+
+    fn hurry(&mut self) {
+        self.hurried = true;
+    }
+
+    fn is_draining(&self, oldest_reader: Option<Epoch>) -> bool {
+        let at_last = self.moment(Epoch(u64::MAX - 1), oldest_reader);
+        let log = self.reclaim.log().is_some_and(|log| log.is_draining(&at_last));
+        log || self.held.oldest().is_some_and(|epoch| epoch <= self.limit(&at_last))
     }
 
     fn commit(&mut self, epoch: Epoch, pages: &mut dyn PageTxn) -> Result<Root> {
-        let (index, changes) = (&mut self.index, &mut self.changes);
-        let (free, total) = (index.free_blocks(), self.universe.blocks);
-        let mut due = Vec::new();
-        self.reclaim.due(epoch, free, total, &mut |run| due.push(run));
-        let all = self.reclaim.queued_runs() == 0;
-        for run in due {
-            assert!(all || self.deferred.remove(run), "the policy gave {run:?}, which was not queued");
-            index.insert(run);
-            changes.push(Change::Free(run));
-        }
-        if all {
-            self.deferred.clear();
-        }
-        self.root = self.form.commit(changes, &**index, pages)?;
+        self.record(epoch, pages)?;
+        let recorded = FreeView::with(&*self.index, &self.held.set);
+        let root = self.form.commit(&self.changes, &recorded, pages)?;
         self.changes.clear();
-        Ok(self.root)
+        joint_root(root, self.log_head)
     }
 
-    fn committed(&mut self, epoch: Epoch) {
-        self.epoch = epoch.next();
+    fn committed(&mut self, epoch: Epoch, oldest_reader: Option<Epoch>) {
+        let limit = self.limit(&self.moment(epoch, oldest_reader));
+        let index = &mut self.index;
+        self.held.let_go(limit, &mut |run| index.insert(run));
+        self.hurried = false;
     }
 
     fn visit_free(&self, each: &mut dyn FnMut(Extent) -> Flow) {
@@ -170,26 +271,30 @@ impl Allocator for Composed {
     }
 
     fn visit_deferred(&self, each: &mut dyn FnMut(Extent)) {
-        self.reclaim.visit(&mut |_, run| each(run));
+        self.pending.iter().chain(self.held.set.iter()).for_each(each);
     }
 
     fn visit_pages(&self, pages: &dyn PageRead, each: &mut dyn FnMut(PageNo)) -> Result<()> {
-        self.form.visit_pages(pages, each)
+        self.form.visit_pages(pages, each)?;
+        self.reclaim.log().map_or(Ok(()), |log| log.visit_pages(pages, each))
     }
 
     fn check(&self, pages: &dyn PageRead, found: &mut dyn FnMut(Finding)) -> Result<()> {
         self.form.check(pages, found)?;
+        if let Some(log) = self.reclaim.log() {
+            log.check(pages, found)?;
+        }
         if !self.changes.is_empty() {
             return Ok(());
         }
         let mut stored = Vec::new();
         self.form.load(self.universe, pages, &mut |run| stored.push(run))?;
-        let mut held = Vec::new();
-        self.visit_free(&mut |run| {
-            held.push(run);
+        let mut recorded = Vec::new();
+        self.recorded().visit(self.universe, &mut |run| {
+            recorded.push(run);
             Flow::Continue
         });
-        if let Some(at) = first_difference(joined(stored), held) {
+        if let Some(at) = first_difference(joined(stored), recorded) {
             found(Finding { rule: "the stored free set equals the one in memory", place: Place::Block(at) });
         }
         Ok(())
@@ -200,7 +305,7 @@ impl Allocator for Composed {
             total_blocks: self.universe.blocks,
             free_blocks: self.index.free_blocks(),
             reserved_blocks: self.reserved_blocks,
-            deferred_blocks: self.reclaim.queued_blocks(),
+            deferred_blocks: self.pending.blocks() + self.held.set.blocks(),
             effort: self.index.effort(),
             memory_bytes: self.index.memory_bytes(),
         }

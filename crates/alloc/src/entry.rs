@@ -34,12 +34,3 @@ entry!(/// A reclaim policy.
     ReclaimEntry builds dyn Reclaim);
 entry!(/// An allocator that is not composed: its queue or reservation is the idea.
     AllocatorEntry builds dyn Allocator);
-
-/// The entry of [`crate::reclaim::AtCommit`].
-pub const AT_COMMIT: ReclaimEntry = ReclaimEntry {
-    name: "at-commit",
-    summary: "freed blocks come back when the epoch that freed them is durable",
-    paper: "BTRFS (2012); dm-thin",
-    parameters: &[],
-    build: |_| Ok(Box::new(crate::reclaim::AtCommit::default())),
-};

@@ -19,7 +19,7 @@ type Make = fn() -> (Box<dyn FreeIndex>, Box<dyn SpaceForm>);
 
 fn composed(make: Make) -> Composed {
     let (index, form) = make();
-    Composed::new(index, form, Box::new(AtCommit::default()))
+    Composed::new(index, form, Box::new(AtCommit))
 }
 
 /// Some hundred runs, free and taken in turn, over a few commits.
@@ -40,7 +40,7 @@ fn base(make: Make) -> Sheet {
             allocator.release(run, &pages).expect("it was held");
         }
         root = allocator.commit(Epoch(epoch), &mut pages).expect("room");
-        allocator.committed(Epoch(epoch));
+        allocator.committed(Epoch(epoch), None);
     }
     Sheet::new(root.bytes(), pages)
 }
@@ -105,7 +105,7 @@ fn run(make: Make, base: &Sheet, data: &[u8]) {
     if allocator.open(UNIVERSE, &root, pages).is_err() {
         return;
     }
-    allocator.committed(Epoch(3));
+    allocator.committed(Epoch(3), None);
     let sound = is_sound(&allocator, pages);
     let mut epoch = Epoch(4);
     for _ in 0..16 {
@@ -178,7 +178,7 @@ fn operate(
             allocator.commit(*epoch, pages)?;
             let touched = pages.seal();
             assert!(!sound || touched <= bound, "{touched} pages touched, bound {bound}");
-            allocator.committed(*epoch);
+            allocator.committed(*epoch, None);
             *epoch = epoch.next();
             Ok(())
         }

@@ -38,7 +38,7 @@ fn base() -> &'static (MemoryDevice, Superblock) {
 fn parts() -> Parts {
     let index = Box::new(spinney_alloc_bitmap::BitmapIndex::default());
     let form = Box::new(spinney_alloc_bitmap::BitmapForm::new());
-    let allocator = Box::new(Composed::new(index, form, Box::new(AtCommit::default())));
+    let allocator = Box::new(Composed::new(index, form, Box::new(AtCommit)));
     Parts { allocator, scheme: Box::new(Flat::new()), description: "a pool".into() }
 }
 

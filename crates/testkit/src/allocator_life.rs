@@ -122,7 +122,7 @@ impl AllocatorLife {
         self.root = self.allocator.commit(self.epoch, &mut self.pages).expect("memory has room");
         let touched = self.pages.seal();
         assert!(touched <= bound, "{touched} pages touched, bound {bound}");
-        self.allocator.committed(self.epoch);
+        self.allocator.committed(self.epoch, None);
         self.epoch = self.epoch.next();
         for state in &mut self.state {
             if *state == State::Released {
@@ -130,9 +130,10 @@ impl AllocatorLife {
             }
         }
     }
-    /// Commit until the policy holds nothing back.
+    /// Commit in a hurry until the policy holds nothing back.
     pub fn commit_until_idle(&mut self) {
         for _ in 0..COMMITS_MAX {
+            self.allocator.hurry();
             self.commit();
             if self.allocator.stats().deferred_blocks == 0 {
                 return;
@@ -147,7 +148,7 @@ impl AllocatorLife {
     pub fn reopen(&mut self, make: AllocatorFactory) {
         self.allocator = make();
         self.allocator.open(self.universe, &self.root, &self.pages).expect("a sound root");
-        self.allocator.committed(Epoch(self.epoch.0 - 1));
+        self.allocator.committed(Epoch(self.epoch.0 - 1), None);
     }
     /// Each block is free, deferred or held, exactly one of them; counts agree (I1).
     pub fn audit(&self) {

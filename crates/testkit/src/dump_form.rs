@@ -3,7 +3,7 @@
 //! Invariant: the chain holds the free runs in address order, as many as the root says. Laws are tried on it, and an index
 //! can be tested inside a `Composed` with it. Its commits cost the size of the set: never use it for anything else.
 
-use spinney_alloc::{Changes, FreeIndex, SpaceForm};
+use spinney_alloc::{Changes, FreeView, SpaceForm};
 use spinney_core::{
     Error, Extent, Finding, Flow, PAYLOAD_BYTES, PageKind, PageNo, PageRead, PageTxn, Payload, Pba, Place,
     Result, Root,
@@ -34,10 +34,10 @@ fn pages_for(runs: u64) -> u64 {
 }
 
 impl DumpForm {
-    fn write(&mut self, index: &dyn FreeIndex, pages: &mut dyn PageTxn) -> Result<Root> {
+    fn write(&mut self, free: &FreeView<'_>, pages: &mut dyn PageTxn) -> Result<Root> {
         let universe = self.universe.expect("format or open comes first");
         let mut runs = Vec::new();
-        index.visit(universe, &mut |run| {
+        free.visit(universe, &mut |run| {
             runs.push(run);
             Flow::Continue
         });
@@ -82,9 +82,9 @@ impl DumpForm {
 }
 
 impl SpaceForm for DumpForm {
-    fn format(&mut self, universe: Extent, index: &dyn FreeIndex, pages: &mut dyn PageTxn) -> Result<Root> {
+    fn format(&mut self, universe: Extent, free: &FreeView<'_>, pages: &mut dyn PageTxn) -> Result<Root> {
         *self = DumpForm { universe: Some(universe), ..DumpForm::default() };
-        self.write(index, pages)
+        self.write(free, pages)
     }
     fn open(&mut self, universe: Extent, root: &Root, pages: &dyn PageRead) -> Result<()> {
         let [start, blocks, first, runs] = root.words("dump root")?;
@@ -109,8 +109,8 @@ impl SpaceForm for DumpForm {
     fn pages_bound(&self, _: u64, _: u64, runs: u64) -> u64 {
         self.pages.len() as u64 + pages_for(runs)
     }
-    fn commit(&mut self, _: &Changes, index: &dyn FreeIndex, pages: &mut dyn PageTxn) -> Result<Root> {
-        self.write(index, pages)
+    fn commit(&mut self, _: &Changes, free: &FreeView<'_>, pages: &mut dyn PageTxn) -> Result<Root> {
+        self.write(free, pages)
     }
     fn visit_pages(&self, _: &dyn PageRead, each: &mut dyn FnMut(PageNo)) -> Result<()> {
         self.pages.iter().for_each(|page| each(*page));

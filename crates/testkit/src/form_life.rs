@@ -8,7 +8,7 @@ use crate::form_laws::FormFactory;
 use crate::free_model::FreeModel;
 use crate::index_laws::IndexFactory;
 use crate::memory_pages::MemoryPages;
-use spinney_alloc::{Change, Changes, FreeIndex, SpaceForm, Want};
+use spinney_alloc::{Change, Changes, FreeIndex, FreeView, SpaceForm, Want};
 use spinney_core::{Error, Extent, PageNo, PageRead, Pba, Result, Root};
 
 /// The parts of a life.
@@ -51,7 +51,10 @@ impl FormLife {
     pub fn format(&mut self, form: FormFactory) {
         self.changes.clear();
         (self.form, self.pages) = (form(), MemoryPages::new());
-        self.root = self.form.format(self.universe, &*self.index, &mut self.pages).expect("memory has room");
+        self.root = self
+            .form
+            .format(self.universe, &FreeView::of(&*self.index), &mut self.pages)
+            .expect("memory has room");
         self.pages.seal();
     }
     /// Take a run that is free.
@@ -89,7 +92,10 @@ impl FormLife {
         let (changes, blocks, runs) =
             (self.changes.len() as u64, self.changes.blocks(), self.index.free_runs());
         let bound = self.form.pages_bound(changes, blocks, runs);
-        self.root = self.form.commit(&self.changes, &*self.index, &mut self.pages).expect("memory has room");
+        self.root = self
+            .form
+            .commit(&self.changes, &FreeView::of(&*self.index), &mut self.pages)
+            .expect("memory has room");
         self.changes.clear();
         let touched = self.pages.seal();
         assert!(

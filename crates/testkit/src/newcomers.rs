@@ -17,7 +17,7 @@ pub const ALLOCATOR: AllocatorEntry = AllocatorEntry {
     parameters: &[],
     build: |_| {
         let (index, form) = (Box::new(FirstFit::default()), Box::new(DumpForm::default()));
-        Ok(Box::new(Composed::new(index, form, Box::new(AtCommit::default()))))
+        Ok(Box::new(Composed::new(index, form, Box::new(AtCommit))))
     },
 };
 

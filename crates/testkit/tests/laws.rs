@@ -14,7 +14,7 @@ fn dump() -> Box<dyn SpaceForm> {
 }
 
 fn composed() -> Box<dyn Allocator> {
-    Box::new(Composed::new(first_fit(), dump(), Box::new(AtCommit::default())))
+    Box::new(Composed::new(first_fit(), dump(), Box::new(AtCommit)))
 }
 
 fn list() -> Box<dyn SnapshotScheme> {

@@ -1,6 +1,7 @@
 //! The laws can fail: each planted fault in an obviously right part is caught by the law named beside it.
 
-use spinney_alloc::{Changes, Composed, FreeIndex, Reclaim, SpaceForm, Want};
+use spinney_alloc::reclaim::Moment;
+use spinney_alloc::{Changes, Composed, FreeIndex, FreeLog, FreeView, Reclaim, SpaceForm, Want};
 use spinney_core::{
     Effort, Epoch, Extent, Finding, Flow, PageKind, PageNo, PageRead, PageTxn, Pba, Result, Root,
 };
@@ -113,8 +114,8 @@ struct WrongForm {
 }
 
 impl SpaceForm for WrongForm {
-    fn format(&mut self, universe: Extent, index: &dyn FreeIndex, pages: &mut dyn PageTxn) -> Result<Root> {
-        self.inner.format(universe, index, pages)
+    fn format(&mut self, universe: Extent, free: &FreeView<'_>, pages: &mut dyn PageTxn) -> Result<Root> {
+        self.inner.format(universe, free, pages)
     }
     fn open(&mut self, universe: Extent, root: &Root, pages: &dyn PageRead) -> Result<()> {
         if self.fault == "any root is taken" && root.is_empty() {
@@ -133,23 +134,23 @@ impl SpaceForm for WrongForm {
             _ => self.inner.pages_bound(changes, blocks, runs),
         }
     }
-    fn commit(&mut self, changes: &Changes, index: &dyn FreeIndex, pages: &mut dyn PageTxn) -> Result<Root> {
+    fn commit(&mut self, changes: &Changes, free: &FreeView<'_>, pages: &mut dyn PageTxn) -> Result<Root> {
         let frees = changes.netted().iter().any(|change| matches!(change, spinney_alloc::Change::Free(_)));
         if self.fault == "frees are dropped" && frees {
             let mut without = FirstFit::default();
             let mut runs = Vec::new();
-            index.visit(Extent::new(Pba(0), u64::MAX), &mut |run| {
+            free.visit(Extent::new(Pba(0), u64::MAX), &mut |run| {
                 runs.push(run);
                 Flow::Continue
             });
             without.reset(Extent::new(runs[0].start, runs[runs.len() - 1].end().0 - runs[0].start.0));
             runs.iter().skip(1).for_each(|run| without.insert(*run));
-            return self.inner.commit(changes, &without, pages);
+            return self.inner.commit(changes, &FreeView::of(&without), pages);
         }
         if self.fault == "a page is leaked" {
             pages.alloc(PageKind::SPACE)?;
         }
-        self.inner.commit(changes, index, pages)
+        self.inner.commit(changes, free, pages)
     }
     fn visit_pages(&self, pages: &dyn PageRead, each: &mut dyn FnMut(PageNo)) -> Result<()> {
         self.inner.visit_pages(pages, each)
@@ -175,43 +176,78 @@ fn a_wrong_form_is_caught() {
     }
 }
 
-/// A policy that forgets a run, or hands one over twice.
-struct WrongReclaim {
-    inner: spinney_alloc::reclaim::AtCommit,
+/// A policy with a log that is kept in memory only, and that forgets a run or hands one over twice.
+#[derive(Default)]
+struct WrongLog {
+    queued: Vec<Extent>,
+    page: PageNo,
     fault: &'static str,
 }
 
-impl Reclaim for WrongReclaim {
-    fn queue(&mut self, epoch: Epoch, run: Extent) {
-        self.inner.queue(epoch, run);
+impl Reclaim for WrongLog {
+    fn due(&self, now: &Moment) -> Epoch {
+        now.epoch
     }
-    fn due(&mut self, epoch: Epoch, free_blocks: u64, total_blocks: u64, each: &mut dyn FnMut(Extent)) {
-        let mut at = 0;
-        self.inner.due(epoch, free_blocks, total_blocks, &mut |run| {
-            at += 1;
+    fn log(&self) -> Option<&dyn FreeLog> {
+        Some(self)
+    }
+    fn log_mut(&mut self) -> Option<&mut dyn FreeLog> {
+        Some(self)
+    }
+}
+
+impl FreeLog for WrongLog {
+    fn format(&mut self, _: Extent, pages: &mut dyn PageTxn) -> Result<PageNo> {
+        self.page = pages.alloc(PageKind::SPACE)?;
+        Ok(self.page)
+    }
+    fn open(&mut self, _: Extent, head: PageNo, _: &dyn PageRead) -> Result<()> {
+        self.page = head;
+        Ok(())
+    }
+    fn commit(
+        &mut self,
+        _: &Moment,
+        released: &[Extent],
+        pages: &mut dyn PageTxn,
+        each: &mut dyn FnMut(Extent),
+    ) -> Result<()> {
+        pages.edit(self.page, PageKind::SPACE)?;
+        for (at, run) in released.iter().enumerate() {
             match self.fault {
                 "a release is forgotten" if at == 3 => {}
-                "a release comes back twice" if at == 3 => (0..2).for_each(|_| each(run)),
-                _ => each(run),
+                "a release comes back twice" if at == 3 => (0..2).for_each(|_| each(*run)),
+                "a release waits in memory only" => self.queued.push(*run),
+                _ => each(*run),
             }
-        });
+        }
+        Ok(())
     }
-    fn queued_blocks(&self) -> u64 {
-        self.inner.queued_blocks()
+    fn due_bound(&self, runs: u64, blocks: u64) -> (u64, u64) {
+        (runs, blocks)
     }
-    fn queued_runs(&self) -> u64 {
-        self.inner.queued_runs()
+    fn pages_bound(&self, _: u64) -> u64 {
+        1
     }
-    fn visit(&self, each: &mut dyn FnMut(Epoch, Extent)) {
-        self.inner.visit(each);
+    fn is_draining(&self, _: &Moment) -> bool {
+        false
+    }
+    fn visit(&self, each: &mut dyn FnMut(Extent)) {
+        self.queued.iter().for_each(|run| each(*run));
+    }
+    fn visit_pages(&self, _: &dyn PageRead, each: &mut dyn FnMut(PageNo)) -> Result<()> {
+        each(self.page);
+        Ok(())
+    }
+    fn check(&self, _: &dyn PageRead, _: &mut dyn FnMut(Finding)) -> Result<()> {
+        Ok(())
     }
 }
 
 #[test]
 fn a_wrong_reclaim_policy_is_caught() {
-    for fault in ["a release is forgotten", "a release comes back twice"] {
-        let inner = || spinney_alloc::reclaim::AtCommit::default();
-        let reclaim = || Box::new(WrongReclaim { inner: inner(), fault });
+    for fault in ["a release is forgotten", "a release comes back twice", "a release waits in memory only"] {
+        let reclaim = || Box::new(WrongLog { fault, ..WrongLog::default() });
         let part = || Composed::new(Box::new(FirstFit::default()), Box::new(DumpForm::default()), reclaim());
         caught(fault, || allocator_laws::each_block_is_free_deferred_or_held(&|| Box::new(part())));
     }

@@ -15,10 +15,12 @@ struct Roots {
 }
 
 impl Pool {
-    /// All writes that returned before are durable when this returns.
+    /// All writes that returned before are durable when this returns. A pool on which nothing changes goes on until its reclaim
+    /// policy has let go of what it would with time.
     pub fn flush(&mut self) -> Result<()> {
         self.alive()?;
-        if self.dirty.any { self.commit() } else { Ok(()) }
+        let waits = self.dirty.any || self.allocator.is_draining(self.pages.oldest_view());
+        if waits { self.commit() } else { Ok(()) }
     }
 
     /// Commit when enough data waits.
@@ -38,8 +40,9 @@ impl Pool {
             let roots = pool.encode(epoch)?;
             pool.make_durable(epoch, roots)
         })?;
-        self.allocator.committed(epoch);
+        // The pages first: from now on a reader begins at this epoch, so that the oldest one cannot grow older.
         self.pages.committed(epoch);
+        self.allocator.committed(epoch, self.pages.oldest_view());
         self.epoch = epoch.next();
         self.count_commit();
         self.resize_metadata()

@@ -95,7 +95,7 @@ impl Pool {
         if options.verify_superblock {
             superblock.verify_stored(&*device)?;
         }
-        allocator.committed(epoch);
+        allocator.committed(epoch, None);
         Ok(Pool {
             device,
             options,

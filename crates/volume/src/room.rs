@@ -9,7 +9,7 @@ use spinney_core::{DevId, Error, Extent, Lba, LbaRange, Pba, Result};
 use spinney_snap::{Step, Work, WritePlan};
 use std::collections::BTreeMap;
 
-/// Commits that may pass without a block coming back before a request is refused; reclaim policies hold blocks for a few.
+/// Commits that may pass without a block coming back before a request is refused; one may only record frees, or sort them.
 const PATIENCE: u32 = 4;
 
 impl Pool {
@@ -134,6 +134,7 @@ impl Pool {
         if !matches!(refused, Error::NoSpace { .. }) || !pending || *patience == 0 {
             return Err(refused);
         }
+        self.allocator.hurry();
         self.dirty.any = true;
         self.commit()?;
         let after = self.allocator.stats();

@@ -72,10 +72,11 @@ impl Pool {
     }
 
     /// Commit and tend until nothing is pending and every freed block is allocatable again, or as long as that brings
-    /// anything: a reclaim policy may hold blocks back. Errors: as `tend`; `NoPages` if there is no room to go on.
+    /// anything: a reader may hold blocks back. Errors: as `tend`; `NoPages` if there is no room to go on.
     pub fn settle(&mut self) -> Result<()> {
         loop {
             let before = self.pending();
+            self.allocator.hurry();
             self.dirty.any = true;
             self.commit()?;
             let progress = self.tend(self.options.tend_budget)?;

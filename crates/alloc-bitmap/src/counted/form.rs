@@ -6,7 +6,7 @@
 use super::{CountedBitmap, IndexKind};
 use crate::pieces::{Joined, taken};
 use alloc::boxed::Box;
-use spinney_alloc::{Changes, FormEntry, FreeIndex, SpaceForm};
+use spinney_alloc::{Changes, FormEntry, FreeView, SpaceForm};
 use spinney_core::{
     Error, Extent, Finding, PageNo, PageRead, PageTxn, Parameter, Pba, Place, Result, Root, Settings,
 };
@@ -33,9 +33,9 @@ impl CountedForm {
 const COUNT_MAX: u64 = 1;
 
 impl SpaceForm for CountedForm {
-    fn format(&mut self, universe: Extent, index: &dyn FreeIndex, pages: &mut dyn PageTxn) -> Result<Root> {
+    fn format(&mut self, universe: Extent, free: &FreeView<'_>, pages: &mut dyn PageTxn) -> Result<Root> {
         let mut map = CountedBitmap::create(universe, self.kind, pages)?;
-        map.change(&taken(universe, index), COUNT_MAX, pages)?;
+        map.change(&taken(universe, free), COUNT_MAX, pages)?;
         self.map = Some(map);
         Ok(map.root())
     }
@@ -52,7 +52,7 @@ impl SpaceForm for CountedForm {
     fn pages_bound(&self, changes: u64, blocks: u64, _: u64) -> u64 {
         self.map().pages_bound(changes, blocks)
     }
-    fn commit(&mut self, changes: &Changes, _: &dyn FreeIndex, pages: &mut dyn PageTxn) -> Result<Root> {
+    fn commit(&mut self, changes: &Changes, _: &FreeView<'_>, pages: &mut dyn PageTxn) -> Result<Root> {
         let mut map = *self.map();
         map.change(&changes.netted(), COUNT_MAX, pages)?;
         self.map = Some(map);

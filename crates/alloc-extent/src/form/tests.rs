@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::TwinIndex;
-use spinney_alloc::Composed;
 use spinney_alloc::reclaim::AtCommit;
+use spinney_alloc::{Composed, FreeIndex};
 use spinney_testkit::MemoryPages;
 
 fn index() -> Box<dyn FreeIndex> {
@@ -12,7 +12,7 @@ fn index() -> Box<dyn FreeIndex> {
 
 spinney_testkit::form_laws!(|| Box::new(ExtentTreeForm::new()) as Box<dyn SpaceForm>, index);
 spinney_testkit::allocator_laws!(|| {
-    Box::new(Composed::new(index(), Box::new(ExtentTreeForm::new()), Box::new(AtCommit::default())))
+    Box::new(Composed::new(index(), Box::new(ExtentTreeForm::new()), Box::new(AtCommit)))
 });
 
 fn run(start: u64, blocks: u64) -> Extent {
@@ -24,7 +24,7 @@ fn with(runs: &[Extent]) -> (ExtentTreeForm, Box<dyn FreeIndex>, MemoryPages) {
     let (mut form, mut index, mut pages) = (ExtentTreeForm::new(), index(), MemoryPages::new());
     index.reset(run(0, 1000));
     runs.iter().for_each(|run| index.insert(*run));
-    form.format(run(0, 1000), &*index, &mut pages).unwrap();
+    form.format(run(0, 1000), &FreeView::of(&*index), &mut pages).unwrap();
     (form, index, pages)
 }
 
@@ -42,7 +42,7 @@ fn entries(form: &ExtentTreeForm, pages: &MemoryPages) -> Vec<(u64, u64)> {
 fn commit(form: &mut ExtentTreeForm, pages: &mut MemoryPages, list: &[Change]) -> Result<Root> {
     let mut changes = Changes::default();
     list.iter().for_each(|change| changes.push(*change));
-    form.commit(&changes, &*index(), pages)
+    form.commit(&changes, &FreeView::of(&*index()), pages)
 }
 
 #[test]

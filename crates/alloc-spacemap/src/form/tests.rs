@@ -3,7 +3,7 @@
 use super::*;
 use crate::RangeIndex;
 use spinney_alloc::reclaim::AtCommit;
-use spinney_alloc::{Composed, Want};
+use spinney_alloc::{Composed, FreeIndex, Want};
 use spinney_core::Setting;
 use spinney_testkit::{Dice, MemoryPages};
 
@@ -21,7 +21,7 @@ fn eager() -> Box<dyn SpaceForm> {
 spinney_testkit::form_laws!(as_delivered, || Box::new(SpaceMapForm::default()) as Box<dyn SpaceForm>, index);
 spinney_testkit::form_laws!(always_condensing, eager, index);
 spinney_testkit::allocator_laws!(|| {
-    Box::new(Composed::new(index(), Box::new(SpaceMapForm::default()), Box::new(AtCommit::default())))
+    Box::new(Composed::new(index(), Box::new(SpaceMapForm::default()), Box::new(AtCommit)))
 });
 
 /// A form, its index and its pages, all blocks free.
@@ -37,7 +37,7 @@ fn life(blocks: u64) -> Life {
     let (mut form, mut index) = (SpaceMapForm::default(), index());
     index.reset(universe);
     index.insert(universe);
-    form.format(universe, &*index, &mut pages).unwrap();
+    form.format(universe, &FreeView::of(&*index), &mut pages).unwrap();
     Life { form, index, pages, universe }
 }
 
@@ -55,7 +55,7 @@ impl Life {
             self.index.insert(run);
             changes.push(Change::Free(run));
         }
-        self.form.commit(&changes, &*self.index, &mut self.pages).unwrap();
+        self.form.commit(&changes, &FreeView::of(&*self.index), &mut self.pages).unwrap();
     }
     /// Words of the log if it were rewritten now.
     fn condensed_words(&self) -> u64 {
@@ -72,7 +72,7 @@ fn the_log_stays_within_twice_its_condensed_size() {
     for _ in 0..3_000 {
         held.push(life.index.pick(&Want::up_to(1)).unwrap());
     }
-    life.form.format(life.universe, &*life.index, &mut life.pages).unwrap();
+    life.form.format(life.universe, &FreeView::of(&*life.index), &mut life.pages).unwrap();
     for turn in 0..200 {
         let before = life.form.log_words();
         life.turn(&mut dice, &mut held, 100);
@@ -93,7 +93,7 @@ fn the_log_stays_within_twice_its_condensed_size() {
 fn a_commit_without_changes_touches_no_page() {
     let mut life = life(1000);
     life.pages.seal();
-    life.form.commit(&Changes::default(), &*life.index, &mut life.pages).unwrap();
+    life.form.commit(&Changes::default(), &FreeView::of(&*life.index), &mut life.pages).unwrap();
     assert_eq!(life.pages.seal(), 0);
 }
 
@@ -156,7 +156,7 @@ fn a_log_that_goes_on_past_the_root_takes_no_commit() {
     life.form.map().log.append(&words, &mut life.pages).unwrap();
     let mut changes = Changes::default();
     changes.push(Change::Take(life.index.pick(&Want::up_to(1)).unwrap()));
-    let refused = life.form.commit(&changes, &*life.index, &mut life.pages);
+    let refused = life.form.commit(&changes, &FreeView::of(&*life.index), &mut life.pages);
     assert!(matches!(refused, Err(Error::Corrupt { .. })), "{refused:?}");
 }
 
@@ -171,6 +171,6 @@ fn a_rule_that_would_never_rest_is_refused() {
 #[test]
 fn a_universe_beyond_the_limit_is_refused() {
     let universe = Extent::new(Pba(0), UNIVERSE_BLOCKS_MAX + 1);
-    let refused = SpaceMapForm::default().format(universe, &*index(), &mut MemoryPages::new());
+    let refused = SpaceMapForm::default().format(universe, &FreeView::of(&*index()), &mut MemoryPages::new());
     assert!(matches!(refused, Err(Error::OutOfRange { .. })));
 }

@@ -140,9 +140,15 @@ impl Allocator for MeteredAllocator {
         self.sample_deferred();
         self.below.commit(epoch, pages)
     }
-    fn committed(&mut self, epoch: Epoch) {
+    fn committed(&mut self, epoch: Epoch, oldest_reader: Option<Epoch>) {
         self.sample_deferred();
-        self.below.committed(epoch);
+        self.below.committed(epoch, oldest_reader);
+    }
+    fn hurry(&mut self) {
+        self.below.hurry();
+    }
+    fn is_draining(&self, oldest_reader: Option<Epoch>) -> bool {
+        self.below.is_draining(oldest_reader)
     }
     fn visit_free(&self, each: &mut dyn FnMut(Extent) -> Flow) {
         self.below.visit_free(each);

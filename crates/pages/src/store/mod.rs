@@ -105,6 +105,11 @@ impl PageStore {
     pub fn viewer(&self) -> Viewer {
         Viewer(self.shared.clone())
     }
+    /// The oldest epoch that a view is open on. Once an epoch is committed, no view opens on an older one.
+    #[must_use]
+    pub fn oldest_view(&self) -> Option<Epoch> {
+        self.shared.views().oldest().map(Epoch)
+    }
     /// The last sealed epoch (0 before the first).
     #[must_use]
     pub fn epoch(&self) -> Epoch {

@@ -128,8 +128,14 @@ impl Allocator for Twisted {
         }
         self.inner.commit(epoch, pages)
     }
-    fn committed(&mut self, epoch: Epoch) {
-        self.inner.committed(epoch);
+    fn committed(&mut self, epoch: Epoch, oldest_reader: Option<Epoch>) {
+        self.inner.committed(epoch, oldest_reader);
+    }
+    fn hurry(&mut self) {
+        self.inner.hurry();
+    }
+    fn is_draining(&self, oldest_reader: Option<Epoch>) -> bool {
+        self.inner.is_draining(oldest_reader)
     }
     fn visit_free(&self, each: &mut dyn FnMut(Extent) -> Flow) {
         self.inner.visit_free(each);

@@ -3,7 +3,7 @@
 //! Invariant: what they do not forget they keep as the form inside does.
 
 use super::sound;
-use spinney_alloc::{Change, Changes, Composed, FreeIndex, SpaceForm};
+use spinney_alloc::{Change, Changes, Composed, FreeIndex, FreeView, SpaceForm};
 use spinney_core::{Extent, Finding, PageNo, PageRead, PageTxn, Result, Root};
 use spinney_registry::{AllocatorSpec, PoolSpec, Registry};
 use spinney_volume::Parts;
@@ -57,8 +57,8 @@ pub(super) fn form_drops_takes(registry: &Registry, spec: &PoolSpec) -> Parts {
 }
 
 impl SpaceForm for Forgetful {
-    fn format(&mut self, universe: Extent, index: &dyn FreeIndex, pages: &mut dyn PageTxn) -> Result<Root> {
-        self.inner.format(universe, index, pages)
+    fn format(&mut self, universe: Extent, free: &FreeView<'_>, pages: &mut dyn PageTxn) -> Result<Root> {
+        self.inner.format(universe, free, pages)
     }
     fn open(&mut self, universe: Extent, root: &Root, pages: &dyn PageRead) -> Result<()> {
         self.inner.open(universe, root, pages)
@@ -69,7 +69,7 @@ impl SpaceForm for Forgetful {
     fn pages_bound(&self, changes: u64, blocks: u64, runs: u64) -> u64 {
         self.inner.pages_bound(changes, blocks, runs)
     }
-    fn commit(&mut self, changes: &Changes, index: &dyn FreeIndex, pages: &mut dyn PageTxn) -> Result<Root> {
+    fn commit(&mut self, changes: &Changes, free: &FreeView<'_>, pages: &mut dyn PageTxn) -> Result<Root> {
         let mut kept = Changes::default();
         for change in changes.netted() {
             self.seen += 1;
@@ -77,7 +77,7 @@ impl SpaceForm for Forgetful {
                 kept.push(change);
             }
         }
-        self.inner.commit(&kept, index, pages)
+        self.inner.commit(&kept, free, pages)
     }
     fn visit_pages(&self, pages: &dyn PageRead, each: &mut dyn FnMut(PageNo)) -> Result<()> {
         self.inner.visit_pages(pages, each)

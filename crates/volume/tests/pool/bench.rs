@@ -14,7 +14,7 @@ pub(crate) const BLOCK: u64 = BLOCK_BYTES as u64;
 
 pub(crate) fn parts_that(in_place: bool) -> Parts {
     let (index, form) = (Box::new(BitmapIndex::default()), Box::new(BitmapForm::default()));
-    let allocator = Box::new(Composed::new(index, form, Box::new(AtCommit::default())));
+    let allocator = Box::new(Composed::new(index, form, Box::new(AtCommit)));
     // Eight slots a node: trees of a few blocks are deep enough to share.
     let scheme = Box::new(RefCount::new(8, in_place).unwrap());
     Parts { allocator, scheme, description: "bitmap, refcount".into() }

@@ -1,20 +1,58 @@
-//! The blocks that were released and are not free yet, as a set.
+//! A plain set of runs, for blocks that are on their way back.
 //!
-//! Invariant: runs are maximal and disjoint. It exists to answer "was this released before?", which the queue of a reclaim
-//! policy cannot; it orders nothing and knows no epoch.
+//! Invariant: runs are maximal and disjoint; blocks are counted. It exists to answer "was this released before?", which a queue
+//! cannot; it chooses nothing, orders nothing and knows no epoch.
 
 use alloc::collections::BTreeMap;
 use spinney_core::{Extent, Pba};
 
 /// Ends of runs by their starts.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Deferred {
+pub struct RunSet {
     ends: BTreeMap<Pba, Pba>,
+    blocks: u64,
 }
 
-impl Deferred {
+impl RunSet {
+    /// Blocks in the set.
+    #[must_use]
+    pub fn blocks(&self) -> u64 {
+        self.blocks
+    }
+
+    /// Maximal runs in the set.
+    #[must_use]
+    pub fn runs(&self) -> u64 {
+        self.ends.len() as u64
+    }
+
+    /// Whether nothing is in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// Every run, in address order.
+    pub fn iter(&self) -> impl Iterator<Item = Extent> + '_ {
+        self.ends.iter().map(|(start, end)| Extent::new(*start, end.0 - start.0))
+    }
+
+    /// The parts of runs that lie in `within`, in address order.
+    pub fn within(&self, within: Extent) -> impl Iterator<Item = Extent> + '_ {
+        let before = self.ends.range(..within.start).next_back();
+        let touching = before.into_iter().chain(self.ends.range(within.start..within.end()));
+        touching.filter_map(move |(start, end)| Extent::new(*start, end.0 - start.0).intersect(within))
+    }
+
+    /// Take the run that starts lowest out, at most `blocks_max` blocks of it.
+    pub fn pop_first(&mut self, blocks_max: u64) -> Option<Extent> {
+        let first = self.iter().next()?;
+        let run = Extent { blocks: first.blocks.min(blocks_max), ..first };
+        self.remove(run).then_some(run)
+    }
+
     /// Add a run. Errors: the first block of it that is in the set; then nothing changed.
-    pub(crate) fn insert(&mut self, run: Extent) -> Result<(), Pba> {
+    pub fn insert(&mut self, run: Extent) -> Result<(), Pba> {
         let (mut start, mut end) = (run.start, run.end());
         let before = self.ends.range(..=start).next_back().map(|(start, end)| (*start, *end));
         let after = self.ends.range(start..).next().map(|(start, end)| (*start, *end));
@@ -32,11 +70,12 @@ impl Deferred {
             end = after_end;
         }
         self.ends.insert(start, end);
+        self.blocks += run.blocks;
         Ok(())
     }
 
     /// Take a run out; `false`, and nothing changed, if not all of it is in the set.
-    pub(crate) fn remove(&mut self, run: Extent) -> bool {
+    pub fn remove(&mut self, run: Extent) -> bool {
         let holder = self.ends.range(..=run.start).next_back().map(|(start, end)| (*start, *end));
         let Some((start, end)) = holder.filter(|(_, end)| *end >= run.end()) else { return false };
         self.ends.remove(&start);
@@ -46,24 +85,27 @@ impl Deferred {
         if run.end() < end {
             self.ends.insert(run.end(), end);
         }
+        self.blocks -= run.blocks;
         true
     }
 
     /// Forget all.
-    pub(crate) fn clear(&mut self) {
+    pub fn clear(&mut self) {
         self.ends.clear();
+        self.blocks = 0;
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::vec::Vec;
 
     #[test]
     fn agrees_with_a_bit_a_block() {
         const BLOCKS: usize = 40;
         for seed in 1..200u64 {
-            let (mut state, mut set, mut bits) = (seed, Deferred::default(), [false; BLOCKS]);
+            let (mut state, mut set, mut bits) = (seed, RunSet::default(), [false; BLOCKS]);
             let mut dice = |sides: u64| {
                 state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
                 (state >> 33) % sides
@@ -86,6 +128,13 @@ mod tests {
                 if done {
                     here.fill(add);
                 }
+                let window = Extent::new(Pba(7), 21);
+                let inside: Vec<usize> =
+                    set.within(window).flat_map(Extent::iter).map(|at| at.0 as usize).collect();
+                let right: Vec<usize> = (7..28).filter(|at| bits[*at]).collect();
+                assert_eq!(inside, right, "seed {seed} step {step}");
+                assert_eq!(set.blocks(), bits.iter().filter(|bit| **bit).count() as u64);
+                assert_eq!(set.runs(), set.iter().count() as u64);
             }
         }
     }
