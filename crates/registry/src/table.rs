@@ -108,6 +108,7 @@ const STANDARD: &[Entry] = &[
     Entry::Reclaim(spinney_alloc::reclaim::AT_COMMIT),
     Entry::Reclaim(spinney_alloc::reclaim::HOLD),
     Entry::Reclaim(spinney_alloc::reclaim::NO_READER),
+    Entry::Index(spinney_alloc_skiplist::INDEX),
     preset(
         "bitmap",
         ["bitmap", "activemap", "at-commit"],
@@ -161,6 +162,12 @@ const STANDARD: &[Entry] = &[
         ["twin", "extent-tree", "no-reader"],
         "LMDB (2011)",
         "as extent, with freed blocks held until they are older than every reader",
+    ),
+    preset(
+        "skiplist",
+        ["skiplist", "extent-tree", "at-commit"],
+        "Pugh (1990); key-value article (2024)",
+        "two skip lists with best fit, kept as a tree by offset",
     ),
     Entry::Scheme(spinney_snap_flat::ENTRY),
     Entry::Scheme(spinney_snap_refcount::ENTRY),
