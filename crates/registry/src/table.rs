@@ -105,10 +105,12 @@ const STANDARD: &[Entry] = &[
     Entry::Form(spinney_alloc_spacemap::FORM),
     Entry::Index(spinney_alloc_extent::INDEX),
     Entry::Form(spinney_alloc_extent::FORM),
+    Entry::Index(spinney_alloc_skiplist::INDEX),
     Entry::Reclaim(spinney_alloc::reclaim::AT_COMMIT),
     Entry::Reclaim(spinney_alloc::reclaim::HOLD),
     Entry::Reclaim(spinney_alloc::reclaim::NO_READER),
-    Entry::Index(spinney_alloc_skiplist::INDEX),
+    Entry::Reclaim(spinney_alloc_reclaim::THRESHOLD),
+    Entry::Reclaim(spinney_alloc_reclaim::BATCHED),
     preset(
         "bitmap",
         ["bitmap", "activemap", "at-commit"],
@@ -150,6 +152,18 @@ const STANDARD: &[Entry] = &[
         ["twin", "extent-tree", "at-commit"],
         "XFS; key-value article (2024)",
         "twin ordered maps with best fit, kept as a tree by offset",
+    ),
+    preset(
+        "bitmap-threshold",
+        ["bitmap", "activemap", "threshold"],
+        "FlexVol (2008)",
+        "as bitmap, with frees that wait until they are 2 % of the pool, richest group first",
+    ),
+    preset(
+        "bitmap-batched",
+        ["bitmap", "activemap", "batched"],
+        "WAFL (2017)",
+        "as bitmap, with frees that are logged, sorted and applied by address",
     ),
     preset(
         "spacemap-hold",

@@ -17,6 +17,15 @@ pub type PlantParts = fn(&Registry, &PoolSpec) -> Parts;
 /// Wraps the device under a pool, to plant a fault there.
 pub type PlantDevice = fn(Arc<dyn BlockDevice>) -> Arc<dyn BlockDevice>;
 
+/// Parameters of reclaim policies, if they have them.
+const SHORT_QUEUES: [(&str, u64); 5] = [
+    ("slop_blocks_min", 0),
+    ("batch_runs", 5),
+    ("slice_runs", 2),
+    ("threshold_percent", 4),
+    ("group_blocks", 8),
+];
+
 /// What a life runs on.
 #[derive(Clone)]
 pub struct Pair {
@@ -104,12 +113,18 @@ impl Pair {
         spec
     }
 
-    /// Groups, if the allocator has them, are so small that lives cross their borders.
+    /// Groups, if the allocator has them, are so small that lives cross their borders; queues of a reclaim policy so short that
+    /// they turn over.
     fn cut_small(&self, spec: &mut PoolSpec) {
-        let AllocatorSpec::Composed { groups, .. } = &mut spec.allocator else { return };
+        let AllocatorSpec::Composed { groups, reclaim, .. } = &mut spec.allocator else { return };
         let entry = self.registry.groups.iter().find(|entry| entry.name == groups.name);
         if entry.is_some_and(|entry| entry.parameters.iter().any(|other| other.name == "group_blocks")) {
             groups.settings.0.insert("group_blocks".into(), Setting::Integer(GROUP_BLOCKS));
+        }
+        let entry = self.registry.reclaims.iter().find(|entry| entry.name == reclaim.name);
+        for parameter in entry.into_iter().flat_map(|entry| entry.parameters) {
+            let small = SHORT_QUEUES.iter().find(|(name, _)| *name == parameter.name);
+            reclaim.settings.0.extend(small.map(|(name, value)| ((*name).into(), Setting::Integer(*value))));
         }
     }
 

@@ -6,7 +6,7 @@
 use crate::allocator_life::AllocatorLife;
 use crate::dice::Dice;
 use spinney_alloc::{Allocator, Want};
-use spinney_core::{Extent, Flow, Pba};
+use spinney_core::{Epoch, Extent, Flow, PAYLOAD_BYTES, PageTxn, Pba};
 
 /// Makes a new allocator.
 pub type AllocatorFactory<'a> = &'a dyn Fn() -> Box<dyn Allocator>;
@@ -34,6 +34,8 @@ macro_rules! allocator_laws {
                 a_block_released_twice_is_caught,
                 everything_released_returns_to_the_empty_values,
                 a_crash_returns_to_the_last_commit,
+                a_crash_at_any_commit_leaks_and_doubles_nothing,
+                nothing_that_a_reader_reaches_is_issued,
                 every_block_can_be_held_and_a_full_pool_recovers,
                 a_commit_stays_within_the_bound_with_more_to_come,
                 the_same_calls_give_the_same_answers,
@@ -251,6 +253,75 @@ pub fn a_crash_returns_to_the_last_commit(make: AllocatorFactory) {
             life.audit();
         }
     });
+}
+
+/// I1 after opening at any commit, whatever a policy still held back or had queued then.
+pub fn a_crash_at_any_commit_leaks_and_doubles_nothing(make: AllocatorFactory) {
+    lives("a_crash_at_any_commit_leaks_and_doubles_nothing", make, &mut |life, dice| {
+        for _ in 0..12 {
+            life.churn(dice);
+            life.commit();
+            let (root, pages, held) = (life.root, life.pages.view(), life.held.clone());
+            let epoch = life.epoch;
+            life.churn(dice);
+            life.commit();
+            let mut old = make();
+            old.open(life.universe, &root, &pages).expect("the root opens");
+            old.committed(Epoch(epoch.0 - 1), None);
+            life.covers(&*old, &held);
+        }
+    });
+}
+
+/// A block that was released after a reader began is not issued before it ends; then all comes back.
+pub fn nothing_that_a_reader_reaches_is_issued(make: AllocatorFactory) {
+    lives("nothing_that_a_reader_reaches_is_issued", make, &mut |life, dice| {
+        for _ in 0..4 {
+            life.churn(dice);
+            life.commit();
+            life.reader = Some(Epoch(life.epoch.0 - 1));
+            for _ in 0..6 {
+                life.take(life.allocator.stats().free_blocks, &Want::up_to(1000));
+                (0..8).for_each(|_| life.release(dice));
+                life.allocator.hurry();
+                life.commit();
+                life.audit();
+                life.check();
+            }
+            life.reader = None;
+            life.commit_until_idle();
+        }
+    });
+}
+
+/// What damage may do to any page: an error, or something that can be opened, checked, walked and committed without a panic.
+pub fn a_flipped_bit_is_an_error_or_harmless(make: AllocatorFactory) {
+    let mut dice = Dice::new("a_flipped_bit_is_an_error_or_harmless", 0);
+    let mut life = AllocatorLife::new(Extent::new(Pba(63), 400), make);
+    for _ in 0..9 {
+        life.churn(&mut dice);
+        life.commit();
+    }
+    let all: Vec<_> = life.pages.live().collect();
+    for (page, kind) in all {
+        for bit in (0..8 * 200).chain((0..300).map(|_| dice.below(8 * PAYLOAD_BYTES as u64))) {
+            let mut pages = life.pages.view();
+            pages.edit(page, kind).expect("a live page")[bit as usize / 8] ^= 1 << (bit % 8);
+            let mut allocator = make();
+            let opened = allocator.open(life.universe, &life.root, &pages);
+            if opened.is_ok() {
+                allocator.committed(Epoch(life.epoch.0 - 1), None);
+                let mut left = 1 << 16;
+                let walked = allocator.visit_pages(&pages, &mut |_| left -= 1);
+                let checked = allocator.check(&pages, &mut |_| {});
+                assert!(left > 0, "endless walk: bit {bit} of page {page}");
+                if walked.and(checked).is_ok() {
+                    allocator.hurry();
+                    let _ = allocator.commit(life.epoch, &mut pages); // may meet the damage, and says so
+                }
+            }
+        }
+    }
 }
 
 /// 100 % is reached; then a release, a commit, and a block can be had.

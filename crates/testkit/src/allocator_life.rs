@@ -34,7 +34,11 @@ pub struct AllocatorLife {
     pub held: Vec<Extent>,
     /// The next commit's number.
     pub epoch: Epoch,
+    /// The epoch that a reader has open.
+    pub reader: Option<Epoch>,
     state: Vec<State>,
+    /// The epoch in which each block was last released.
+    released: Vec<Epoch>,
 }
 
 impl AllocatorLife {
@@ -48,7 +52,9 @@ impl AllocatorLife {
             root: Root::default(),
             held: Vec::new(),
             epoch: Epoch(1),
+            reader: None,
             state: vec![State::Loose; universe.blocks as usize],
+            released: vec![Epoch(0); universe.blocks as usize],
         };
         life.allocator.format(universe, &mut life.pages).expect("memory has room");
         life.commit();
@@ -62,8 +68,20 @@ impl AllocatorLife {
             *state = to;
         }
     }
-    /// Note that the allocator issued `run`; it must be nobody's.
+    fn slot(&self, at: Pba) -> usize {
+        (at.0 - self.universe.start.0) as usize
+    }
+    /// Note that the allocator issued `run`; it must be nobody's, and out of a reader's reach.
     pub fn issued(&mut self, run: Extent) {
+        for at in run.iter() {
+            let released = self.released[self.slot(at)];
+            let reached = self.reader.is_some_and(|reader| reader < released);
+            assert!(
+                !reached,
+                "block {at}, released in {released}, is issued below a reader of {:?}",
+                self.reader
+            );
+        }
         self.set(run, State::Loose, State::Held);
         self.held.push(run);
     }
@@ -103,6 +121,10 @@ impl AllocatorLife {
     /// Release all of `run`, which is not in `held` any more.
     pub fn release_run(&mut self, run: Extent) {
         self.set(run, State::Held, State::Released);
+        for at in run.iter() {
+            let slot = self.slot(at);
+            self.released[slot] = self.epoch;
+        }
         self.allocator.release(run, &self.pages).expect("it was held");
     }
     /// Some takes and releases.
@@ -122,7 +144,7 @@ impl AllocatorLife {
         self.root = self.allocator.commit(self.epoch, &mut self.pages).expect("memory has room");
         let touched = self.pages.seal();
         assert!(touched <= bound, "{touched} pages touched, bound {bound}");
-        self.allocator.committed(self.epoch, None);
+        self.allocator.committed(self.epoch, self.reader);
         self.epoch = self.epoch.next();
         for state in &mut self.state {
             if *state == State::Released {
@@ -146,34 +168,38 @@ impl AllocatorLife {
     }
     /// Go on with a new allocator opened from the last commit, as after a crash: what was done since is undone.
     pub fn reopen(&mut self, make: AllocatorFactory) {
-        self.allocator = make();
+        (self.allocator, self.reader) = (make(), None);
         self.allocator.open(self.universe, &self.root, &self.pages).expect("a sound root");
         self.allocator.committed(Epoch(self.epoch.0 - 1), None);
     }
     /// Each block is free, deferred or held, exactly one of them; counts agree (I1).
     pub fn audit(&self) {
+        self.covers(&*self.allocator, &self.held);
+    }
+    /// The same of another allocator of this universe, under which `held` is held.
+    pub fn covers(&self, allocator: &dyn Allocator, held: &[Extent]) {
         let mut owner = vec![""; self.state.len()];
         let mut own = |run: Extent, name: &'static str| {
             for at in run.iter() {
-                let slot = &mut owner[(at.0 - self.universe.start.0) as usize];
+                let slot = &mut owner[self.slot(at)];
                 assert_eq!(*slot, "", "block {at} is {name} too");
                 *slot = name;
             }
         };
-        self.held.iter().for_each(|run| own(*run, "held"));
+        held.iter().for_each(|run| own(*run, "held"));
         let (mut free, mut deferred) = (0, 0);
-        self.allocator.visit_free(&mut |run| {
+        allocator.visit_free(&mut |run| {
             free += run.blocks;
             own(run, "free");
             Flow::Continue
         });
-        self.allocator.visit_deferred(&mut |run| {
+        allocator.visit_deferred(&mut |run| {
             deferred += run.blocks;
             own(run, "deferred");
         });
         let lost = owner.iter().position(|name| name.is_empty()).map(|at| self.universe.start.0 + at as u64);
         assert_eq!(lost, None, "a block is neither free nor deferred nor held");
-        let stats = self.allocator.stats();
+        let stats = allocator.stats();
         let counted = (stats.total_blocks, stats.free_blocks, stats.deferred_blocks);
         assert_eq!(counted, (self.universe.blocks, free, deferred), "blocks: total, free, deferred");
     }

@@ -16,7 +16,7 @@ impl Pool {
     /// the refused one are holes) if the metadata area is full and what is discarded is shared, `ReadOnly`, `OutOfRange`.
     pub fn discard(&mut self, dev: DevId, offset: u64, length: u64) -> Result<()> {
         self.alive()?;
-        self.in_range(dev, offset, length)?;
+        self.in_range(&self.pages, dev, offset, length)?;
         self.writable(dev)?;
         let (first, end) = (offset.div_ceil(BLOCK), (offset + length) / BLOCK);
         let mut at = first;
@@ -39,7 +39,7 @@ impl Pool {
     /// The range reads as zeros: whole blocks become holes, ragged ends are written.
     pub fn zero(&mut self, dev: DevId, offset: u64, length: u64) -> Result<()> {
         self.alive()?;
-        self.in_range(dev, offset, length)?;
+        self.in_range(&self.pages, dev, offset, length)?;
         let end = offset + length;
         let (inner, inner_end) = (offset.next_multiple_of(BLOCK), end / BLOCK * BLOCK);
         if inner > inner_end {

@@ -29,6 +29,7 @@ pub use kind::{ChecksumKey, ChecksumKind};
 pub use layout::Layout;
 pub use options::{Placement, PoolOptions};
 pub use pool::{Parts, Pool};
+pub use read::Reader;
 pub use segment_table::SegmentTable;
 pub use stats::PoolStats;
 pub use superblock::{SUPERBLOCK_SLOTS, Superblock};

@@ -3,41 +3,78 @@
 //! Invariant: a read gives what was last written, or an error; never other bytes. Changes nothing.
 
 use crate::Pool;
-use spinney_core::{BLOCK_BYTES, DevId, Extent, Lba, LbaRange, Pba, Result};
+use spinney_core::{BLOCK_BYTES, DevId, Epoch, Extent, Lba, LbaRange, PageRead, Pba, Result};
+use spinney_pages::PageView;
 use spinney_snap::Run;
 
 const BLOCK: u64 = BLOCK_BYTES as u64;
+
+/// One committed epoch of a pool, open for reading. Cheap to clone.
+#[derive(Clone)]
+pub struct Reader(PageView);
+
+impl Reader {
+    /// The epoch that it reads.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        self.0.epoch()
+    }
+}
 
 impl Pool {
     /// Fill `buffer` from byte `offset` of a volume or snapshot; holes are zeros.
     /// Errors: `OutOfRange`, `NotFound`, `Corrupt` (a checksum differs), `Io`.
     pub fn read(&self, dev: DevId, offset: u64, buffer: &mut [u8]) -> Result<()> {
+        self.read_from(&self.pages, dev, offset, buffer)
+    }
+
+    /// A reader of the pool as the last commit left it. While it or a clone of it is there, nothing that it can reach is
+    /// overwritten: its pages keep their places and its blocks are not allocatable again, so a reader that stays makes the pool
+    /// fuller with every commit. It ends with this process; after a crash there are no readers. What the open epoch overwrote
+    /// in place before is seen as it is now.
+    #[must_use]
+    pub fn reader(&self) -> Reader {
+        Reader(self.pages.view())
+    }
+
+    /// As [`Pool::read`], of the epoch that `reader` has open.
+    pub fn read_as_of(&self, reader: &Reader, dev: DevId, offset: u64, buffer: &mut [u8]) -> Result<()> {
+        self.read_from(&reader.0, dev, offset, buffer)
+    }
+
+    fn read_from(&self, pages: &dyn PageRead, dev: DevId, offset: u64, buffer: &mut [u8]) -> Result<()> {
         self.alive()?;
         let length = buffer.len() as u64;
         let first = offset / BLOCK;
         if offset.is_multiple_of(BLOCK) && length.is_multiple_of(BLOCK) && length > 0 {
             let range = LbaRange::new(Lba(first), length / BLOCK);
             return self
-                .read_blocks(dev, range, buffer)
-                .map_err(|error| self.in_bytes(dev, offset, length, error));
+                .read_blocks(pages, dev, range, buffer)
+                .map_err(|error| self.in_bytes(pages, dev, offset, length, error));
         }
-        self.in_range(dev, offset, length)?;
+        self.in_range(pages, dev, offset, length)?;
         if buffer.is_empty() {
             return Ok(());
         }
         let blocks = (offset + length).div_ceil(BLOCK) - first;
         let mut bounce = vec![0; (blocks * BLOCK) as usize];
-        self.read_blocks(dev, LbaRange::new(Lba(first), blocks), &mut bounce)?;
+        self.read_blocks(pages, dev, LbaRange::new(Lba(first), blocks), &mut bounce)?;
         let skew = (offset % BLOCK) as usize;
         buffer.copy_from_slice(&bounce[skew..skew + buffer.len()]);
         Ok(())
     }
 
     /// Whole blocks: all runs go to the device together.
-    fn read_blocks(&self, dev: DevId, range: LbaRange, buffer: &mut [u8]) -> Result<()> {
+    fn read_blocks(
+        &self,
+        pages: &dyn PageRead,
+        dev: DevId,
+        range: LbaRange,
+        buffer: &mut [u8],
+    ) -> Result<()> {
         let mut reads: Vec<(Pba, &mut [u8])> = Vec::new();
         let mut rest = buffer;
-        self.scheme.lookup(dev, range, &self.pages, &mut |Run { blocks, on, .. }| {
+        self.scheme.lookup(dev, range, pages, &mut |Run { blocks, on, .. }| {
             let (now, later) = std::mem::take(&mut rest).split_at_mut((blocks * BLOCK) as usize);
             rest = later;
             match on {
@@ -52,7 +89,7 @@ impl Pool {
             [(at, buffer)] => self.device.read(*at, buffer)?,
             many => self.device.read_many(many)?,
         }
-        reads.iter().try_for_each(|(at, buffer)| self.checksums.verify(*at, buffer, &self.pages))
+        reads.iter().try_for_each(|(at, buffer)| self.checksums.verify(*at, buffer, pages))
     }
 
     /// Forget clean metadata pages, so that what is read next comes from the device: for measuring cold reads.

@@ -76,7 +76,9 @@ impl Pool {
             let mut plan = WritePlan::default();
             self.scheme.plan_write(dev, range, &self.pages, &mut plan)?;
             let spares = self.options.overwrites() && self.dirty.any;
-            if spares {
+            if self.options.overwrites() && self.pages.oldest_view().is_some() {
+                plan = place_anew(plan); // a reader must find what it could reach
+            } else if spares {
                 plan = self.spare_what_may_return(dev, range, plan)?;
             }
             let takes = self.takes(&plan);
@@ -154,6 +156,16 @@ impl Pool {
         }
         Ok(0)
     }
+}
+
+/// The plan with nothing overwritten in place.
+fn place_anew(mut plan: WritePlan) -> WritePlan {
+    for step in &mut plan.0 {
+        if let Step::Overwrite { at, on } = *step {
+            *step = Step::Place { at, blocks: on.blocks, near: Some(on.end()) };
+        }
+    }
+    plan
 }
 
 /// What a plan maps: its range, and what it relocates.

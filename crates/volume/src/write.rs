@@ -5,7 +5,7 @@
 
 use crate::Pool;
 use spinney_alloc::{Grant, Want};
-use spinney_core::{BLOCK_BYTES, DevId, Error, Extent, Lba, LbaRange, Pba, Result};
+use spinney_core::{BLOCK_BYTES, DevId, Error, Extent, Lba, LbaRange, PageRead, Pba, Result};
 use spinney_snap::Step;
 
 /// Blocks written as one piece: a piece is admitted whole, and its page bound grows with it.
@@ -24,7 +24,7 @@ impl Pool {
         let one_piece =
             offset.is_multiple_of(BLOCK) && length.is_multiple_of(BLOCK) && length <= PIECE_BLOCKS * BLOCK;
         if !one_piece || data.is_empty() {
-            self.in_range(dev, offset, length)?; // else the plan sees to it, before anything is written
+            self.in_range(&self.pages, dev, offset, length)?; // else the plan sees to it, before anything is written
         }
         let mut at = offset;
         let mut rest = data;
@@ -40,7 +40,7 @@ impl Pool {
             } else {
                 let taken = rest.len() - rest.len() % BLOCK_BYTES;
                 let done = self.write_blocks(dev, Lba(at / BLOCK), &rest[..taken]);
-                done.map_err(|error| self.in_bytes(dev, offset, length, error))?;
+                done.map_err(|error| self.in_bytes(&self.pages, dev, offset, length, error))?;
                 taken
             };
             at += taken as u64;
@@ -149,16 +149,23 @@ impl Pool {
     }
 
     /// The error of a request, which if it is past the end is so in bytes, as the request was.
-    pub(crate) fn in_bytes(&self, dev: DevId, offset: u64, length: u64, error: Error) -> Error {
+    pub(crate) fn in_bytes(
+        &self,
+        pages: &dyn PageRead,
+        dev: DevId,
+        offset: u64,
+        length: u64,
+        error: Error,
+    ) -> Error {
         match error {
-            Error::OutOfRange { .. } => self.in_range(dev, offset, length).err().unwrap_or(error),
+            Error::OutOfRange { .. } => self.in_range(pages, dev, offset, length).err().unwrap_or(error),
             other => other,
         }
     }
 
     /// Errors: `OutOfRange` if the bytes pass the end of the version.
-    pub(crate) fn in_range(&self, dev: DevId, offset: u64, length: u64) -> Result<()> {
-        let limit = self.scheme.version(dev, &self.pages)?.blocks.min(VERSION_BLOCKS_MAX) * BLOCK;
+    pub(crate) fn in_range(&self, pages: &dyn PageRead, dev: DevId, offset: u64, length: u64) -> Result<()> {
+        let limit = self.scheme.version(dev, pages)?.blocks.min(VERSION_BLOCKS_MAX) * BLOCK;
         let inside = offset.checked_add(length).is_some_and(|end| end <= limit);
         if inside { Ok(()) } else { Err(Error::OutOfRange { start: offset, length, limit }) }
     }

@@ -97,6 +97,10 @@ pub enum Op {
         /// Not used again.
         of: Handle,
     },
+    /// A reader begins at what the last flush made durable and stays, so that nothing of it may be reused. At most one is open.
+    OpenReader,
+    /// That reader leaves.
+    CloseReader,
     /// Another part of the run begins.
     Phase(Phase),
     /// Round `n` (counted from 1 within a phase) is over and durable: a row may be taken here.

@@ -14,7 +14,7 @@ use crate::table::Table;
 use spinney_core::{BlockDevice, DevId, Error};
 use spinney_device::{DeviceParameters, MemoryDevice, MeterDevice, TimedDevice, build};
 use spinney_registry::Registry;
-use spinney_volume::Pool;
+use spinney_volume::{Pool, Reader};
 use spinney_workload::{Account, Bytes, Handle, Op, Phase};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -120,6 +120,7 @@ pub(crate) struct Bench {
     pub(crate) operations: u64,
     pub(crate) refused: u64,
     pub(crate) bytes_read: u64,
+    reader: Option<Reader>,
     content: Content,
     scratch: Vec<u8>,
 }
@@ -246,6 +247,7 @@ impl Bench {
             operations: 0,
             refused: 0,
             bytes_read: 0,
+            reader: None,
             content: Content::default(),
             scratch: Vec::new(),
         })
@@ -298,6 +300,14 @@ impl Bench {
                 let dev = self.version(of)?;
                 self.pool.delete(dev)?;
                 self.versions.remove(&of);
+                Ok(())
+            }
+            Op::OpenReader => {
+                self.reader = Some(self.pool.reader());
+                Ok(())
+            }
+            Op::CloseReader => {
+                self.reader = None;
                 Ok(())
             }
             Op::Phase(_) | Op::Round(_) => Ok(()),

@@ -12,6 +12,7 @@ mod faults;
 mod flat;
 mod forged;
 mod options;
+mod readers;
 mod segments;
 mod space;
 mod superblock;

@@ -6,10 +6,12 @@
 mod begin;
 mod rotation;
 mod scan;
+mod stall;
 
 pub use begin::Begin;
 pub use rotation::{Counted, Rotation};
 pub use scan::Scan;
+pub use stall::Stall;
 
 use crate::error::{Result, WorkloadError};
 use crate::generate::{self, choice, share_of};
@@ -41,6 +43,31 @@ pub(crate) const SCAN: Parameter = Parameter::switch(
     "Read the newest version from front to back at the end, 1 MiB a request, as a phase of its own: what the layout \
      costs a reader. Off because it takes time that a study of allocation alone need not spend.",
 );
+
+pub(crate) const READER_FROM: Parameter = Parameter::integer(
+    "reader_from",
+    0,
+    "A reader opens the pool after this round and keeps it open (0: no reader). Everything that is freed while it stays can be \
+     reached by it and waits. Off by default; the first rounds should be left out, so that there is something to compare with.",
+);
+pub(crate) const READER_ROUNDS: Parameter = Parameter::integer(
+    "reader_rounds",
+    4,
+    "For how many rounds that reader stays. More let more space pile up, until writes are refused. 4 are enough to see a line.",
+);
+
+/// A workload of rounds with a reader, if the settings ask for one.
+pub(crate) fn stalled(base: Box<dyn Workload>, settings: &Settings) -> Result<Box<dyn Workload>> {
+    let (from, rounds) = (settings.integer(&READER_FROM), settings.integer(&READER_ROUNDS));
+    if rounds == 0 {
+        return Err(WorkloadError::bad_setting(
+            READER_ROUNDS.name,
+            rounds,
+            "at least 1; reader_from = 0 turns the reader off",
+        ));
+    }
+    Ok(if from == 0 { base } else { Box::new(Stall::new(base, from, rounds)) })
+}
 
 /// All of it, as the settings ask.
 pub(crate) fn around(

@@ -6,7 +6,7 @@
 use super::target::{HOT_SHARE, HOT_TRAFFIC, PATTERN, SCATTER, Target, ZIPF_EXPONENT};
 use super::{Commits, FILL, FLUSH_EVERY, ROUND_SHARE, ROUNDS, UNIT_BLOCKS, Units, part, real_in, share};
 use crate::chance::Chance;
-use crate::compose::{self, KEEP, SCAN, SNAPSHOT_EVERY, SNAPSHOT_UNIT};
+use crate::compose::{self, KEEP, READER_FROM, READER_ROUNDS, SCAN, SNAPSHOT_EVERY, SNAPSHOT_UNIT};
 use crate::error::Result;
 use crate::op::{Handle, Op};
 use crate::workload::{Steps, Stream, Workload, WorkloadContext, WorkloadEntry};
@@ -40,6 +40,8 @@ pub const ENTRY: WorkloadEntry = WorkloadEntry {
         SNAPSHOT_EVERY,
         SNAPSHOT_UNIT,
         KEEP,
+        READER_FROM,
+        READER_ROUNDS,
         SCAN,
     ],
     build,
@@ -59,7 +61,8 @@ fn build(context: &WorkloadContext, settings: &Settings) -> Result<Box<dyn Workl
         commits: Commits::new(settings.integer(&FLUSH_EVERY)),
         written: 0,
     };
-    compose::around(Box::new(Stream::new(overwrite)), context, settings, fill)
+    let overwrite = compose::stalled(Box::new(Stream::new(overwrite)), settings)?;
+    compose::around(overwrite, context, settings, fill)
 }
 
 struct Overwrite {
