@@ -5,8 +5,8 @@
 //! blocks. A commit puts and removes what changed and its neighbors. Chooses no blocks.
 #![doc = include_str!("../FORMAT.md")]
 
+use crate::tree::Tree;
 use alloc::boxed::Box;
-use core::ops::Bound;
 use spinney_alloc::{Change, Changes, FormEntry, FreeView, SpaceForm};
 use spinney_core::{
     Error, Extent, Finding, Flow, PageKind, PageNo, PageRead, PageTxn, Pba, Place, Result, Root,
@@ -23,121 +23,9 @@ pub struct ExtentTreeForm {
     tree: Option<Tree>,
 }
 
-/// An open tree.
-#[derive(Clone, Copy, Debug)]
-struct Tree {
-    map: TypedMap<u64, u64>,
-    universe: Extent,
-    runs: u64,
-    blocks: u64,
-}
-
-fn corrupt_at(at: u64) -> Error {
-    Error::Corrupt { what: WHAT, place: Place::Block(Pba(at)) }
-}
-
-impl Tree {
-    fn root(&self) -> Root {
-        let universe = self.universe;
-        Root::from_words(&[
-            MAGIC,
-            self.map.root().0,
-            self.runs,
-            self.blocks,
-            universe.start.0,
-            universe.blocks,
-        ])
-    }
-    /// A stored pair as a run, if it can be one.
-    fn run(&self, start: u64, blocks: u64) -> Result<Extent> {
-        let run = Extent::checked(start, blocks).filter(|run| self.universe.contains(*run));
-        run.ok_or(corrupt_at(start))
-    }
-    /// The last run that starts at or before `at`.
-    fn at_or_before(&self, at: u64, pages: &dyn PageRead) -> Result<Option<Extent>> {
-        let mut found = None;
-        self.map.range_reverse(..=at, pages, &mut |start, blocks| {
-            found = Some((start, blocks));
-            Flow::Stop
-        })?;
-        found.map(|(start, blocks)| self.run(start, blocks)).transpose()
-    }
-    fn put(&mut self, start: u64, blocks: u64, pages: &mut dyn PageTxn) -> Result<()> {
-        let replaced = self.map.put(&start, &blocks, pages)?;
-        self.runs += u64::from(!replaced);
-        Ok(())
-    }
-    fn remove(&mut self, start: u64, pages: &mut dyn PageTxn) -> Result<()> {
-        let there = self.map.remove(&start, pages)?;
-        self.runs = self.runs.checked_sub(u64::from(there)).ok_or(corrupt_at(start))?;
-        if there { Ok(()) } else { Err(corrupt_at(start)) }
-    }
-    /// `run` is free no more: what is left of the run that held it stays.
-    fn take(&mut self, run: Extent, pages: &mut dyn PageTxn) -> Result<()> {
-        let (start, end) = (run.start.0, run.end().0);
-        let held = self.at_or_before(start, pages)?.filter(|held| held.contains(run));
-        let held = held.ok_or(corrupt_at(start))?;
-        if held.start.0 < start {
-            self.put(held.start.0, start - held.start.0, pages)?;
-        } else {
-            self.remove(start, pages)?;
-        }
-        if end < held.end().0 {
-            self.put(end, held.end().0 - end, pages)?;
-        }
-        self.blocks = self.blocks.checked_sub(run.blocks).ok_or(corrupt_at(start))?;
-        Ok(())
-    }
-    /// `run` is free: it joins the neighbors that it touches.
-    fn free(&mut self, run: Extent, pages: &mut dyn PageTxn) -> Result<()> {
-        let (mut start, mut end) = (run.start.0, run.end().0);
-        if let Some(before) = self.at_or_before(start, pages)?.filter(|before| before.end().0 >= start) {
-            if before.end().0 > start {
-                return Err(corrupt_at(start));
-            }
-            start = before.start.0;
-        }
-        if let Some((next, blocks)) = self.map.next(&run.start.0, pages)?.filter(|(next, _)| *next <= end) {
-            if next < end {
-                return Err(corrupt_at(next));
-            }
-            end = self.run(next, blocks)?.end().0;
-            self.remove(next, pages)?;
-        }
-        self.blocks = self.blocks.checked_add(run.blocks).ok_or(corrupt_at(start))?;
-        self.put(start, end - start, pages)
-    }
-    /// The runs that touch `within`, clipped. Errors: `Corrupt` if two touch or one lies outside the universe.
-    fn walk(&self, within: Extent, pages: &dyn PageRead, each: &mut dyn FnMut(Extent)) -> Result<()> {
-        let Some(within) = within.intersect(self.universe) else { return Ok(()) };
-        let bounds = if within == self.universe {
-            (Bound::Unbounded, Bound::Unbounded)
-        } else {
-            let first = self.at_or_before(within.start.0, pages)?.map_or(within.start.0, |run| run.start.0);
-            (Bound::Included(first), Bound::Excluded(within.end().0))
-        };
-        let (mut last_end, mut bad) = (None, None);
-        self.map.range(bounds, pages, &mut |start, blocks| {
-            let run = self.run(start, blocks).ok().filter(|run| last_end.is_none_or(|end| end < run.start));
-            let Some(run) = run else {
-                bad = Some(start);
-                return Flow::Stop;
-            };
-            last_end = Some(run.end());
-            run.intersect(within).into_iter().for_each(&mut *each);
-            Flow::Continue
-        })?;
-        bad.map_or(Ok(()), |start| Err(corrupt_at(start)))
-    }
-    /// Runs and blocks by a walk.
-    fn count(&self, pages: &dyn PageRead) -> Result<(u64, u64)> {
-        let (mut runs, mut blocks) = (0, 0);
-        self.walk(self.universe, pages, &mut |run| {
-            runs += 1;
-            blocks += run.blocks;
-        })?;
-        Ok((runs, blocks))
-    }
+fn root(tree: &Tree) -> Root {
+    let universe = tree.universe;
+    Root::from_words(&[MAGIC, tree.map.root().0, tree.runs, tree.blocks, universe.start.0, universe.blocks])
 }
 
 impl ExtentTreeForm {
@@ -154,14 +42,15 @@ impl ExtentTreeForm {
 impl SpaceForm for ExtentTreeForm {
     fn format(&mut self, universe: Extent, free: &FreeView<'_>, pages: &mut dyn PageTxn) -> Result<Root> {
         let map = TypedMap::create(PageKind::SPACE, pages)?;
-        let (mut tree, mut done) = (Tree { map, universe, runs: 0, blocks: free.free_blocks() }, Ok(()));
+        let (mut tree, mut done) =
+            (Tree { map, universe, shared: false, runs: 0, blocks: free.free_blocks() }, Ok(()));
         free.visit(universe, &mut |run| {
             done = tree.put(run.start.0, run.blocks, pages);
             if done.is_ok() { Flow::Continue } else { Flow::Stop }
         });
         done?;
         self.tree = Some(tree);
-        Ok(tree.root())
+        Ok(root(&tree))
     }
 
     fn open(&mut self, universe: Extent, root: &Root, pages: &dyn PageRead) -> Result<()> {
@@ -171,7 +60,7 @@ impl SpaceForm for ExtentTreeForm {
             return Err(Error::Corrupt { what: WHAT, place: Place::Pool });
         }
         let map = TypedMap::open(PageNo(page), PageKind::SPACE, pages)?;
-        self.tree = Some(Tree { map, universe, runs, blocks });
+        self.tree = Some(Tree { map, universe, shared: false, runs, blocks });
         Ok(())
     }
 
@@ -205,7 +94,7 @@ impl SpaceForm for ExtentTreeForm {
             }
         }
         self.tree = Some(tree);
-        Ok(tree.root())
+        Ok(root(&tree))
     }
 
     fn visit_pages(&self, pages: &dyn PageRead, each: &mut dyn FnMut(PageNo)) -> Result<()> {

@@ -8,8 +8,16 @@ extern crate alloc;
 
 #[cfg(feature = "form")]
 pub mod form;
+#[cfg(feature = "form")]
+pub mod free_space;
 pub mod index;
+pub mod near;
+#[cfg(feature = "form")]
+mod tree;
 
 #[cfg(feature = "form")]
 pub use form::{ExtentTreeForm, FORM};
+#[cfg(feature = "form")]
+pub use free_space::{FREE_SPACE_TREE, FreeSpaceTreeForm};
 pub use index::{INDEX, Tie, TwinIndex};
+pub use near::{NEAR, NearIndex, Walk};

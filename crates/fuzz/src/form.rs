@@ -5,8 +5,10 @@
 
 use crate::bytes::Bytes;
 use crate::sheet::Sheet;
+use spinney_alloc::groups::order::Cut;
 use spinney_alloc::{Allocator, Composed, FreeIndex, SpaceForm, Want, reclaim::AtCommit};
 use spinney_alloc_bitmap::counted::IndexKind;
+use spinney_alloc_extent::free_space::{FreeSpaceTreeForm, Shape};
 use spinney_core::{Epoch, Error, Extent, Flow, Pba, Root};
 use spinney_testkit::{Dice, MemoryPages};
 use std::collections::BTreeSet;
@@ -97,6 +99,17 @@ pub(crate) fn extent_tree(data: &[u8]) {
     run(make, BASE.get_or_init(|| base(make)), data);
 }
 
+pub(crate) fn free_space_tree(data: &[u8]) {
+    static BASE: OnceLock<Sheet> = OnceLock::new();
+    let make: Make = || {
+        // Groups of five bitmaps, of which some switch within the base's few commits.
+        let shape =
+            Shape { cut: Cut::Blocks(10_000), item_bytes: 60, hysteresis_runs: 5, ..Shape::default() };
+        (Box::new(spinney_alloc_extent::TwinIndex::default()), Box::new(FreeSpaceTreeForm::new(shape)))
+    };
+    run(make, BASE.get_or_init(|| base(make)), data);
+}
+
 fn run(make: Make, base: &Sheet, data: &[u8]) {
     let mut input = Bytes(data);
     let mut sheet = base.damaged(&mut input);
@@ -119,6 +132,7 @@ fn run(make: Make, base: &Sheet, data: &[u8]) {
         assert!(!sound, "the checker passed it, and it takes no commit");
         return;
     };
+    allocator.committed(epoch, None);
     let mut again = composed(make);
     let opened = again.open(UNIVERSE, &root, pages);
     assert!(

@@ -47,6 +47,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "counted-bitmap-block", run: form::counted_bitmap_block, seeds: patch::seeds },
     Target { name: "spacemap", run: form::spacemap, seeds: patch::seeds },
     Target { name: "extent-tree", run: form::extent_tree, seeds: patch::seeds },
+    Target { name: "free-space-tree", run: form::free_space_tree, seeds: patch::seeds },
     Target { name: "ordered-map-fixed", run: ordered_map::fixed, seeds: patch::seeds },
     Target { name: "ordered-map-variable", run: ordered_map::variable, seeds: patch::seeds },
     Target { name: "radix-array", run: radix_array::run, seeds: patch::seeds },

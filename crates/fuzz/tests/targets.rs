@@ -57,6 +57,7 @@ targets! {
     counted_bitmap_block, "counted-bitmap-block", 5000;
     spacemap, "spacemap", 10000;
     extent_tree, "extent-tree", 5000;
+    free_space_tree, "free-space-tree", 5000;
     ordered_map_fixed, "ordered-map-fixed", 10000;
     ordered_map_variable, "ordered-map-variable", 10000;
     radix_array, "radix-array", 10000;

@@ -17,6 +17,7 @@
 //! most three small sets, and nothing is rebalanced.
 
 mod levels;
+mod nearby;
 mod regions;
 mod search;
 mod sizes;

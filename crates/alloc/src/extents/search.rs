@@ -96,13 +96,13 @@ impl ExtentSet {
     }
 
     /// The first run of exactly `blocks` blocks in a region from `region` on.
-    fn first_of(&self, blocks: u64, region: u32) -> Option<Found> {
+    pub(super) fn first_of(&self, blocks: u64, region: u32) -> Option<Found> {
         let region = self.sizes.region_from(blocks, region)?;
         self.regions.find(region, 0, blocks)
     }
 
     /// The next run of the same size.
-    fn next_of(&self, found: &Found) -> Option<Found> {
+    pub(super) fn next_of(&self, found: &Found) -> Option<Found> {
         let here = self.regions.find(found.region, found.place + 1, found.blocks);
         here.or_else(|| self.first_of(found.blocks, found.region + 1))
     }
@@ -119,7 +119,7 @@ impl ExtentSet {
     }
 
     /// The first run of exactly `blocks` blocks that starts at or after `at`.
-    fn first_at(&self, blocks: u64, at: u64) -> Option<Found> {
+    pub(super) fn first_at(&self, blocks: u64, at: u64) -> Option<Found> {
         let mut found = self.first_of(blocks, self.regions.region(at))?;
         while found.start < at {
             found = self.next_of(&found)?;

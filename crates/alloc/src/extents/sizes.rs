@@ -154,6 +154,17 @@ impl Sizes {
         }
         self.small[blocks as usize].next(from, &self.levels)
     }
+    /// The last region at or before `until` that has a run of `blocks` blocks.
+    pub(super) fn region_until(&self, blocks: u64, until: u32) -> Option<u32> {
+        if blocks > self.small_max {
+            let pair = *self.large.range(..=pack(blocks, until)).next_back()?;
+            return (pair >> REGION_BITS == blocks).then_some((pair & ((1 << REGION_BITS) - 1)) as u32);
+        }
+        match &self.small[blocks as usize] {
+            Regions::Many(words) => self.levels.prev(words, until),
+            Regions::Few(list) => list[..list.partition_point(|region| *region <= until)].last().copied(),
+        }
+    }
     /// Every pair, in order.
     #[cfg(test)]
     pub(super) fn visit(&self, mut each: impl FnMut(u64, u32)) {
