@@ -9,7 +9,7 @@ use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
 use spinney_alloc::{FreeIndex, IndexEntry, Want};
-use spinney_core::{Effort, Extent, Flow, Pba};
+use spinney_core::{Effort, Extent, Flow, Parameter, Pba};
 
 /// L1 entries of an L2 bit.
 const GROUP_ENTRIES: usize = 256;
@@ -27,7 +27,7 @@ enum Free {
 }
 
 /// The three levels, and where the next search begins.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct BlueStoreIndex {
     universe: Option<Extent>,
     base: u64,
@@ -36,6 +36,8 @@ pub struct BlueStoreIndex {
     l2: Vec<u64>,
     entries: usize,
     position: usize,
+    /// A request of as many blocks or more is looked for by length.
+    unit_blocks: u64,
     free_blocks: u64,
     free_runs: u64,
     steps: u64,
@@ -46,10 +48,23 @@ pub struct BlueStoreIndex {
 type Run = (usize, usize);
 
 impl BlueStoreIndex {
-    /// An index; then `reset`.
+    /// An index whose requests are wanted in pieces of `unit_blocks` at least, if that can be had; then `reset`.
     #[must_use]
-    pub fn new() -> BlueStoreIndex {
-        BlueStoreIndex::default()
+    pub fn new(unit_blocks: u64) -> BlueStoreIndex {
+        BlueStoreIndex {
+            universe: None,
+            base: 0,
+            l0: Bits::default(),
+            l1: Vec::new(),
+            l2: Vec::new(),
+            entries: 0,
+            position: 0,
+            unit_blocks: unit_blocks.max(1),
+            free_blocks: 0,
+            free_runs: 0,
+            steps: 0,
+            fallbacks: 0,
+        }
     }
     fn universe(&self) -> Extent {
         self.universe.expect("`reset` comes first")
@@ -232,7 +247,7 @@ impl FreeIndex for BlueStoreIndex {
             l1: vec![0; groups * (GROUP_ENTRIES / WORD_ENTRIES)],
             l2: vec![0; groups.div_ceil(64)],
             entries,
-            ..BlueStoreIndex::default()
+            ..BlueStoreIndex::new(self.unit_blocks)
         };
     }
     fn insert(&mut self, run: Extent) {
@@ -251,7 +266,14 @@ impl FreeIndex for BlueStoreIndex {
         if self.free_blocks < want.blocks_min {
             return None;
         }
-        let run = self.search(want)?;
+        let unit = self.unit_blocks.clamp(want.blocks_min, want.blocks_max);
+        let run = match self.search(&Want { blocks_min: unit, ..*want }) {
+            None if unit > want.blocks_min => {
+                self.fallbacks += 1;
+                self.search(want)?
+            }
+            found => found?,
+        };
         self.take(self.span(run));
         Some(run)
     }
@@ -286,11 +308,25 @@ impl FreeIndex for BlueStoreIndex {
     }
 }
 
+impl Default for BlueStoreIndex {
+    fn default() -> BlueStoreIndex {
+        BlueStoreIndex::new(1)
+    }
+}
+
+const UNIT: Parameter = Parameter::integer(
+    "unit_blocks",
+    1,
+    "The smallest piece that a larger request should be served with. 1: whatever comes first, so no search and many pieces; it is \
+     what an object store with 4 KiB units does, hence the default. More (16 for BlueFS's 64 KiB) asks for a length, which no \
+     level knows: once the free stretches are short, a request reads all that is partly free, and what users reported is had.",
+);
+
 /// The row of the registry.
 pub const BLUESTORE: IndexEntry = IndexEntry {
     name: "bluestore-bitmap",
     summary: "three levels of bits and a position that goes round; splits freely, keeps no lengths",
     paper: "Ceph BlueStore, bitmap allocator (2018), from its description",
-    parameters: &[],
-    build: |_| Ok(Box::new(BlueStoreIndex::new())),
+    parameters: &[UNIT],
+    build: |settings| Ok(Box::new(BlueStoreIndex::new(settings.integer(&UNIT)))),
 };

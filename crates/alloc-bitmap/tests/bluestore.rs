@@ -4,14 +4,15 @@ use spinney_alloc::{FreeIndex, Want};
 use spinney_alloc_bitmap::BlueStoreIndex;
 use spinney_core::{Extent, Pba};
 
-spinney_testkit::index_laws!(|| Box::new(BlueStoreIndex::new()));
+spinney_testkit::index_laws!(blocks, || Box::new(BlueStoreIndex::default()));
+spinney_testkit::index_laws!(units, || Box::new(BlueStoreIndex::new(16)));
 
 fn run(start: u64, blocks: u64) -> Extent {
     Extent::new(Pba(start), blocks)
 }
 
 fn with(universe: Extent, free: &[Extent]) -> BlueStoreIndex {
-    let mut index = BlueStoreIndex::new();
+    let mut index = BlueStoreIndex::default();
     index.reset(universe);
     free.iter().for_each(|run| index.insert(*run));
     index
@@ -22,6 +23,15 @@ fn one_block_will_do_so_whatever_comes_first_is_taken() {
     let mut index = with(run(0, 10_000), &[run(700, 2), run(705, 1), run(1000, 500)]);
     let picks: Vec<Extent> = (0..3).map(|_| index.pick(&Want::up_to(64)).unwrap()).collect();
     assert_eq!(picks, [run(700, 2), run(705, 1), run(1000, 64)]);
+}
+
+#[test]
+fn pieces_are_of_a_unit_at_least_while_that_can_be_had() {
+    let mut index = BlueStoreIndex::new(16);
+    index.reset(run(0, 10_000));
+    [run(100, 9), run(200, 20), run(300, 15)].into_iter().for_each(|run| index.insert(run));
+    let picks: Vec<Extent> = (0..3).map(|_| index.pick(&Want::up_to(64)).unwrap()).collect();
+    assert_eq!(picks, [run(200, 20), run(100, 9), run(300, 15)]);
 }
 
 #[test]

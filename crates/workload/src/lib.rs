@@ -23,6 +23,7 @@ pub const ENTRIES: &[WorkloadEntry] = &[
     generate::clones::ENTRY,
     generate::discard::ENTRY,
     generate::spread::ENTRY,
+    generate::grow::ENTRY,
     generate::comb::ENTRY,
     generate::fsperf::ENTRY,
     generate::bluestore::ENTRY,

@@ -8,7 +8,8 @@ mod crates;
 mod plain;
 
 use clap::Parser;
-use spinney_alloc_bitmap::{BitmapIndex, Fit};
+use spinney_alloc_bitmap::areas::Within;
+use spinney_alloc_bitmap::{AreaIndex, AreaTuning, BitmapIndex, BlueStoreIndex, CursorIndex, Fit};
 use spinney_alloc_extent::{Tie, TwinIndex};
 use spinney_alloc_spacemap::{Policy, RangeIndex, Tuning};
 use spinney_testkit::aging::{Entrant, Floor, Race, TreePair, all_free};
@@ -70,6 +71,12 @@ fn entrants(only: &[String]) -> Vec<Entrant> {
         Entrant::new("spinney space map (dynamic fit)", range(Policy::Dynamic)),
         Entrant::new("spinney space map (first fit)", range(Policy::First)),
         Entrant::new("spinney bitmap", bitmap(Fit::Best)),
+        Entrant::new("spinney bitmap (near)", bitmap(Fit::Near)),
+        Entrant::new("spinney areas (hbps, whole)", |blocks| {
+            all_free(AreaIndex::new(AreaTuning { within: Within::Whole, ..AreaTuning::default() }), blocks)
+        }),
+        Entrant::new("spinney cursor", |blocks| all_free(CursorIndex::default(), blocks)),
+        Entrant::new("spinney bluestore-bitmap", |blocks| all_free(BlueStoreIndex::default(), blocks)),
         Entrant::new("floor of a bitmap", Floor::new).floor(),
         Entrant::new("pair of B-trees, dynamic fit", plain::DynamicPair::new),
         Entrant::new("one B-tree, first fit", plain::OneTree::first_fit),

@@ -11,6 +11,7 @@ pub mod fill;
 pub mod fsperf;
 pub mod geriatrix;
 pub(crate) mod ground;
+pub mod grow;
 pub mod overwrite;
 pub mod spread;
 pub mod target;

@@ -66,6 +66,8 @@ fn samples() -> Vec<(&'static str, Pairs)> {
         ("discard-storm", with(vec![("rounds", integer(2)), ("storm_share", Real(1.0))], rotation("op"))),
         ("discard-storm", vec![("rounds", integer(2)), ("refill", word("same"))]),
         ("spread", vec![("rounds", integer(3)), ("versions", integer(3)), ("read_share", Real(0.4))]),
+        ("grow", vec![("rounds", integer(3)), ("versions", integer(5)), ("until", Real(0.3))]),
+        ("grow", vec![("rounds", integer(7)), ("turns", word("robin")), ("scan", Setting::Switch(true))]),
         ("comb", vec![("unit_blocks", integer(3)), ("spacing", integer(4)), ("scan", Setting::Switch(true))]),
     ]
     .into_iter()
@@ -129,6 +131,7 @@ fn the_same_seed_gives_the_same_stream_and_another_one_does_not() {
         let random = !matches!(pairs.iter().find(|(name, _)| *name == "pattern"), Some((_, Setting::Word(word))) if word == "sequential")
             && pairs.iter().all(|(name, value)| *name != "clone_writes" || *value != Real(0.0))
             && name != "comb"
+            && pairs.iter().all(|(name, value)| *name != "turns" || *value != word("robin"))
             && (name != "fill" || pairs.iter().any(|(name, _)| *name == "order"));
         assert_eq!(ops != ops_of(name, VOLUME_BLOCKS, 8, &pairs), random, "{name} {pairs:?}");
     }
@@ -400,7 +403,7 @@ fn a_scan_reads_the_newest_version_once_from_front_to_back() {
 
 #[test]
 fn settings_out_of_range_are_refused_by_name() {
-    let cases: [(&str, &str, Setting); 18] = [
+    let cases: [(&str, &str, Setting); 22] = [
         ("overwrite", "fill", Real(1.5)),
         ("overwrite", "fill", Real(f64::NAN)),
         ("overwrite", "pattern", word("zipfian")),
@@ -416,6 +419,10 @@ fn settings_out_of_range_are_refused_by_name() {
         ("discard-storm", "fill", Real(0.0)),
         ("spread", "versions", integer(0)),
         ("spread", "versions", integer(1025)),
+        ("grow", "versions", integer(0)),
+        ("grow", "rounds", integer(0)),
+        ("grow", "until", Real(0.0)),
+        ("grow", "turns", word("fair")),
         ("comb", "spacing", integer(1)),
         ("comb", "fill", Real(0.0)),
         ("replay", "repeats", integer(0)),
@@ -441,7 +448,7 @@ fn the_smallest_volume_works() {
 
 #[test]
 fn every_entry_has_a_summary_and_builds_with_its_defaults() {
-    for name in ["fill", "overwrite", "clones", "discard-storm", "spread", "comb", "replay"] {
+    for name in ["fill", "overwrite", "clones", "discard-storm", "spread", "grow", "comb", "replay"] {
         let entry = entry(name);
         assert!(!entry.summary.is_empty() && !entry.paper.is_empty() && !entry.parameters.is_empty());
         assert!(
