@@ -38,7 +38,7 @@ impl FreeIndex for CursorIndex {
     }
     fn pick(&mut self, want: &Want) -> Option<Extent> {
         want.check();
-        if self.bitmap.free_blocks() < want.blocks_min {
+        if self.bitmap.is_too_long(want.blocks_min) {
             return None;
         }
         let (end, cursor) = (self.bitmap.end(), self.cursor);
@@ -67,6 +67,9 @@ impl FreeIndex for CursorIndex {
     }
     fn free_runs(&self) -> u64 {
         self.bitmap.free_runs()
+    }
+    fn longest_max(&self) -> u64 {
+        self.bitmap.longest_max()
     }
     fn effort(&self) -> Effort {
         self.bitmap.effort()

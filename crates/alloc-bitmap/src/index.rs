@@ -79,6 +79,10 @@ impl BitmapIndex {
     pub(crate) fn extent(&self, span: Span) -> Extent {
         Extent::new(Pba(self.base + span.start as u64), span.blocks as u64)
     }
+    /// Proof that no run of so many blocks is free, from what earlier searches found out.
+    pub(crate) fn is_too_long(&self, blocks: u64) -> bool {
+        blocks > self.longest_max()
+    }
     /// One past the last bit that can be set.
     pub(crate) fn end(&self) -> usize {
         (self.universe.start.0 - self.base + self.universe.blocks) as usize
@@ -147,6 +151,10 @@ impl FreeIndex for BitmapIndex {
     }
     fn free_runs(&self) -> u64 {
         self.leaves.free_runs
+    }
+    fn longest_max(&self) -> u64 {
+        // Longer runs are counted to some place beyond that only.
+        if self.leaves.bound < LONG_BLOCKS { self.leaves.bound as u64 } else { self.leaves.free_blocks }
     }
     fn effort(&self) -> Effort {
         Effort { steps: self.leaves.steps, fallbacks: self.fallbacks }

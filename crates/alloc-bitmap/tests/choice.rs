@@ -1,7 +1,7 @@
 //! What this index promises beyond the laws: which run it takes, what it costs, how it is configured.
 
 use spinney_alloc::{FreeIndex, Want};
-use spinney_alloc_bitmap::{BitmapIndex, Fit, INDEX};
+use spinney_alloc_bitmap::{AreaIndex, BitmapIndex, BlueStoreIndex, CursorIndex, Fit, INDEX};
 use spinney_core::{Error, Extent, Pba, Setting, Settings};
 
 fn run(start: u64, blocks: u64) -> Extent {
@@ -140,4 +140,22 @@ fn settings_choose_the_fit_and_a_wrong_one_is_named() {
         assert_eq!(index.pick(&Want::exactly(7)), Some(run(0, 7)), "{fit}");
     }
     assert!(matches!(build("worst"), Err(Error::BadSetting(text)) if text.contains("fit")));
+}
+
+/// 2^32 blocks (16 TiB) in under 600 MiB are 1.17 bits a block.
+#[test]
+fn every_index_of_bits_takes_less_than_1_17_bits_a_block() {
+    let universe = run(0, 1 << 26);
+    let mut indexes: Vec<Box<dyn FreeIndex>> = vec![
+        Box::new(BitmapIndex::default()),
+        Box::new(AreaIndex::default()),
+        Box::new(CursorIndex::default()),
+        Box::new(BlueStoreIndex::default()),
+    ];
+    for (number, index) in indexes.iter_mut().enumerate() {
+        index.reset(universe);
+        index.insert(universe);
+        let bits = index.memory_bytes() as f64 * 8.0 / universe.blocks as f64;
+        assert!(bits < 1.08, "index {number}: {bits} bits a block");
+    }
 }

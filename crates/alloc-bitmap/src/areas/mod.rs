@@ -207,7 +207,7 @@ impl FreeIndex for AreaIndex {
     }
     fn pick(&mut self, want: &Want) -> Option<Extent> {
         want.check();
-        if self.bitmap.free_blocks() < want.blocks_min {
+        if self.bitmap.is_too_long(want.blocks_min) {
             return None;
         }
         if let Some(run) = self.serve(want) {
@@ -230,6 +230,9 @@ impl FreeIndex for AreaIndex {
     }
     fn free_runs(&self) -> u64 {
         self.bitmap.free_runs()
+    }
+    fn longest_max(&self) -> u64 {
+        self.bitmap.longest_max()
     }
     fn effort(&self) -> Effort {
         let below = self.bitmap.effort();
