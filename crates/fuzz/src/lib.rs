@@ -8,6 +8,7 @@ mod bytes;
 mod config;
 pub mod corpus;
 mod form;
+mod free_space;
 pub mod image;
 pub mod mutate;
 mod ordered_map;
@@ -37,6 +38,7 @@ pub const TARGETS: &[Target] = &[
     #[cfg(feature = "lab")]
     Target { name: "config", run: config::run, seeds: config::seeds },
     Target { name: "trace", run: text::trace, seeds: text::traces },
+    Target { name: "free-space", run: free_space::run, seeds: free_space::seeds },
     Target { name: "fio", run: text::fio, seeds: text::fios },
     Target { name: "device-part", run: text::device_part, seeds: text::device_parts },
     Target { name: "pool-spec", run: text::pool_spec, seeds: text::pool_specs },

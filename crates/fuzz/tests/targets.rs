@@ -47,6 +47,7 @@ macro_rules! targets {
 targets! {
     #[cfg(feature = "lab")] config, "config", 10000;
     trace, "trace", 15000;
+    free_space, "free-space", 15000;
     fio, "fio", 15000;
     device_part, "device-part", 10000;
     pool_spec, "pool-spec", 15000;

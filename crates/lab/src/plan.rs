@@ -4,6 +4,7 @@
 //! equal rows; nothing about threads, folders or backing is in it. No two cases of a plan have the same hash or labels.
 
 mod choose;
+mod imported;
 mod parts;
 mod planner;
 mod resolve;
@@ -14,10 +15,12 @@ use crate::config::{ConfigError, Origin, Problem, Scalar, Sources};
 use crate::experiment::{Axis, Experiment};
 use planner::Planner;
 use spinney_device::DeviceParameters;
+use spinney_import::FreeState;
 use spinney_registry::{Choice, PoolSpec, Registry};
 use spinney_volume::PoolOptions;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// The most cases that a sweep may have.
 pub const CASES_MAX: usize = 10_000;
@@ -53,6 +56,8 @@ pub struct Case {
     pub workload: Choice,
     /// Where the workload finds its trace.
     pub trace: Option<PathBuf>,
+    /// The free space that the pool begins with, counted from its first data block; all else of its data is owned by one version.
+    pub free_space: Option<Arc<FreeState>>,
     /// Everything that the hash covers, a line each.
     pub resolved: BTreeMap<String, String>,
 }

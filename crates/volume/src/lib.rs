@@ -9,6 +9,7 @@ mod check;
 mod checksum;
 mod commit;
 mod discard;
+mod import;
 mod kind;
 mod layout;
 mod open;

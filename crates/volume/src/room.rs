@@ -59,6 +59,11 @@ impl Pool {
         self.admit_with(&[work], 0, self.slop_pages())
     }
 
+    /// Admit work that takes these fresh blocks at places of its own choice.
+    pub(crate) fn admit_fresh(&mut self, work: Work, blocks: u64) -> Result<()> {
+        self.admit_with(&[work], blocks, self.slop_pages())
+    }
+
     /// Admit a discard: it may use the reserve but for a third, since below a snapshot it copies nodes to make holes in.
     pub(crate) fn admit_discard(&mut self, dev: DevId, range: LbaRange) -> Result<()> {
         self.admit_with(&[Work::Unmap(dev, range)], 0, self.slop_pages() / 3)

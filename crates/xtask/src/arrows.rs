@@ -12,6 +12,7 @@ const LAYERS: &[(&str, u32)] = &[
     ("snap", 1),
     ("plot", 1),
     ("workload", 1),
+    ("import", 1),
     ("pages", 2),
     ("snap-tree", 3),
     ("volume", 4),

@@ -5,7 +5,7 @@
 
 use super::buckets::Buckets;
 use spinney_alloc::{Allocator, Grant, SpaceStats, Want};
-use spinney_core::{Epoch, Extent, Finding, Flow, PageNo, PageRead, PageTxn, Result, Root};
+use spinney_core::{Epoch, Extent, Finding, Flow, PageNo, PageRead, PageTxn, Pba, Result, Root};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -22,6 +22,12 @@ pub(crate) struct Allocations {
     pub(crate) split: u64,
     /// The pieces of these.
     pub(crate) split_pieces: u64,
+    /// Writes of the workload that took more than one piece of the device, pieces that lie side by side counted as one.
+    pub(crate) split_writes: u64,
+    /// The pieces of these.
+    pub(crate) split_write_pieces: u64,
+    /// Writes of the workload that took any.
+    pub(crate) writes: u64,
     /// Steps of the index for each piece.
     pub(crate) effort: Buckets,
     /// Most blocks that waited to be allocatable again when a commit began or became durable: between commits they only
@@ -36,6 +42,9 @@ struct State {
     wall_ns: Buckets,
     /// Pieces of the request under way, 0 if there is none.
     open: u64,
+    /// Pieces of the write under way, and where the last one ends.
+    write: u64,
+    write_end: Option<Pba>,
 }
 
 /// The reading side of a [`MeteredAllocator`].
@@ -50,6 +59,12 @@ impl AllocationMeter {
     /// What happened since this was last called.
     pub(crate) fn take(&self) -> Allocations {
         std::mem::take(&mut self.state().now)
+    }
+
+    /// A write of the workload begins: what was allocated before belongs to others.
+    pub(crate) fn begin_write(&self) {
+        let mut state = self.state();
+        (state.write, state.write_end) = (0, None);
     }
 
     /// Wall-clock nanoseconds of each call since the case began: median, 99th percentile, maximum.
@@ -74,6 +89,24 @@ impl State {
         }
         if got >= wanted {
             self.open = 0;
+        }
+    }
+}
+
+impl State {
+    fn count_write(&mut self, run: Extent) {
+        if self.write_end.replace(run.end()) == Some(run.start) {
+            return;
+        }
+        self.write += 1;
+        let now = &mut self.now;
+        match self.write {
+            1 => now.writes += 1,
+            2 => {
+                (now.split_writes, now.split_write_pieces) =
+                    (now.split_writes + 1, now.split_write_pieces + 2)
+            }
+            _ => now.split_write_pieces += 1,
         }
     }
 }
@@ -117,6 +150,7 @@ impl Allocator for MeteredAllocator {
         match &run {
             Ok(run) => {
                 state.count(wanted, run.blocks, after - before);
+                state.count_write(*run);
                 state.wall_ns.add(ns as u64);
             }
             Err(_) => state.open = 0, // the wish is given up
@@ -181,5 +215,18 @@ mod tests {
         assert_eq!((now.requests, now.pieces, now.blocks), (4, 7, 27));
         assert_eq!((now.split, now.split_pieces), (2, 5), "8 in three pieces and 9 in two");
         assert_eq!(now.effort.max(), 7.0);
+    }
+
+    #[test]
+    fn pieces_of_a_write_that_lie_side_by_side_are_one() {
+        let meter = AllocationMeter::default();
+        for write in [&[(0, 4), (4, 4), (8, 1)][..], &[(9, 3), (20, 1), (21, 2), (5, 1)], &[(6, 2)]] {
+            meter.begin_write();
+            for (start, blocks) in write {
+                meter.state().count_write(Extent { start: Pba(*start), blocks: *blocks });
+            }
+        }
+        let now = meter.take();
+        assert_eq!((now.writes, now.split_writes, now.split_write_pieces), (3, 1, 3));
     }
 }

@@ -6,6 +6,7 @@
 mod buckets;
 mod content;
 mod hollow;
+mod import;
 mod layout;
 mod load;
 mod meter;
@@ -15,6 +16,7 @@ mod runner;
 mod sampler;
 mod stream;
 
+pub(crate) use import::free_space;
 pub(crate) use metric::weight_column;
 pub use metric::{METRICS, Metric, base_columns};
 pub(crate) use runner::is_full;

@@ -234,6 +234,9 @@ impl Bench {
         let (mut parts, allocations) = (probe.parts()?, AllocationMeter::default());
         parts.allocator = Box::new(MeteredAllocator::new(parts.allocator, allocations.clone()));
         let mut pool = Pool::format(device.clone(), parts, case.options)?;
+        if let Some(state) = &case.free_space {
+            pool.import(&state.free)?;
+        }
         let volume = pool.create(case.volume_blocks)?;
         pool.flush()?;
         let versions = BTreeMap::from([(Handle::VOLUME, volume)]);
@@ -272,6 +275,7 @@ impl Bench {
         match op {
             Op::Write { to, bytes } => {
                 let dev = self.version(to)?;
+                self.allocations.begin_write();
                 pieces(bytes)
                     .try_for_each(|(offset, length)| self.pool.write(dev, offset, self.content.make(length)))
             }

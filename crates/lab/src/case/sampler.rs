@@ -211,6 +211,9 @@ impl Sampler {
         put("pieces_per_request", asked.pieces as f64 / asked.requests as f64);
         put("split_requests", asked.split as f64 / asked.requests as f64);
         put("pieces_per_split_request", asked.split_pieces as f64 / asked.split as f64);
+        put("interval_writes", asked.writes as f64);
+        put("split_writes", asked.split_writes as f64 / asked.writes as f64);
+        put("pieces_per_split_write", asked.split_write_pieces as f64 / asked.split_writes as f64);
         put("space_bytes_per_block", space as f64 * BLOCK_BYTES as f64 / asked.blocks as f64);
         put("effort_per_allocation", asked.effort.mean());
         put("effort_per_allocation_p50", asked.effort.quantile(0.5));

@@ -2,14 +2,17 @@
 //!
 //! Invariant: a complaint is made once however many cases share it. Knows where values go, not what they mean.
 
+use super::volume::Sizes;
 use super::{CASES_MAX, CHOICES, Case, problem};
 use crate::case::build_workload;
 use crate::config::{Node, Origin, Problem, Scalar, Section, Sources, Table, Tree};
 use crate::experiment::{Axis, CASE_SECTIONS, Experiment};
+use spinney_import::FreeState;
 use spinney_registry::{PoolSpec, Registry, RegistryError, nearest};
 use spinney_volume::{ChecksumKind, PoolOptions};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Plans case after case, and remembers what they share.
@@ -22,6 +25,8 @@ pub(super) struct Planner<'a> {
     pub(super) parts: BTreeMap<PathBuf, Table>,
     /// Hashes of traces.
     pub(super) traces: BTreeMap<PathBuf, String>,
+    /// Free space of other disks, by file and seed.
+    pub(super) free_spaces: BTreeMap<(String, u64), Arc<FreeState>>,
     /// Workloads that could be made.
     workloads: BTreeSet<String>,
     /// Where the settings of this case's plug-ins stand.
@@ -48,6 +53,7 @@ impl<'a> Planner<'a> {
             problems: Vec::new(),
             parts: BTreeMap::new(),
             traces: BTreeMap::new(),
+            free_spaces: BTreeMap::new(),
             workloads: BTreeSet::new(),
             places: BTreeMap::new(),
             labels: BTreeMap::new(),
@@ -120,10 +126,10 @@ impl<'a> Planner<'a> {
         let place = allocator.origin.clone();
         let workload_place = workload.origin.clone();
         // All of them before the first `?`, so that all complaints are heard at once.
-        let (volume, device) = (self.volume(&mut fixed), self.device(device));
+        let (volume, device) = (self.volume(&mut fixed, seed), self.device(device));
         let (allocator, scheme) = (self.allocator(allocator), self.scheme(scheme));
         let workload = self.workload(workload);
-        let (volume_blocks, device_blocks, options) = volume?;
+        let Sizes { volume_blocks, device_blocks, options, free_space } = volume?;
         self.allow_hollow(keep_data, &options)?;
         let (device, pool) = (device?, PoolSpec { allocator: allocator?, scheme: scheme? });
         self.allow_in_place(&options, &pool.scheme)?;
@@ -148,6 +154,7 @@ impl<'a> Planner<'a> {
             pool,
             workload,
             trace,
+            free_space,
             resolved,
         };
         self.try_workload(&case, workload_place)?;

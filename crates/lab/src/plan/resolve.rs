@@ -10,7 +10,7 @@ use spinney_workload::WorkloadEntry;
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
-use xxhash_rust::xxh3::Xxh3;
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 impl Planner<'_> {
     /// With defaults written out; `None` if the trace cannot be read, which is complained of.
@@ -25,6 +25,14 @@ impl Planner<'_> {
         put("volume.blocks".into(), case.volume_blocks.to_string());
         put("volume.device_blocks".into(), case.device_blocks.to_string());
         put("volume.options".into(), format!("{:?}", case.options));
+        if let Some(state) = &case.free_space {
+            let made_up = if state.made_up { "made up by seed after " } else { "" };
+            put("volume.free_space".into(), format!("{made_up}{}", state.source));
+            put(
+                "volume.free_space_hash".into(),
+                format!("{:016x}", xxh3_64(format!("{:?}", state.free).as_bytes())),
+            );
+        }
         put("device".into(), format!("{:?}", case.device));
         put("workload".into(), case.workload.name.clone());
         for (key, value) in resolved(entry.parameters, &case.workload.settings).0 {

@@ -4,17 +4,20 @@
 //! every device parameter into its model.
 
 use super::choose::Chosen;
+use super::imported::device_for;
 use super::parts::parameters;
 use super::planner::{Planner, take_table};
 use crate::config::{Origin, Section, Table, format_bytes, to_toml};
 use spinney_core::BLOCK_BYTES;
 use spinney_device::DeviceParameters;
+use spinney_import::FreeState;
 use spinney_registry::{Choice, nearest};
 use spinney_volume::{ChecksumKind, Placement, PoolOptions};
+use std::sync::Arc;
 
 const BLOCK: u64 = BLOCK_BYTES as u64;
 /// The largest device, 16 TiB: larger ones have indexes that no machine of today keeps in memory for every allocator.
-const DEVICE_BLOCKS_MAX: u64 = 1 << 32;
+pub(super) const DEVICE_BLOCKS_MAX: u64 = 1 << 32;
 /// Superblock slots, the least metadata area and some data.
 const DEVICE_BLOCKS_MIN: u64 = 300;
 /// The largest page cache, 64 GiB.
@@ -22,15 +25,24 @@ const CACHE_PAGES_MAX: u64 = 1 << 24;
 /// The place of the volume's side of overwriting in place; the scheme's setting is plain `in_place`.
 const IN_PLACE: &str = "volume.in_place";
 
+/// What [volume] came to.
+pub(super) struct Sizes {
+    pub(super) volume_blocks: u64,
+    pub(super) device_blocks: u64,
+    pub(super) options: PoolOptions,
+    pub(super) free_space: Option<Arc<FreeState>>,
+}
+
 impl Planner<'_> {
-    /// Blocks of the volume, blocks of the device, and the pool's tunables.
-    pub(super) fn volume(&mut self, fixed: &mut Table) -> Option<(u64, u64, PoolOptions)> {
+    /// Blocks of the volume and of the device, the pool's tunables, and the free space that it begins with.
+    pub(super) fn volume(&mut self, fixed: &mut Table, seed: u64) -> Option<Sizes> {
         let origin = fixed.get("volume").map(|(origin, _)| origin.clone());
         let mut found = Vec::new();
         let mut section = Section::new("volume", take_table(fixed, "volume"), &mut found);
         let (size_at, device_at) = (section.peek("size"), section.peek("device_size"));
         let (size, device) = (section.bytes("size"), section.bytes("device_size"));
         let in_place_at = section.peek("in_place");
+        let (free_at, free_file) = (section.peek("free_space"), section.text("free_space"));
         let options = options(&mut section);
         if size.is_none() && size_at.is_none() {
             let help = Some("add `size = \"1 GiB\"`".to_owned());
@@ -40,13 +52,21 @@ impl Planner<'_> {
         self.take(found);
         self.places.extend(in_place_at.map(|place| (IN_PLACE.to_owned(), place)));
         let volume_blocks = size?.div_ceil(BLOCK);
-        let device_blocks = match (device, device_at.is_some()) {
-            (Some(bytes), _) => bytes / BLOCK,
-            (None, true) => return None,
-            (None, false) => volume_blocks + volume_blocks / 2 + 256,
+        let free_space = match free_file {
+            Some(file) => Some(self.free_space(&file, seed, &options, free_at.clone())?),
+            None => None,
+        };
+        let device_blocks = match (device, device_at.is_some(), &free_space) {
+            (Some(bytes), _, _) => bytes / BLOCK,
+            (None, true, _) => return None,
+            (None, false, Some(state)) => device_for(state.total_blocks, &options),
+            (None, false, None) => volume_blocks + volume_blocks / 2 + 256,
         };
         self.fit(volume_blocks, device_blocks, &options, (size_at.or(origin), device_at))?;
-        Some((volume_blocks, device_blocks, options))
+        if let Some(state) = &free_space {
+            self.fit_imported(state, device_blocks, &options, free_at)?;
+        }
+        Some(Sizes { volume_blocks, device_blocks, options, free_space })
     }
 
     /// Overwriting in place takes a volume without checksums and a scheme that offers it by its switch `in_place`; a config

@@ -11,6 +11,7 @@ mod durable;
 mod faults;
 mod flat;
 mod forged;
+mod import;
 mod options;
 mod readers;
 mod segments;

@@ -1,0 +1,128 @@
+//! Real dumps of small aged disks, and what must be refused.
+//!
+//! Invariant: the samples are what the tools printed (e2fsprogs 1.47, xfsprogs 6.1, btrfs-progs 6.2), on images aged by making and removing some
+//! thousand files; BlueStore's is written by hand after its source (Allocator.cc).
+
+use spinney_import::{FreeState, parse};
+
+fn sample(name: &str) -> String {
+    std::fs::read_to_string(format!("{}/tests/samples/{name}.txt", env!("CARGO_MANIFEST_DIR"))).unwrap()
+}
+
+fn read(name: &str) -> FreeState {
+    let state = parse(&sample(name), 1).unwrap_or_else(|error| panic!("{name}: {error}"));
+    check(&state, name);
+    state
+}
+
+/// Runs rise, lie apart and inside.
+fn check(state: &FreeState, what: &str) {
+    let apart = state.free.windows(2).all(|pair| pair[0].end() < pair[1].start);
+    let inside = state.free.last().is_none_or(|run| run.end().0 <= state.total_blocks);
+    let some = state.free.iter().all(|run| run.blocks > 0);
+    assert!(inside && some, "{what}");
+    assert!(apart, "{what}");
+}
+
+#[test]
+fn dumpe2fs_gives_the_runs_that_e2freefrag_counts() {
+    let (exact, histogram) = (read("dumpe2fs"), read("e2freefrag"));
+    // The same image: 24,576 blocks of 4 KiB, 16,684 free in 212 runs.
+    assert_eq!((exact.total_blocks, exact.free_blocks(), exact.free.len()), (24_576, 16_684, 212));
+    assert_eq!(
+        (histogram.total_blocks, histogram.free_blocks(), histogram.free.len()),
+        (24_576, 16_684, 212)
+    );
+    assert!(!exact.made_up && histogram.made_up);
+    let lengths = |state: &FreeState| {
+        let mut classes = [0; 64];
+        state.free.iter().for_each(|run| classes[run.blocks.ilog2() as usize] += 1);
+        classes
+    };
+    assert_eq!(lengths(&exact), lengths(&histogram), "the same histogram");
+}
+
+#[test]
+fn a_made_up_layout_depends_on_the_seed_alone() {
+    let text = sample("e2freefrag");
+    assert_eq!(parse(&text, 7), parse(&text, 7));
+    assert_ne!(parse(&text, 7), parse(&text, 8));
+}
+
+#[test]
+fn xfs_is_read_from_both_of_its_tools() {
+    let (database, spaceman, histogram) = (read("xfs-db"), read("xfs-spaceman"), read("xfs-histogram"));
+    // xfs_db also lists the blocks that the groups keep for their own trees.
+    let listed = |line: &str| {
+        let words: Vec<u64> = line.split_whitespace().map(|word| word.parse().ok()).collect::<Option<_>>()?;
+        (words.len() == 3).then(|| words[2])
+    };
+    let sum: u64 = sample("xfs-db").lines().filter_map(listed).sum();
+    assert_eq!((database.total_blocks, database.free_blocks()), (81_920, sum));
+    assert_eq!((spaceman.free_blocks(), spaceman.total_blocks), (histogram.free_blocks(), 81_920));
+    assert!(spaceman.free_blocks() <= database.free_blocks() && !spaceman.made_up && histogram.made_up);
+}
+
+#[test]
+fn xfs_without_its_sizes_says_what_to_add() {
+    let text = "    agno    agbno      len\n       0        6        1\n";
+    assert!(parse(text, 1).unwrap_err().what.contains("xfs_info"));
+}
+
+#[test]
+fn block_groups_of_btrfs_lie_end_to_end() {
+    let state = read("btrfs");
+    let groups: u64 = sample("btrfs")
+        .lines()
+        .filter_map(|line| line.split_once("FREE_SPACE_INFO ")?.1.split(')').next()?.parse::<u64>().ok())
+        .sum();
+    assert_eq!(state.total_blocks, groups / 4096);
+    let bitmap =
+        "item 0 key (0 FREE_SPACE_INFO 8192) itemoff 1\nitem 1 key (0 FREE_SPACE_BITMAP 8192) itemoff 1\n";
+    assert_eq!(parse(bitmap, 1).unwrap_err().line, 2);
+}
+
+#[test]
+fn bluestore_dumps_are_read() {
+    let text = r#"{"capacity": 1048576, "alloc_unit": 4096, "alloc_type": "hybrid", "alloc_name": "block",
+        "extents": [{"offset": "0x1000", "length": "0x2000"}, {"offset": "0x10000", "length": "0xf0000"}]}"#;
+    let state = parse(text, 1).unwrap();
+    check(&state, "BlueStore");
+    let runs: Vec<(u64, u64)> = state.free.iter().map(|run| (run.start.0, run.blocks)).collect();
+    assert_eq!((state.total_blocks, runs), (256, vec![(1, 2), (16, 240)]));
+}
+
+#[test]
+fn small_blocks_count_where_they_fill_a_whole_one() {
+    // Blocks of 1 KiB: 1 to 6 hold none of 4 KiB but the one at 4; 8 to 15 are two.
+    let text =
+        "Block count:              64\nBlock size:               1024\n  Free blocks: 1-7, 8, 9-15, 21\n";
+    let state = parse(text, 1).unwrap();
+    assert_eq!(state.free.iter().map(|run| (run.start.0, run.blocks)).collect::<Vec<_>>(), [(1, 3)]);
+}
+
+#[test]
+fn what_cannot_be_a_disk_is_refused_with_its_line() {
+    let ext = |ranges: &str| format!("Block count:  100\nBlock size:  4096\n  Free blocks: {ranges}\n");
+    let btrfs = "item 0 key (0 FREE_SPACE_INFO 8192) x\nitem 1 key (4096 FREE_SPACE_EXTENT 8192) x\n";
+    let frag = |row: &str| {
+        format!("Blocksize: 4096 bytes\nTotal blocks: 100\nHISTOGRAM OF FREE EXTENT SIZES:\n{row}\n")
+    };
+    for (text, line, words) in [
+        (ext("90-100"), 3, "passes the disk's end"),
+        (ext("5-9, 9-12"), 3, "overlaps"),
+        (ext("9-5"), 3, "before it begins"),
+        (ext("0-18446744073709551615"), 3, "before it begins"),
+        (ext("1-x"), 3, "whole number"),
+        (btrfs.into(), 2, "block group"),
+        (frag("    4K...    8K-  :  5  500  1.00%"), 4, "does not fit"),
+        (frag("    4K...    8K-  :  99999999999  99999999999  1.00%"), 4, "2^24"),
+        (frag("    4K...    8K-  :  60  60  1.00%"), 0, "more free blocks"),
+        (r#"{"capacity": 4096, "extents": [{"offset": "0x", "length": 1}]}"#.into(), 0, "extent 0"),
+        ("{\n\"capacity\": -1}".into(), 2, "allocator dump"),
+        ("hello".into(), 0, "dumpe2fs"),
+    ] {
+        let error = parse(&text, 1).expect_err(&text);
+        assert!(error.line == line && error.what.contains(words), "{text}: {error}");
+    }
+}
