@@ -73,32 +73,42 @@ impl Changes {
     /// because takes and frees of one block alternate).
     #[must_use]
     pub fn netted(&self) -> Vec<Change> {
-        let mut edges = Vec::with_capacity(2 * self.list.len());
+        let (mut up, mut down) = (Vec::with_capacity(self.list.len()), Vec::with_capacity(self.list.len()));
         for change in &self.list {
-            let (run, sign) = match change {
-                Change::Take(run) => (run, -1),
-                Change::Free(run) => (run, 1),
+            let (rises, falls) = match change {
+                Change::Take(run) => (run.end(), run.start),
+                Change::Free(run) => (run.start, run.end()),
             };
-            edges.extend([(run.start.0, sign), (run.end().0, -sign)]);
+            up.push(rises.0);
+            down.push(falls.0);
         }
-        edges.sort_unstable_by_key(|(at, _)| *at);
-        sweep(&edges)
+        up.sort_unstable();
+        down.sort_unstable();
+        sweep(&up, &down)
     }
 }
 
-/// Turn signed edges, in address order, into runs of constant sign.
-fn sweep(edges: &[(u64, i64)]) -> Vec<Change> {
+/// Turn where the net change rises and falls by one, in address order, into runs of constant sign.
+fn sweep(up: &[u64], down: &[u64]) -> Vec<Change> {
     let (mut net, mut level, mut from) = (Vec::new(), 0i64, 0u64);
-    let at_once = edges.chunk_by(|(a, _), (b, _)| a == b);
-    let steps = at_once.map(|edges| (edges[0].0, edges.iter().map(|(_, step)| step).sum::<i64>()));
-    for (at, step) in steps.filter(|(_, step)| *step != 0) {
-        if level != 0 {
-            let run = Extent::new(spinney_core::Pba(from), at - from);
-            net.push(if level < 0 { Change::Take(run) } else { Change::Free(run) });
+    let (mut up, mut down) = (up.iter().copied().peekable(), down.iter().copied().peekable());
+    while let Some(at) = [up.peek(), down.peek()].into_iter().flatten().min().copied() {
+        let before = level;
+        while up.next_if_eq(&at).is_some() {
+            level += 1;
         }
-        level += step;
-        from = at;
+        while down.next_if_eq(&at).is_some() {
+            level -= 1;
+        }
         assert!((-1..=1).contains(&level), "takes and frees of a block must alternate (near block {at})");
+        if level == before {
+            continue;
+        }
+        if before != 0 {
+            let run = Extent::new(spinney_core::Pba(from), at - from);
+            net.push(if before < 0 { Change::Take(run) } else { Change::Free(run) });
+        }
+        from = at;
     }
     net
 }

@@ -20,6 +20,8 @@ pub use device::BlockDevice;
 pub use effort::{Effort, Flow};
 pub use error::{Error, Place, Result};
 pub use finding::Finding;
-pub use page::{PAGE_HEADER_BYTES, PAYLOAD_BYTES, PageBuf, PageKind, PageRead, PageRef, PageTxn, Payload};
+pub use page::{
+    PAGE_HEADER_BYTES, PAYLOAD_BYTES, PageBuf, PageKind, PageRead, PageRef, PageTxn, Payload, look,
+};
 pub use root::{ROOT_BYTES_MAX, Root};
 pub use settings::{Fallback, Parameter, Setting, Settings};

@@ -111,6 +111,20 @@ impl fmt::Debug for PageKind {
 pub trait PageRead {
     /// The page's payload. Errors: `Corrupt` if it is not there, damaged, or of another kind.
     fn read(&self, page: PageNo, kind: PageKind) -> Result<PageRef>;
+    /// Show the page's payload to `see`, once, where it is: for a few bytes of a page that is not kept. Whoever has pages in
+    /// memory need not count a holder then, and a look at a cold page waits for those bytes only. `see` must not read
+    /// pages: it may run under a lock. Errors: as `read`, and then `see` was not called. See also [`look`].
+    fn show(&self, page: PageNo, kind: PageKind, see: &mut dyn FnMut(&Payload)) -> Result<()> {
+        self.read(page, kind).map(|found| see(&found))
+    }
+}
+
+/// What `see` makes of the page's payload, by [`PageRead::show`]: it must not read pages.
+#[inline]
+pub fn look<T>(pages: &dyn PageRead, page: PageNo, kind: PageKind, see: impl Fn(&Payload) -> T) -> Result<T> {
+    let mut seen = None;
+    pages.show(page, kind, &mut |payload| seen = Some(see(payload)))?;
+    Ok(seen.expect("a page that is there is shown"))
 }
 
 /// Change pages inside the open epoch; a later read through the same object sees the change.

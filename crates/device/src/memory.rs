@@ -132,7 +132,9 @@ impl BlockDevice for MemoryDevice {
         let blocks = bounds::request(self.blocks, at, data.len())?;
         pieces(at.0, blocks, |index, inside, outside| {
             let mut chunks = sync::write(self.shard(index));
-            if inside.len() == CHUNK_BYTES {
+            if let Some(own) = chunks.get_mut(&index).and_then(Arc::get_mut) {
+                own[inside].copy_from_slice(&data[outside]);
+            } else if inside.len() == CHUNK_BYTES {
                 chunks.insert(index, Arc::from(&data[outside]));
             } else {
                 let chunk = chunks.entry(index).or_insert_with(|| vec![0; CHUNK_BYTES].into());

@@ -7,7 +7,7 @@
 use crate::fields::{page_at, put_u64};
 use core::ops::Range;
 use spinney_core::{
-    Error, Flow, PAYLOAD_BYTES, PageKind, PageNo, PageRead, PageRef, PageTxn, Payload, Result,
+    Error, Flow, PAYLOAD_BYTES, PageKind, PageNo, PageRead, PageRef, PageTxn, Payload, Result, look,
 };
 use std::collections::BTreeSet;
 
@@ -88,12 +88,16 @@ impl RadixArray {
         (index / child_leaves(level) % FAN_OUT) as usize
     }
 
+    fn child(&self, page: PageNo, slot: usize, pages: &dyn PageRead) -> Result<Option<PageNo>> {
+        look(pages, page, self.kind, |bytes| page_at(&bytes[..], slot))
+    }
+
     /// The page of leaf `index`, if it exists. Errors: `OutOfRange`, `Corrupt`.
     pub fn leaf(&self, index: u64, pages: &dyn PageRead) -> Result<Option<PageNo>> {
         self.check_index(index)?;
         let mut page = self.root;
         for level in (1..=self.levels).rev() {
-            match page_at(&pages.read(page, self.kind)?[..], Self::slot(index, level)) {
+            match self.child(page, Self::slot(index, level), pages)? {
                 Some(child) => page = child,
                 None => return Ok(None),
             }
@@ -106,14 +110,23 @@ impl RadixArray {
         self.leaf(index, pages)?.map(|page| pages.read(page, self.kind)).transpose()
     }
 
+    /// What `see` makes of the bytes of leaf `index`, by [`look`]; `None` if it is absent. Errors: `OutOfRange`, `Corrupt`.
+    pub fn look<T>(
+        &self,
+        index: u64,
+        pages: &dyn PageRead,
+        see: impl Fn(&Payload) -> T,
+    ) -> Result<Option<T>> {
+        self.leaf(index, pages)?.map(|page| look(pages, page, self.kind, see)).transpose()
+    }
+
     /// The bytes of leaf `index` to change; made of zeros if absent. Errors: `OutOfRange`, `Corrupt`, `NoPages`.
     pub fn edit<'a>(&self, index: u64, pages: &'a mut dyn PageTxn) -> Result<&'a mut Payload> {
         self.check_index(index)?;
         let mut page = self.root;
         for level in (1..=self.levels).rev() {
             let slot = Self::slot(index, level);
-            let found = page_at(&pages.read(page, self.kind)?[..], slot);
-            page = match found {
+            page = match self.child(page, slot, pages)? {
                 Some(child) => child,
                 None => {
                     let child = pages.alloc(self.kind)?;

@@ -251,6 +251,12 @@ impl SnapshotScheme for Flat {
     ) -> Result<()> {
         let map = Map::at(&self.state().catalogue.get(dev, pages)?);
         contains(map.blocks, range)?;
+        if range.blocks == 1 {
+            return map.visit(range, pages, &mut |at, slot| {
+                each(Run { at: Lba(at), blocks: 1, on: slot.pointer().map(Pba) });
+                Ok(())
+            });
+        }
         let (mut runs, mut next) = (Runs::new(each), range.start.0);
         // Holes as a whole: a version's size is only a number on a page.
         let hole = |runs: &mut Runs<'_>, from: u64, to: u64| {

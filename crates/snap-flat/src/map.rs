@@ -71,6 +71,11 @@ impl Map {
         each: &mut dyn FnMut(u64, Slot) -> Result<()>,
     ) -> Result<()> {
         for (index, part) in parts(range) {
+            if part.end - part.start == 1 {
+                let found = self.array.look(index, pages, |leaf| slot(Some(leaf), part.start))?;
+                each(part.start, found.unwrap_or(Slot::EMPTY))?;
+                continue;
+            }
             let leaf = self.array.read(index, pages)?;
             part.into_iter().try_for_each(|at| each(at, slot(leaf.as_deref(), at)))?;
         }

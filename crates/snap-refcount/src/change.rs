@@ -38,6 +38,11 @@ impl Change<'_> {
         let Some(page) = slot.pointer().map(PageNo) else {
             return if self.on.is_some() { self.fresh(at, bounds) } else { Ok(slot) };
         };
+        if self.no_node_shared && !inherited && self.on.is_some() && bounds.0 == bounds.1 {
+            let before = Node::slot_on(self.pages, page, shape, at, bounds.0)?;
+            self.below(at, page, bounds, &[before], false)?;
+            return Ok(Slot::to(page.0));
+        }
         let node = Node::read(self.pages, page, shape, at)?;
         if self.on.is_none() && node.is_empty(bounds.0, bounds.1) {
             return Ok(slot);

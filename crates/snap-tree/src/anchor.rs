@@ -3,7 +3,7 @@
 //! Invariant: its number never changes, so a scheme's [`Root`] is constant and all that changes stands on pages: a reader
 //! with an older view finds the older state through the same handle. Knows not what the words mean.
 
-use spinney_core::{Error, PageKind, PageNo, PageRead, PageRef, PageTxn, Payload, Result, Root};
+use spinney_core::{Error, PageKind, PageNo, PageRead, PageRef, PageTxn, Payload, Result, Root, look};
 
 /// What the anchor page is charged to.
 const KIND: PageKind = PageKind::CATALOGUE;
@@ -48,7 +48,11 @@ impl Anchor {
     }
     /// One word.
     pub fn get(self, index: usize, pages: &dyn PageRead) -> Result<u64> {
-        Ok(word(&*self.read(pages)?, index))
+        look(pages, self.0, KIND, |bytes| word(bytes, index))
+    }
+    /// Some words, one after the other.
+    pub fn words<const COUNT: usize>(self, first: usize, pages: &dyn PageRead) -> Result<[u64; COUNT]> {
+        look(pages, self.0, KIND, |bytes| std::array::from_fn(|index| word(bytes, first + index)))
     }
     /// Change one word; nothing is dirtied if it has that value.
     pub fn set(self, index: usize, value: u64, pages: &mut dyn PageTxn) -> Result<()> {

@@ -55,6 +55,9 @@ impl Record {
         let [a, b, c, d, e] = self.own;
         [flags, self.blocks, root, parent, self.referenced_blocks, a, b, c, d, e]
     }
+    fn to_write(self, dev: DevId) -> Result<Record> {
+        if self.access == Access::Writable { Ok(self) } else { Err(Error::ReadOnly(dev)) }
+    }
     /// As the contract shows it.
     #[must_use]
     pub fn version(&self, dev: DevId) -> Version {
@@ -107,22 +110,20 @@ impl Catalogue {
     }
     /// A version's record, if there is one.
     pub fn find(&self, dev: DevId, pages: &dyn PageRead) -> Result<Option<Record>> {
-        self.find_in(&*self.0.anchor.read(pages)?, dev, pages)
+        let found = self.0.look(dev.0 / PER_PAGE, pages, |bytes| load(bytes, dev))?;
+        found.unwrap_or(Ok(None))
     }
     fn find_in(&self, anchor: &Payload, dev: DevId, pages: &dyn PageRead) -> Result<Option<Record>> {
-        match self.0.read_in(anchor, dev.0 / PER_PAGE, pages)? {
-            Some(bytes) => load(&bytes, dev),
-            None => Ok(None),
-        }
+        let found = self.0.look_in(anchor, dev.0 / PER_PAGE, pages, |bytes| load(bytes, dev))?;
+        found.unwrap_or(Ok(None))
     }
     /// The record of a version that may be written. Errors: `NotFound`, `ReadOnly`, `Corrupt`.
     pub fn writable(&self, dev: DevId, pages: &dyn PageRead) -> Result<Record> {
-        self.writable_in(&*self.0.anchor.read(pages)?, dev, pages)
+        self.get(dev, pages)?.to_write(dev)
     }
     /// The same, the anchor's words being at hand.
     pub fn writable_in(&self, anchor: &Payload, dev: DevId, pages: &dyn PageRead) -> Result<Record> {
-        let record = self.get_in(anchor, dev, pages)?;
-        if record.access == Access::Writable { Ok(record) } else { Err(Error::ReadOnly(dev)) }
+        self.get_in(anchor, dev, pages)?.to_write(dev)
     }
     /// At most how many pages `put` or `remove` of this id changes (the anchor not counted).
     #[must_use]

@@ -55,8 +55,8 @@ impl Counts {
     }
     /// Owners beyond the first.
     pub fn extra(&self, number: u64, pages: &dyn PageRead) -> Result<u32> {
-        let leaf = self.0.read(Self::leaf_of(number), pages)?;
-        Ok(leaf.map_or(0, |leaf| entry(&leaf, number % COUNTS_PER_PAGE + 1)))
+        let see = |leaf: &Payload| entry(leaf, number % COUNTS_PER_PAGE + 1);
+        Ok(self.0.look(Self::leaf_of(number), pages, see)?.unwrap_or(0))
     }
     /// A reader that keeps the last page of counts, for numbers that lie close together.
     #[must_use]

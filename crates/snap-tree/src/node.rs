@@ -4,7 +4,9 @@
 //! so a damaged pointer is `Corrupt`, and no walk can meet a cycle. Knows no version and no sharing.
 
 use crate::{Shape, Slot};
-use spinney_core::{Error, PAYLOAD_BYTES, PageKind, PageNo, PageRead, PageRef, PageTxn, Payload, Result};
+use spinney_core::{
+    Error, PAYLOAD_BYTES, PageKind, PageNo, PageRead, PageRef, PageTxn, Payload, Result, look,
+};
 
 /// Bytes before the slots.
 const HEADER_BYTES: usize = 16;
@@ -32,6 +34,14 @@ fn header(shape: Shape, at: Position) -> [u8; HEADER_BYTES] {
     bytes
 }
 
+fn is_for(bytes: &Payload, shape: Shape, at: Position) -> bool {
+    bytes[..HEADER_BYTES] == header(shape, at) && at.first < u64::MAX
+}
+
+fn misplaced(page: PageNo) -> Error {
+    Error::corrupt_page("index node's position", page)
+}
+
 fn place(index: u64) -> usize {
     HEADER_BYTES + index as usize * 8
 }
@@ -41,11 +51,18 @@ impl Node {
     /// positions of slots past every volume's end come together.
     pub fn read(pages: &dyn PageRead, page: PageNo, shape: Shape, at: Position) -> Result<Node> {
         let found = pages.read(page, PageKind::TREE)?;
-        if found[..HEADER_BYTES] == header(shape, at) && at.first < u64::MAX {
-            Ok(Node(found))
-        } else {
-            Err(Error::corrupt_page("index node's position", page))
-        }
+        is_for(&found, shape, at).then_some(Node(found)).ok_or(misplaced(page))
+    }
+    /// A slot (below the fanout) of the node on `page`, as [`Node::read`] finds it.
+    pub fn slot_on(
+        pages: &dyn PageRead,
+        page: PageNo,
+        shape: Shape,
+        at: Position,
+        index: u64,
+    ) -> Result<Slot> {
+        let see = |bytes: &Payload| is_for(bytes, shape, at).then(|| slot(bytes, index));
+        look(pages, page, PageKind::TREE, see)?.ok_or(misplaced(page))
     }
     /// A slot (below the fanout).
     #[must_use]

@@ -42,18 +42,18 @@ impl Sparse {
         tier_of(index).is_ok()
     }
     fn array(&self, tier: usize, pages: &dyn PageRead) -> Result<Option<RadixArray>> {
-        Ok(self.array_in(tier, &*self.anchor.read(pages)?))
+        Ok(self.array_at(tier, self.anchor.get(self.word + tier, pages)?))
     }
     fn array_in(&self, tier: usize, anchor: &Payload) -> Option<RadixArray> {
-        match crate::anchor::word(anchor, self.word + tier) {
-            0 => None,
-            // `at` and not `open`: a root of these sizes has no slot past the last leaf.
-            root => Some(RadixArray::at(PageNo(root), self.kind, leaves(tier))),
-        }
+        self.array_at(tier, crate::anchor::word(anchor, self.word + tier))
+    }
+    fn array_at(&self, tier: usize, root: u64) -> Option<RadixArray> {
+        // `at` and not `open`: a root of these sizes has no slot past the last leaf.
+        (root != 0).then(|| RadixArray::at(PageNo(root), self.kind, leaves(tier)))
     }
     /// Whether it has no leaf.
     pub fn is_empty(&self, pages: &dyn PageRead) -> Result<bool> {
-        Ok(self.is_empty_in(&*self.anchor.read(pages)?))
+        Ok(self.anchor.words::<TIERS>(self.word, pages)? == [0; TIERS])
     }
     /// The same, the anchor's words being at hand.
     #[must_use]
@@ -62,15 +62,35 @@ impl Sparse {
     }
     /// A leaf's bytes, if it is there.
     pub fn read(&self, index: u64, pages: &dyn PageRead) -> Result<Option<PageRef>> {
-        self.read_in(&*self.anchor.read(pages)?, index, pages)
-    }
-    /// The same, the anchor's words being at hand.
-    pub fn read_in(&self, anchor: &Payload, index: u64, pages: &dyn PageRead) -> Result<Option<PageRef>> {
         let Ok(tier) = tier_of(index) else { return Ok(None) };
-        match self.array_in(tier, anchor) {
+        match self.array(tier, pages)? {
             None => Ok(None),
             Some(array) => array.read(index, pages),
         }
+    }
+    /// What `see` makes of a leaf's bytes, by [`spinney_core::look`], if it is there.
+    pub fn look<T>(
+        &self,
+        index: u64,
+        pages: &dyn PageRead,
+        see: impl Fn(&Payload) -> T,
+    ) -> Result<Option<T>> {
+        let Ok(tier) = tier_of(index) else { return Ok(None) };
+        match self.array(tier, pages)? {
+            None => Ok(None),
+            Some(array) => array.look(index, pages, see),
+        }
+    }
+    /// The same, the anchor's words being at hand.
+    pub fn look_in<T>(
+        &self,
+        anchor: &Payload,
+        index: u64,
+        pages: &dyn PageRead,
+        see: impl Fn(&Payload) -> T,
+    ) -> Result<Option<T>> {
+        let array = tier_of(index).ok().and_then(|tier| self.array_in(tier, anchor));
+        array.map_or(Ok(None), |array| array.look(index, pages, see))
     }
     /// A leaf's bytes to change; made of zeros if absent.
     pub fn edit<'a>(&self, index: u64, pages: &'a mut dyn PageTxn) -> Result<&'a mut Payload> {

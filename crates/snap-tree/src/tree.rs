@@ -63,6 +63,11 @@ impl Tree {
     }
     /// The range's runs in order, holes included, each as long as it can be. Errors: `Corrupt`, `OutOfRange`.
     pub fn lookup(&self, range: LbaRange, pages: &dyn PageRead, each: &mut dyn FnMut(Run)) -> Result<()> {
+        if range.blocks == 1 {
+            let on = self.get(range.start, pages)?.pointer().map(Pba);
+            each(Run { at: range.start, blocks: 1, on });
+            return Ok(());
+        }
         let mut runs = Runs::new(each);
         self.visit(range, pages, &mut |stretch| match stretch {
             Stretch::Hole(range) => runs.push(range.start, range.blocks, None),
@@ -109,9 +114,8 @@ impl Tree {
         let mut position = self.root_position();
         loop {
             let Some(page) = slot.pointer() else { return Ok(Slot::EMPTY) };
-            let node = Node::read(pages, PageNo(page), self.shape, position)?;
             let index = (at.0 - position.first) / self.shape.slot_span(position.level);
-            slot = node.slot(index);
+            slot = Node::slot_on(pages, PageNo(page), self.shape, position, index)?;
             if position.level == 0 {
                 return Ok(slot);
             }

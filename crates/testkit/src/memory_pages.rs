@@ -6,6 +6,7 @@
 use spinney_core::{Error, PageBuf, PageKind, PageNo, PageRead, PageRef, PageTxn, Payload, Result};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Pages by number.
 #[derive(Clone, Default)]
@@ -14,8 +15,25 @@ pub struct MemoryPages {
     free: BTreeSet<PageNo>,
     touched: BTreeSet<PageNo>,
     next: u64,
+    showing: Showing,
     /// Allocation fails with `NoPages` beyond this many live pages.
     pub limit: Option<u64>,
+}
+
+/// Whether a page is being shown. The real store holds a lock then, so whoever reads meanwhile is told so here.
+#[derive(Default)]
+struct Showing(AtomicBool);
+
+impl Clone for Showing {
+    fn clone(&self) -> Showing {
+        Showing::default()
+    }
+}
+
+impl Showing {
+    fn check(&self) {
+        assert!(!self.0.load(Ordering::Relaxed), "a page is read while another is shown");
+    }
 }
 
 impl MemoryPages {
@@ -48,7 +66,16 @@ impl MemoryPages {
 
 impl PageRead for MemoryPages {
     fn read(&self, page: PageNo, kind: PageKind) -> Result<PageRef> {
+        self.showing.check();
         self.find(page, kind).map(|found| PageRef::new(found.clone()))
+    }
+    fn show(&self, page: PageNo, kind: PageKind, see: &mut dyn FnMut(&Payload)) -> Result<()> {
+        self.showing.check();
+        let found = self.find(page, kind)?;
+        self.showing.0.store(true, Ordering::Relaxed);
+        see(found.payload());
+        self.showing.0.store(false, Ordering::Relaxed);
+        Ok(())
     }
 }
 
@@ -79,5 +106,19 @@ impl PageTxn for MemoryPages {
         self.free.insert(page);
         self.touched.insert(page);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use spinney_core::look;
+
+    #[test]
+    #[should_panic(expected = "while another is shown")]
+    fn whoever_reads_while_a_page_is_shown_is_told_so() {
+        let mut pages = MemoryPages::new();
+        let page = pages.alloc(PageKind::OTHER).unwrap();
+        let _ = look(&pages, page, PageKind::OTHER, |_| pages.read(page, PageKind::OTHER).is_ok());
     }
 }

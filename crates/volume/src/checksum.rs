@@ -7,9 +7,10 @@ use crate::PoolOptions;
 use crate::kind::{ChecksumKey, ChecksumKind};
 use spinney_core::{
     BLOCK_BYTES, Error, Extent, Finding, PAYLOAD_BYTES, PageKind, PageNo, PageRead, PageTxn, Pba, Place,
-    Result,
+    Result, look,
 };
 use spinney_pages::RadixArray;
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Checksums on a page: 8 bytes each.
@@ -17,6 +18,10 @@ const PER_PAGE: u64 = (PAYLOAD_BYTES / 8) as u64;
 
 /// Leaves whose numbers are remembered at most: those of 2 TiB of data, in 8 MiB.
 const KNOWN_MAX: u64 = 1 << 20;
+
+fn differs(at: Pba) -> Error {
+    Error::Corrupt { what: "data block (checksum differs)", place: Place::Block(at) }
+}
 
 /// The checksum table of a pool.
 pub(crate) struct Checksums {
@@ -85,6 +90,17 @@ impl Checksums {
         }
     }
 
+    /// The leaf with the sum of a block of the data.
+    fn leaf_of(&self, at: Pba) -> u64 {
+        (at.0 - self.data.start.0) / PER_PAGE
+    }
+
+    /// Where in its leaf the sum is.
+    fn slot_of(&self, at: Pba) -> Range<usize> {
+        let slot = ((at.0 - self.data.start.0) % PER_PAGE) as usize * 8;
+        slot..slot + 8
+    }
+
     fn sum(&self, at: Pba, block: &[u8]) -> u64 {
         self.kind.sum(&self.key, at, block)
     }
@@ -96,16 +112,13 @@ impl Checksums {
         }
         let mut blocks = (at.0..).map(Pba).zip(data.chunks_exact(BLOCK_BYTES)).peekable();
         while let Some((first, _)) = blocks.peek() {
-            let leaf = (first.0 - self.data.start.0) / PER_PAGE;
+            let leaf = self.leaf_of(*first);
             let page = match self.leaf(leaf, pages)? {
                 Some(page) => pages.edit(page, PageKind::CHECKSUM)?,
                 None => self.table.edit(leaf, pages)?,
             };
-            while let Some((at, block)) =
-                blocks.next_if(|(at, _)| (at.0 - self.data.start.0) / PER_PAGE == leaf)
-            {
-                let slot = ((at.0 - self.data.start.0) % PER_PAGE) as usize * 8;
-                page[slot..slot + 8].copy_from_slice(&self.sum(at, block).to_le_bytes());
+            while let Some((at, block)) = blocks.next_if(|(at, _)| self.leaf_of(*at) == leaf) {
+                page[self.slot_of(at)].copy_from_slice(&self.sum(at, block).to_le_bytes());
             }
         }
         Ok(())
@@ -116,23 +129,30 @@ impl Checksums {
         if self.kind == ChecksumKind::None {
             return Ok(());
         }
-        let mut blocks = (at.0..).map(Pba).zip(data.chunks_exact(BLOCK_BYTES)).peekable();
+        let mut blocks = (at.0..).map(Pba).zip(data.chunks_exact(BLOCK_BYTES));
+        if data.len() == BLOCK_BYTES {
+            return blocks.try_for_each(|(at, block)| self.verify_one(at, block, pages));
+        }
+        let mut blocks = blocks.peekable();
         while let Some((first, _)) = blocks.peek() {
-            let corrupt =
-                |at| Error::Corrupt { what: "data block (checksum differs)", place: Place::Block(at) };
-            let leaf = (first.0.wrapping_sub(self.data.start.0)) / PER_PAGE;
-            let page = self.leaf(leaf, pages)?.ok_or(corrupt(*first))?;
+            let leaf = self.leaf_of(*first);
+            let page = self.leaf(leaf, pages)?.ok_or(differs(*first))?;
             let page = pages.read(page, PageKind::CHECKSUM)?;
-            while let Some((at, block)) =
-                blocks.next_if(|(at, _)| (at.0 - self.data.start.0) / PER_PAGE == leaf)
-            {
-                let slot = ((at.0 - self.data.start.0) % PER_PAGE) as usize * 8;
-                if page[slot..slot + 8] != self.sum(at, block).to_le_bytes() {
-                    return Err(corrupt(at));
+            while let Some((at, block)) = blocks.next_if(|(at, _)| self.leaf_of(*at) == leaf) {
+                if page[self.slot_of(at)] != self.sum(at, block).to_le_bytes() {
+                    return Err(differs(at));
                 }
             }
         }
         Ok(())
+    }
+
+    /// The same for one block, whose page is not worth holding.
+    fn verify_one(&self, at: Pba, block: &[u8], pages: &dyn PageRead) -> Result<()> {
+        let sum = self.sum(at, block).to_le_bytes();
+        let page = self.leaf(self.leaf_of(at), pages)?.ok_or(differs(at))?;
+        let same = look(pages, page, PageKind::CHECKSUM, |page| page[self.slot_of(at)] == sum)?;
+        if same { Ok(()) } else { Err(differs(at)) }
     }
 
     pub(crate) fn visit_pages(&self, pages: &dyn PageRead, each: &mut dyn FnMut(PageNo)) -> Result<()> {

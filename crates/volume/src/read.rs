@@ -72,6 +72,9 @@ impl Pool {
         range: LbaRange,
         buffer: &mut [u8],
     ) -> Result<()> {
+        if range.blocks == 1 {
+            return self.read_block(pages, dev, range, buffer);
+        }
         let mut reads: Vec<(Pba, &mut [u8])> = Vec::new();
         let mut rest = buffer;
         self.scheme.lookup(dev, range, pages, &mut |Run { blocks, on, .. }| {
@@ -90,6 +93,19 @@ impl Pool {
             many => self.device.read_many(many)?,
         }
         reads.iter().try_for_each(|(at, buffer)| self.checksums.verify(*at, buffer, pages))
+    }
+
+    /// The same for one block, with no list of runs.
+    fn read_block(&self, pages: &dyn PageRead, dev: DevId, range: LbaRange, buffer: &mut [u8]) -> Result<()> {
+        let mut found = None;
+        self.scheme.lookup(dev, range, pages, &mut |run| found = run.on)?;
+        let Some(on) = found else {
+            buffer.fill(0);
+            return Ok(());
+        };
+        self.inside(Extent { start: on, blocks: 1 })?;
+        self.device.read(on, buffer)?;
+        self.checksums.verify(on, buffer, pages)
     }
 
     /// Forget clean metadata pages, so that what is read next comes from the device: for measuring cold reads.

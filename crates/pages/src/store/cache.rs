@@ -4,7 +4,7 @@
 //! spilled pages go under their place. Knows no device and decides no validity.
 
 use super::table::Table;
-use spinney_core::PageBuf;
+use spinney_core::{PageBuf, PageKind};
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -28,7 +28,7 @@ pub(super) fn key_of_place(place: u64) -> u64 {
     0x40 << 56 | place
 }
 
-/// Shards of a cache that is not small.
+/// Shards of a cache that is not small: a power of two.
 const SHARDS_MAX: usize = 16;
 
 /// A verified page and what it was verified against.
@@ -53,7 +53,18 @@ impl Cache {
     /// What is under `key`, if `fits`, which is told the page's checksum and epoch. Counts a hit.
     #[inline]
     pub(super) fn get(&self, key: u64, fits: impl Fn(u64, u64) -> bool) -> Option<Arc<PageBuf>> {
-        self.shard(key).get(key, fits)
+        self.look(key, fits, |page, _kind| page.clone())
+    }
+    /// The same without a holder more: what `see`, which runs under the shard's lock, makes of the page and
+    /// its kind.
+    #[inline]
+    pub(super) fn look<T>(
+        &self,
+        key: u64,
+        fits: impl Fn(u64, u64) -> bool,
+        see: impl FnOnce(&Arc<PageBuf>, PageKind) -> T,
+    ) -> Option<T> {
+        self.shard(key).look(key, fits, see)
     }
     /// Put a page under `key` if `still` holds, which is asked under the shard's lock. Returns whether it did.
     pub(super) fn insert_if(&self, key: u64, cached: Cached, still: impl Fn() -> bool) -> bool {
@@ -78,7 +89,7 @@ impl Cache {
             shard.lock().unwrap_or_else(PoisonError::into_inner).clear();
         }
     }
-    /// How often `get` found something.
+    /// How often something was found.
     pub(super) fn hits(&self) -> u64 {
         self.shards.iter().map(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner).hits()).sum()
     }
@@ -87,8 +98,9 @@ impl Cache {
         let held = |shard: &Mutex<Table>| shard.lock().unwrap_or_else(PoisonError::into_inner).pages();
         self.shards.iter().map(|shard| held(shard) as u64).sum()
     }
+    #[inline]
     fn shard(&self, key: u64) -> MutexGuard<'_, Table> {
-        let at = (spread(key) >> 20) as usize % self.shards.len();
+        let at = (spread(key) >> 20) as usize & (self.shards.len() - 1);
         self.shards[at].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

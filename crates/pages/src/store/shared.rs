@@ -9,7 +9,7 @@ use super::format::{self, Entry, Identity, MapRoot};
 use super::layout::FANOUT;
 use super::stats::KINDS;
 use super::views::Views;
-use spinney_core::{BlockDevice, Error, PageBuf, PageKind, PageNo, Result};
+use spinney_core::{BlockDevice, Error, PageBuf, PageKind, PageNo, Payload, Result};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -81,11 +81,31 @@ impl Snapshot<'_> {
     pub(super) fn read(self, number: PageNo, kind: PageKind) -> Result<Arc<PageBuf>> {
         let newest = |_checksum, epoch| epoch <= self.root.epoch;
         if number.0 < NUMBER_LIMIT
-            && let Some(hit) = self.shared.cache.get(key_of_page(number.0), newest)
+            && let Some(found) = self.shared.cache.look(key_of_page(number.0), newest, |page, its| {
+                (its == kind).then(|| page.clone()).ok_or(Error::corrupt_page("page kind", number))
+            })
         {
-            return of_kind(hit, number, kind);
+            return found;
         }
         self.read_by_map(number, kind)
+    }
+    /// Show the page to `see`, which runs under a lock of the cache.
+    #[inline]
+    pub(super) fn show(self, number: PageNo, kind: PageKind, see: &mut dyn FnMut(&Payload)) -> Result<()> {
+        let newest = |_checksum, epoch| epoch <= self.root.epoch;
+        let mut shown = |page: &Arc<PageBuf>, its| {
+            if its != kind {
+                return Err(Error::corrupt_page("page kind", number));
+            }
+            see(page.payload());
+            Ok(())
+        };
+        if number.0 < NUMBER_LIMIT
+            && let Some(done) = self.shared.cache.look(key_of_page(number.0), newest, &mut shown)
+        {
+            return done;
+        }
+        shown(&self.read_by_map(number, kind)?, kind)
     }
     fn read_by_map(self, number: PageNo, kind: PageKind) -> Result<Arc<PageBuf>> {
         let entry = self.entry(number)?.ok_or(Error::corrupt_page("page number", number))?;

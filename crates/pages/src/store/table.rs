@@ -5,11 +5,15 @@
 //! Positions depend on what was put in and in which order, on nothing else. Knows no lock.
 
 use super::cache::{Cached, spread};
-use spinney_core::PageBuf;
+use super::format::kind_of;
+use spinney_core::{PageBuf, PageKind};
 use std::sync::Arc;
 
-/// Set in `epoch` when the entry was used since the hand last came by; epochs stay below it.
+/// Set in `epoch` when the entry was used since the hand last came by.
 const USED: u64 = 1 << 63;
+/// Above it, and below the mark, stands the page's kind: whoever asks for it need not wait for the page's first bytes.
+const EPOCH_BITS: u32 = 55;
+const EPOCH_MASK: u64 = (1 << EPOCH_BITS) - 1;
 /// Positions that a table starts with.
 const POSITIONS_MIN: usize = 16;
 
@@ -20,7 +24,17 @@ struct Entry {
     /// `None`: nobody stands here.
     page: Option<Arc<PageBuf>>,
     checksum: u64,
+    /// Mark, kind and epoch.
     epoch: u64,
+}
+
+impl Entry {
+    fn epoch(&self) -> u64 {
+        self.epoch & EPOCH_MASK
+    }
+    fn kind(&self) -> PageKind {
+        PageKind(((self.epoch & !USED) >> EPOCH_BITS) as u8)
+    }
 }
 
 const NOBODY: Entry = Entry { key: 0, page: None, checksum: 0, epoch: 0 };
@@ -47,25 +61,33 @@ impl Table {
     pub(super) fn clear(&mut self) {
         (self.entries, self.pages, self.hand) = (vec![NOBODY; POSITIONS_MIN], 0, 0);
     }
+    /// What `see` makes of the page under `key`, if that `fits`.
     #[inline]
-    pub(super) fn get(&mut self, key: u64, fits: impl Fn(u64, u64) -> bool) -> Option<Arc<PageBuf>> {
+    pub(super) fn look<T>(
+        &mut self,
+        key: u64,
+        fits: impl Fn(u64, u64) -> bool,
+        see: impl FnOnce(&Arc<PageBuf>, PageKind) -> T,
+    ) -> Option<T> {
         let at = self.find(key).ok()?;
         let entry = &mut self.entries[at];
-        if !fits(entry.checksum, entry.epoch & !USED) {
+        if !fits(entry.checksum, entry.epoch()) {
             return None;
         }
         entry.epoch |= USED;
         self.hits += 1;
-        entry.page.clone()
+        let kind = entry.kind();
+        entry.page.as_ref().map(|page| see(page, kind))
     }
     /// The page that had been there. A page that is replaced keeps its mark, a new one has none.
     pub(super) fn insert(&mut self, key: u64, cached: Cached) -> Option<Arc<PageBuf>> {
-        debug_assert!(cached.epoch < USED, "epochs do not come that far");
+        debug_assert!(cached.epoch <= EPOCH_MASK, "epochs do not come that far");
+        let kind = u64::from(kind_of(&cached.page).0) << EPOCH_BITS;
         let new = |mark| Entry {
             key,
             page: Some(cached.page),
             checksum: cached.checksum,
-            epoch: cached.epoch | mark,
+            epoch: cached.epoch & EPOCH_MASK | kind | mark,
         };
         if let Ok(at) = self.find(key) {
             let mark = self.entries[at].epoch & USED;
@@ -170,7 +192,7 @@ mod tests {
                 };
                 let asked = chance.random_range(0..900);
                 let is_newest = |checksum, epoch| checksum == epoch * 3 && model[&asked] == epoch;
-                let found = table.get(asked, is_newest);
+                let found = table.look(asked, is_newest, |_, _| ());
                 assert_eq!(found.is_some(), model.contains_key(&asked), "seed {seed} step {step}");
                 assert_eq!(table.pages(), model.len(), "seed {seed} step {step}");
             }
@@ -183,7 +205,7 @@ mod tests {
             let mut table = Table::new(capacity);
             table.insert(1, cached(1));
             for key in 2..capacity as u64 * 5 {
-                assert!(table.get(1, |_, _| true).is_some(), "capacity {capacity} key {key}");
+                assert!(table.look(1, |_, _| true, |_, _| ()).is_some(), "capacity {capacity} key {key}");
                 table.insert(key, cached(1));
                 assert!(table.pages() <= capacity);
                 assert!(table.find(key).is_ok(), "capacity {capacity} key {key}");

@@ -15,6 +15,20 @@ impl PageRead for PageStore {
     fn read(&self, page: PageNo, kind: PageKind) -> Result<PageRef> {
         self.current(page, kind).map(PageRef::new)
     }
+    #[inline]
+    fn show(&self, page: PageNo, kind: PageKind, see: &mut dyn FnMut(&Payload)) -> Result<()> {
+        if self.closed {
+            return Err(Error::Closed);
+        }
+        match self.changes.get(page.0) {
+            None => self.snapshot().show(page, kind, see),
+            Some(Change { kind: its, state: State::Memory { page, .. }, .. }) if *its == kind => {
+                see(page.payload());
+                Ok(())
+            }
+            Some(change) => self.read_changed(page, kind, change).map(|page| see(page.payload())),
+        }
+    }
 }
 
 impl PageTxn for PageStore {

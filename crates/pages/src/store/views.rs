@@ -5,7 +5,7 @@
 
 use super::format::MapRoot;
 use super::shared::{Shared, Snapshot};
-use spinney_core::{Epoch, PageBuf, PageKind, PageNo, PageRead, PageRef, Result};
+use spinney_core::{Epoch, PageBuf, PageKind, PageNo, PageRead, PageRef, Payload, Result};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -135,6 +135,9 @@ impl PageRead for PageView {
     fn read(&self, page: PageNo, kind: PageKind) -> Result<PageRef> {
         let snapshot = Snapshot { shared: &self.0.shared, root: &self.0.root };
         snapshot.read(page, kind).map(PageRef::new)
+    }
+    fn show(&self, page: PageNo, kind: PageKind, see: &mut dyn FnMut(&Payload)) -> Result<()> {
+        Snapshot { shared: &self.0.shared, root: &self.0.root }.show(page, kind, see)
     }
 }
 

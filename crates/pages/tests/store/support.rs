@@ -4,7 +4,9 @@
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use spinney_core::{BlockDevice, Epoch, Extent, PageKind, PageNo, PageRead, PageTxn, Payload, Pba, Root};
+use spinney_core::{
+    BlockDevice, Epoch, Extent, PageKind, PageNo, PageRead, PageTxn, Payload, Pba, Root, look,
+};
 use spinney_device::MemoryDevice;
 use spinney_pages::{PageStore, StoreOptions};
 use spinney_testkit::MemoryPages;
@@ -83,7 +85,12 @@ impl Pair {
     }
     fn compare(&self, (ours, theirs, kind): (PageNo, PageNo, PageKind)) {
         let (found, expected) = (self.store.read(ours, kind), self.model.read(theirs, kind));
-        assert!(found.expect("a live page")[..] == expected.expect("a model page")[..], "page {ours}");
+        let expected = expected.expect("a model page");
+        assert!(found.expect("a live page")[..] == expected[..], "page {ours}");
+        assert_eq!(look(&self.store, ours, kind, |shown| shown[..] == expected[..]), Ok(true), "page {ours}");
+        for other in KINDS.into_iter().filter(|other| *other != kind) {
+            assert!(look(&self.store, ours, other, |_| ()).is_err(), "page {ours} as {other:?}");
+        }
     }
     /// Every page reads as the model's, and nothing else lives.
     pub(crate) fn check(&self) {
@@ -120,7 +127,10 @@ pub(crate) fn filled(
 pub(crate) fn holds(pages: &dyn PageRead, page: PageNo, value: u64) -> bool {
     let mut expected = [0; spinney_core::PAYLOAD_BYTES];
     fill(&mut expected, value);
-    pages.read(page, PageKind::OTHER).unwrap()[..] == expected[..]
+    let read = pages.read(page, PageKind::OTHER).unwrap()[..] == expected[..];
+    let shown = look(pages, page, PageKind::OTHER, |shown| shown[..] == expected[..]).unwrap();
+    assert_eq!(read, shown, "page {page} is shown as it is read");
+    read
 }
 
 /// The epoch after the store's.

@@ -4,7 +4,7 @@
 
 use crate::support::{area, chance, commit, fill, filled, holds, next, options};
 use rand::RngExt;
-use spinney_core::{PageKind, PageNo, PageRead, PageTxn};
+use spinney_core::{PageKind, PageNo, PageRead, PageTxn, look};
 use spinney_pages::{PageStore, PageView};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,7 +17,14 @@ fn agrees(view: &PageView, expected: &Expected, last: u64) {
         let page = PageNo(number);
         match expected.get(&page) {
             Some(value) => assert!(holds(view, page, *value), "page {page} at {}", view.epoch()),
-            None => assert!(view.read(page, PageKind::OTHER).is_err(), "page {page} at {}", view.epoch()),
+            None => {
+                assert!(view.read(page, PageKind::OTHER).is_err(), "page {page} at {}", view.epoch());
+                assert!(
+                    look(view, page, PageKind::OTHER, |_| ()).is_err(),
+                    "page {page} at {}",
+                    view.epoch()
+                );
+            }
         }
     }
 }
