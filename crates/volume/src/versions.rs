@@ -81,8 +81,9 @@ impl Pool {
             self.commit()?;
             let progress = self.tend(self.options.tend_budget)?;
             let after = self.pending();
+            let drains = self.allocator.is_draining(self.pages.oldest_view());
             match (progress.done, progress.left) {
-                (0, 0) if after.0 == 0 || after == before => return Ok(()),
+                (0, 0) if after.0 == 0 || after == before && !drains => return Ok(()),
                 (0, 1..) if after == before => {
                     return Err(Error::NoPages { needed: 1, free: self.pages.room() });
                 }
