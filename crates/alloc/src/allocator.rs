@@ -78,8 +78,8 @@ pub trait Allocator: Send {
     fn hurry(&mut self);
     /// Whether commits alone, without a change between them, would make more blocks allocatable. `oldest_reader` as above.
     fn is_draining(&self, oldest_reader: Option<Epoch>) -> bool;
-    /// Maximal allocatable runs in address order.
-    fn visit_free(&self, each: &mut dyn FnMut(Extent) -> Flow);
+    /// Maximal allocatable runs in address order; what is not in memory is read from `pages`.
+    fn visit_free(&self, pages: &dyn PageRead, each: &mut dyn FnMut(Extent) -> Flow) -> Result<()>;
     /// Released runs that are not allocatable yet, each block once, in any order.
     fn visit_deferred(&self, each: &mut dyn FnMut(Extent));
     /// Every page of the persistent structure, once.

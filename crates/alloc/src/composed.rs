@@ -266,8 +266,9 @@ impl Allocator for Composed {
         self.hurried = false;
     }
 
-    fn visit_free(&self, each: &mut dyn FnMut(Extent) -> Flow) {
+    fn visit_free(&self, _: &dyn PageRead, each: &mut dyn FnMut(Extent) -> Flow) -> Result<()> {
         self.index.visit(self.universe, each);
+        Ok(())
     }
 
     fn visit_deferred(&self, each: &mut dyn FnMut(Extent)) {

@@ -136,18 +136,18 @@ fn run(make: Make, base: &Sheet, data: &[u8]) {
     let mut again = composed(make);
     let opened = again.open(UNIVERSE, &root, pages);
     assert!(
-        !sound || opened.is_ok() && free(&again) == free(&allocator),
+        !sound || opened.is_ok() && free(&again, pages) == free(&allocator, pages),
         "what was stored is not what is read back"
     );
 }
 
-fn free(allocator: &Composed) -> Vec<Extent> {
+fn free(allocator: &Composed, pages: &MemoryPages) -> Result<Vec<Extent>, Error> {
     let mut free = Vec::new();
-    allocator.visit_free(&mut |run| {
+    allocator.visit_free(pages, &mut |run| {
         free.push(run);
         Flow::Continue
-    });
-    free
+    })?;
+    Ok(free)
 }
 
 fn is_sound(allocator: &Composed, pages: &MemoryPages) -> bool {

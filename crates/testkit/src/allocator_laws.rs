@@ -5,6 +5,7 @@
 
 use crate::allocator_life::AllocatorLife;
 use crate::dice::Dice;
+use crate::memory_pages::MemoryPages;
 use spinney_alloc::{Allocator, Want};
 use spinney_core::{Epoch, Extent, Flow, PAYLOAD_BYTES, PageTxn, Pba};
 
@@ -93,11 +94,11 @@ pub fn a_refused_reserve_changes_nothing(make: AllocatorFactory) {
         life.churn(dice);
         let free = life.allocator.stats().free_blocks;
         let grant = life.allocator.reserve(free / 2).expect("half of what is free");
-        let before = (life.allocator.stats(), free_runs(&*life.allocator));
+        let before = (life.allocator.stats(), free_runs(&*life.allocator, &life.pages));
         for blocks in [free - free / 2 + 1, free + 1, u64::MAX] {
             AllocatorLife::is_no_space(life.allocator.reserve(blocks));
         }
-        assert_eq!(before, (life.allocator.stats(), free_runs(&*life.allocator)));
+        assert_eq!(before, (life.allocator.stats(), free_runs(&*life.allocator, &life.pages)));
         let rest = life.allocator.reserve(free - free / 2).expect("the rest is still there");
         life.allocator.settle(grant);
         life.allocator.settle(rest);
@@ -106,12 +107,13 @@ pub fn a_refused_reserve_changes_nothing(make: AllocatorFactory) {
     });
 }
 
-fn free_runs(allocator: &dyn Allocator) -> Vec<Extent> {
+fn free_runs(allocator: &dyn Allocator, pages: &MemoryPages) -> Vec<Extent> {
     let mut runs = Vec::new();
-    allocator.visit_free(&mut |run| {
+    let visited = allocator.visit_free(pages, &mut |run| {
         runs.push(run);
         Flow::Continue
     });
+    visited.expect("sound pages");
     runs
 }
 
@@ -232,7 +234,7 @@ pub fn everything_released_returns_to_the_empty_values(make: AllocatorFactory) {
         let stats = life.allocator.stats();
         let counted = (stats.free_blocks, stats.deferred_blocks, stats.reserved_blocks);
         assert_eq!(counted, (life.universe.blocks, 0, 0), "blocks: free, deferred, reserved");
-        assert_eq!(free_runs(&*life.allocator), [life.universe]);
+        assert_eq!(free_runs(&*life.allocator, &life.pages), [life.universe]);
         assert!(life.take(life.universe.blocks, &Want::exactly(life.universe.blocks)));
     });
 }
@@ -243,13 +245,13 @@ pub fn a_crash_returns_to_the_last_commit(make: AllocatorFactory) {
         for _ in 0..12 {
             life.churn(dice);
             life.commit_until_idle();
-            let (root, pages, runs) = (life.root, life.pages.view(), free_runs(&*life.allocator));
+            let (root, pages, runs) = (life.root, life.pages.view(), free_runs(&*life.allocator, &life.pages));
             life.churn(dice);
             life.commit();
             life.churn(dice);
             let mut old = make();
             old.open(life.universe, &root, &pages).expect("the last root opens");
-            assert_eq!(free_runs(&*old), runs);
+            assert_eq!(free_runs(&*old, &pages), runs);
             life.audit();
         }
     });
@@ -268,7 +270,7 @@ pub fn a_crash_at_any_commit_leaks_and_doubles_nothing(make: AllocatorFactory) {
             let mut old = make();
             old.open(life.universe, &root, &pages).expect("the root opens");
             old.committed(Epoch(epoch.0 - 1), None);
-            life.covers(&*old, &held);
+            life.covers(&*old, &pages, &held);
         }
     });
 }

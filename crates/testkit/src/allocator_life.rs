@@ -174,10 +174,10 @@ impl AllocatorLife {
     }
     /// Each block is free, deferred or held, exactly one of them; counts agree (I1).
     pub fn audit(&self) {
-        self.covers(&*self.allocator, &self.held);
+        self.covers(&*self.allocator, &self.pages, &self.held);
     }
-    /// The same of another allocator of this universe, under which `held` is held.
-    pub fn covers(&self, allocator: &dyn Allocator, held: &[Extent]) {
+    /// The same of another allocator of this universe, over `pages`, under which `held` is held.
+    pub fn covers(&self, allocator: &dyn Allocator, pages: &MemoryPages, held: &[Extent]) {
         let mut owner = vec![""; self.state.len()];
         let mut own = |run: Extent, name: &'static str| {
             for at in run.iter() {
@@ -188,11 +188,12 @@ impl AllocatorLife {
         };
         held.iter().for_each(|run| own(*run, "held"));
         let (mut free, mut deferred) = (0, 0);
-        allocator.visit_free(&mut |run| {
+        let visited = allocator.visit_free(pages, &mut |run| {
             free += run.blocks;
             own(run, "free");
             Flow::Continue
         });
+        visited.expect("sound pages");
         allocator.visit_deferred(&mut |run| {
             deferred += run.blocks;
             own(run, "deferred");

@@ -60,10 +60,10 @@ impl Pool {
 
     fn check_blocks(&self, report: &mut Report) -> Result<Vec<Extent>> {
         let (mut free, mut deferred, mut owned) = (Vec::new(), Vec::new(), Vec::new());
-        self.allocator.visit_free(&mut |run| {
+        self.visit_free(&mut |run| {
             free.push(run);
             Flow::Continue
-        });
+        })?;
         self.allocator.visit_deferred(&mut |run| deferred.push(run));
         self.scheme.visit_blocks(&self.pages, &mut |run| owned.push(run))?;
         let blocks = |runs: &[Extent]| runs.iter().map(|run| run.blocks).sum();

@@ -5,7 +5,7 @@
 
 use crate::Pool;
 use spinney_alloc::SpaceStats;
-use spinney_core::Extent;
+use spinney_core::{Extent, Flow, Result};
 use spinney_pages::StoreStats;
 
 /// Sums since the pool was opened.
@@ -45,6 +45,11 @@ impl Pool {
     #[must_use]
     pub fn space(&self) -> SpaceStats {
         self.allocator.stats()
+    }
+
+    /// Maximal allocatable runs in address order. Errors: what reading the allocator's pages meets.
+    pub fn visit_free(&self, each: &mut dyn FnMut(Extent) -> Flow) -> Result<()> {
+        self.allocator.visit_free(&self.pages, each)
     }
 
     /// Metadata pages, by kind.

@@ -184,8 +184,8 @@ impl Allocator for MeteredAllocator {
     fn is_draining(&self, oldest_reader: Option<Epoch>) -> bool {
         self.below.is_draining(oldest_reader)
     }
-    fn visit_free(&self, each: &mut dyn FnMut(Extent) -> Flow) {
-        self.below.visit_free(each);
+    fn visit_free(&self, pages: &dyn PageRead, each: &mut dyn FnMut(Extent) -> Flow) -> Result<()> {
+        self.below.visit_free(pages, each)
     }
     fn visit_deferred(&self, each: &mut dyn FnMut(Extent)) {
         self.below.visit_deferred(each);

@@ -85,7 +85,7 @@ impl Sampler {
     }
 
     pub(super) fn row(&mut self, round: u64, bench: &Bench) -> Result<()> {
-        let runs = free_runs(bench);
+        let runs = free_runs(bench)?;
         let now = Reading::take(bench);
         let mut values = BTreeMap::new();
         self.space(bench, &runs, &mut values);
@@ -253,11 +253,11 @@ fn kind_named(name: &str) -> PageKind {
     PageKind::ALL.into_iter().find(|kind| kind.name() == name).unwrap_or(PageKind::OTHER)
 }
 
-fn free_runs(bench: &Bench) -> Vec<Extent> {
+fn free_runs(bench: &Bench) -> Result<Vec<Extent>> {
     let mut runs = Vec::new();
-    bench.pool.allocator().visit_free(&mut |run| {
+    bench.pool.visit_free(&mut |run| {
         runs.push(run);
         Flow::Continue
-    });
-    runs
+    })?;
+    Ok(runs)
 }

@@ -58,10 +58,10 @@ impl Twisted {
     /// Take the first free block and tell nobody.
     fn lose_a_block(&mut self, pages: &dyn PageRead) -> Result<()> {
         let mut first = None;
-        self.inner.visit_free(&mut |run| {
+        self.inner.visit_free(pages, &mut |run| {
             first = Some(Extent { blocks: 1, ..run });
             Flow::Stop
-        });
+        })?;
         first.map_or(Ok(()), |block| self.inner.claim(block, pages))
     }
     /// Every tenth call.
@@ -137,8 +137,8 @@ impl Allocator for Twisted {
     fn is_draining(&self, oldest_reader: Option<Epoch>) -> bool {
         self.inner.is_draining(oldest_reader)
     }
-    fn visit_free(&self, each: &mut dyn FnMut(Extent) -> Flow) {
-        self.inner.visit_free(each);
+    fn visit_free(&self, pages: &dyn PageRead, each: &mut dyn FnMut(Extent) -> Flow) -> Result<()> {
+        self.inner.visit_free(pages, each)
     }
     fn visit_deferred(&self, each: &mut dyn FnMut(Extent)) {
         self.spare.iter().for_each(|run| each(*run));
