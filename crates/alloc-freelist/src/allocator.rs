@@ -284,7 +284,7 @@ impl Allocator for FreeList {
         let next = next.or((!self.released.is_empty()).then_some(self.epoch.0 + 1));
         next.is_some_and(|freed| oldest_reader.is_none_or(|reader| freed < reader.0))
     }
-    fn visit_free(&self, each: &mut dyn FnMut(Extent) -> Flow) {
+    fn visit_free(&self, _: &dyn PageRead, each: &mut dyn FnMut(Extent) -> Flow) -> Result<()> {
         let mut all: Vec<Extent> = self.ready.values().flatten().copied().collect();
         self.reclaimed.visit(self.universe, &mut |run| {
             all.push(run);
@@ -295,9 +295,10 @@ impl Allocator for FreeList {
         for run in all.chunk_by(|one, other| one.end() == other.start) {
             let blocks = run.iter().map(|part| part.blocks).sum();
             if each(Extent { start: run[0].start, blocks }) == Flow::Stop {
-                return;
+                break;
             }
         }
+        Ok(())
     }
     fn visit_deferred(&self, each: &mut dyn FnMut(Extent)) {
         self.held.values().flatten().copied().chain(self.released.iter()).for_each(each);
@@ -316,6 +317,7 @@ impl Allocator for FreeList {
             deferred_blocks: self.held_blocks + self.released.blocks(),
             effort: self.effort,
             memory_bytes: self.records.memory_bytes() + self.reclaimed.memory_bytes(),
+            loads: 0,
         }
     }
 }

@@ -43,10 +43,10 @@ pub struct SpaceMapForm {
 
 /// An open map.
 #[derive(Clone, Copy, Debug)]
-struct Map {
-    log: PageLog,
-    universe: Extent,
-    records: u64,
+pub(crate) struct Map {
+    pub(crate) log: PageLog,
+    pub(crate) universe: Extent,
+    pub(crate) records: u64,
 }
 
 impl SpaceMapForm {
@@ -82,7 +82,7 @@ impl Map {
         ])
     }
     /// Errors: `Corrupt`, too, if the log goes on past the root's count: what is added there would be read as something else.
-    fn append(&mut self, words: &[u8], pages: &mut dyn PageTxn) -> Result<()> {
+    pub(crate) fn append(&mut self, words: &[u8], pages: &mut dyn PageTxn) -> Result<()> {
         if self.log.len_records(pages)? != self.records {
             return Err(Error::corrupt_page(WHAT, self.log.root()));
         }
@@ -102,7 +102,7 @@ impl Map {
         self.append(&words, pages)
     }
     /// Every change of the log, in order, until one is refused: then, or if a word is no entry, `Corrupt`.
-    fn replay(&self, pages: &dyn PageRead, apply: &mut dyn FnMut(Change) -> bool) -> Result<()> {
+    pub(crate) fn replay(&self, pages: &dyn PageRead, apply: &mut dyn FnMut(Change) -> bool) -> Result<()> {
         let mut decoder = Decoder::new(self.universe.start);
         let (mut left, mut bad) = (self.records, false);
         self.log.read(pages, &mut |bytes| {
@@ -260,7 +260,7 @@ pub const FORM: FormEntry = FormEntry {
     build: |settings| Ok(Box::new(SpaceMapForm::new(condense(settings)?))),
 };
 
-fn condense(settings: &Settings) -> Result<Condense> {
+pub(crate) fn condense(settings: &Settings) -> Result<Condense> {
     let (percent, pages) = (settings.integer(&CONDENSE_PERCENT), settings.integer(&CONDENSE_PAGES));
     if percent <= 100 || pages == 0 {
         return Err(Error::BadSetting("condense_percent must be above 100 and condense_pages at least 1"));

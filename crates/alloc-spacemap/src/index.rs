@@ -34,6 +34,12 @@ impl RangeIndex {
     pub fn new(tuning: Tuning) -> RangeIndex {
         RangeIndex { set: ExtentSet::default(), tuning, cursors: [0; CURSORS], segment_end: 0, fallbacks: 0 }
     }
+    /// The index of a set that is there already.
+    #[must_use]
+    pub fn over(set: ExtentSet, tuning: Tuning) -> RangeIndex {
+        let cursors = [set.universe().start.0; CURSORS];
+        RangeIndex { set, cursors, ..RangeIndex::new(tuning) }
+    }
     /// The free runs, to look at.
     #[must_use]
     pub fn set(&self) -> &ExtentSet {

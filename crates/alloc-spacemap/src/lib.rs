@@ -1,4 +1,4 @@
-//! Space maps: extents by address and by size with dynamic fit, and an append-only condensed log.
+//! Space maps: extents by address and by size with dynamic fit, an append-only condensed log, and regions that have one each.
 //!
 //! Invariant: whichever half is used alone keeps its contract: [`RangeIndex`] needs no pages, the form takes any index.
 //! Knows no volume and no snapshot scheme.
@@ -9,6 +9,8 @@ extern crate alloc;
 #[cfg(feature = "form")]
 pub mod form;
 pub mod index;
+#[cfg(feature = "form")]
+pub mod metaslab;
 pub mod policy;
 #[cfg(feature = "form")]
 mod record;
@@ -16,4 +18,6 @@ mod record;
 #[cfg(feature = "form")]
 pub use form::{Condense, FORM, SpaceMapForm};
 pub use index::RangeIndex;
+#[cfg(feature = "form")]
+pub use metaslab::{METASLAB, MetaslabTuning, Metaslabs, ZFS};
 pub use policy::{INDEX, Policy, Tuning};

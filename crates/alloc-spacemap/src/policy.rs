@@ -98,7 +98,7 @@ pub const INDEX: IndexEntry = IndexEntry {
     build: |settings| Ok(Box::new(RangeIndex::new(tuning(settings)?))),
 };
 
-fn tuning(settings: &Settings) -> Result<Tuning> {
+pub(crate) fn tuning(settings: &Settings) -> Result<Tuning> {
     let policy = match settings.word(&POLICY) {
         "df" => Policy::Dynamic,
         "ff" => Policy::First,

@@ -44,6 +44,8 @@ pub struct SpaceStats {
     pub effort: Effort,
     /// The index's memory.
     pub memory_bytes: u64,
+    /// Regions that were read from pages to allocate from, for an allocator that keeps only some in memory.
+    pub loads: u64,
 }
 
 /// A free-space allocator over one universe of blocks.

@@ -309,6 +309,7 @@ impl Allocator for Composed {
             deferred_blocks: self.pending.blocks() + self.held.set.blocks(),
             effort: self.index.effort(),
             memory_bytes: self.index.memory_bytes(),
+            loads: 0,
         }
     }
 }

@@ -99,18 +99,7 @@ impl FreeSpace {
     /// ZFS: mean weight of the runs, each weighed by its bucket's *floor* size, rounded down; 0 to 100.
     #[must_use]
     pub fn zfs_fragmentation(&self, table: ZfsTable) -> u32 {
-        let weights: &[u64] = match table {
-            ZfsTable::Before2025 => &ZFS_OLD,
-            ZfsTable::Since2025 => &ZFS_2025,
-        };
-        let (mut weighed, mut total) = (0u128, 0u128);
-        for bucket in self.histogram() {
-            let size = u128::from(bucket.runs) * u128::from(bucket.blocks_min);
-            let place = (bucket.blocks_min * BLOCK).ilog2() - 9;
-            weighed += size * u128::from(weights.get(place as usize).copied().unwrap_or(0));
-            total += size;
-        }
-        weighed.checked_div(total).unwrap_or(0) as u32
+        zfs_fragmentation(self.histogram().iter().map(|bucket| (bucket.blocks_min, bucket.runs)), table)
     }
 
     /// BlueStore's avl and btree rating: `(k - 1) / (n - 1)` for k runs of n units; 1 is every unit alone.
@@ -169,6 +158,23 @@ impl FreeSpace {
         let usable: u64 = self.lengths.iter().map(|(length, runs)| length / blocks * blocks * runs).sum();
         1.0 - usable as f64 / self.blocks as f64
     }
+}
+
+/// ZFS's fragmentation from a histogram: smallest length of a bucket (a power of two, in blocks) and how many runs it has.
+#[must_use]
+pub fn zfs_fragmentation(buckets: impl Iterator<Item = (u64, u64)>, table: ZfsTable) -> u32 {
+    let weights: &[u64] = match table {
+        ZfsTable::Before2025 => &ZFS_OLD,
+        ZfsTable::Since2025 => &ZFS_2025,
+    };
+    let (mut weighed, mut total) = (0u128, 0u128);
+    for (blocks_min, runs) in buckets {
+        let size = u128::from(runs) * u128::from(blocks_min);
+        let place = (blocks_min * BLOCK).ilog2() - 9;
+        weighed += size * u128::from(weights.get(place as usize).copied().unwrap_or(0));
+        total += size;
+    }
+    weighed.checked_div(total).unwrap_or(0) as u32
 }
 
 /// Worth a byte of runs of 2^j bytes, from the factor of each doubling *to* 2^j.

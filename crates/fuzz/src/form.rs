@@ -9,7 +9,7 @@ use spinney_alloc::groups::order::Cut;
 use spinney_alloc::{Allocator, Composed, FreeIndex, SpaceForm, Want, reclaim::AtCommit};
 use spinney_alloc_bitmap::counted::IndexKind;
 use spinney_alloc_extent::free_space::{FreeSpaceTreeForm, Shape};
-use spinney_core::{Epoch, Error, Extent, Flow, Pba, Root};
+use spinney_core::{Epoch, Error, Extent, Flow, Pba, Root, Setting, Settings};
 use spinney_testkit::{Dice, MemoryPages};
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
@@ -17,16 +17,15 @@ use std::sync::OnceLock;
 /// Three pages of a bitmap.
 const UNIVERSE: Extent = Extent { start: Pba(64), blocks: 80_000 };
 
-type Make = fn() -> (Box<dyn FreeIndex>, Box<dyn SpaceForm>);
+type Make = fn() -> Box<dyn Allocator>;
 
-fn composed(make: Make) -> Composed {
-    let (index, form) = make();
-    Composed::new(index, form, Box::new(AtCommit))
+fn composed((index, form): (Box<dyn FreeIndex>, Box<dyn SpaceForm>)) -> Box<dyn Allocator> {
+    Box::new(Composed::new(index, form, Box::new(AtCommit)))
 }
 
 /// Some hundred runs, free and taken in turn, over a few commits.
 fn base(make: Make) -> Sheet {
-    let (mut allocator, mut pages) = (composed(make), MemoryPages::new());
+    let (mut allocator, mut pages) = (make(), MemoryPages::new());
     let mut dice = Dice::new("form", 1);
     allocator.format(UNIVERSE, &mut pages).expect("room");
     let (mut held, mut root) = (Vec::new(), Root::default());
@@ -50,10 +49,10 @@ fn base(make: Make) -> Sheet {
 pub(crate) fn activemap(data: &[u8]) {
     static BASE: OnceLock<Sheet> = OnceLock::new();
     let make: Make = || {
-        (
+        composed((
             Box::new(spinney_alloc_bitmap::BitmapIndex::default()),
             Box::new(spinney_alloc_bitmap::BitmapForm::new()),
-        )
+        ))
     };
     run(make, BASE.get_or_init(|| base(make)), data);
 }
@@ -67,23 +66,23 @@ fn counted(kind: IndexKind) -> (Box<dyn FreeIndex>, Box<dyn SpaceForm>) {
 
 pub(crate) fn counted_bitmap(data: &[u8]) {
     static BASE: OnceLock<Sheet> = OnceLock::new();
-    let make: Make = || counted(IndexKind::Tree);
+    let make: Make = || composed(counted(IndexKind::Tree));
     run(make, BASE.get_or_init(|| base(make)), data);
 }
 
 pub(crate) fn counted_bitmap_block(data: &[u8]) {
     static BASE: OnceLock<Sheet> = OnceLock::new();
-    let make: Make = || counted(IndexKind::Block);
+    let make: Make = || composed(counted(IndexKind::Block));
     run(make, BASE.get_or_init(|| base(make)), data);
 }
 
 pub(crate) fn spacemap(data: &[u8]) {
     static BASE: OnceLock<Sheet> = OnceLock::new();
     let make: Make = || {
-        (
+        composed((
             Box::new(spinney_alloc_spacemap::RangeIndex::default()),
             Box::new(spinney_alloc_spacemap::SpaceMapForm::default()),
-        )
+        ))
     };
     run(make, BASE.get_or_init(|| base(make)), data);
 }
@@ -91,10 +90,10 @@ pub(crate) fn spacemap(data: &[u8]) {
 pub(crate) fn extent_tree(data: &[u8]) {
     static BASE: OnceLock<Sheet> = OnceLock::new();
     let make: Make = || {
-        (
+        composed((
             Box::new(spinney_alloc_extent::TwinIndex::default()),
             Box::new(spinney_alloc_extent::ExtentTreeForm::new()),
-        )
+        ))
     };
     run(make, BASE.get_or_init(|| base(make)), data);
 }
@@ -105,8 +104,31 @@ pub(crate) fn free_space_tree(data: &[u8]) {
         // Groups of five bitmaps, of which some switch within the base's few commits.
         let shape =
             Shape { cut: Cut::Blocks(10_000), item_bytes: 60, hysteresis_runs: 5, ..Shape::default() };
-        (Box::new(spinney_alloc_extent::TwinIndex::default()), Box::new(FreeSpaceTreeForm::new(shape)))
+        composed((
+            Box::new(spinney_alloc_extent::TwinIndex::default()),
+            Box::new(FreeSpaceTreeForm::new(shape)),
+        ))
     };
+    run(make, BASE.get_or_init(|| base(make)), data);
+}
+
+/// Small regions, of which few stay in memory.
+fn regions(log: bool) -> Box<dyn Allocator> {
+    let number = |settings: Settings, name, value| settings.with(name, Setting::Integer(value));
+    let settings = number(Settings::new().with("log", Setting::Switch(log)), "region_blocks", 4096);
+    let settings = number(number(settings, "memory_mib_max", 0), "preload_regions", 2);
+    (spinney_alloc_spacemap::METASLAB.build)(&settings).expect("lawful settings")
+}
+
+pub(crate) fn metaslab(data: &[u8]) {
+    static BASE: OnceLock<Sheet> = OnceLock::new();
+    let make: Make = || regions(false);
+    run(make, BASE.get_or_init(|| base(make)), data);
+}
+
+pub(crate) fn metaslab_log(data: &[u8]) {
+    static BASE: OnceLock<Sheet> = OnceLock::new();
+    let make: Make = || regions(true);
     run(make, BASE.get_or_init(|| base(make)), data);
 }
 
@@ -114,15 +136,15 @@ fn run(make: Make, base: &Sheet, data: &[u8]) {
     let mut input = Bytes(data);
     let mut sheet = base.damaged(&mut input);
     let (root, pages) = (sheet.root(), &mut sheet.pages);
-    let mut allocator = composed(make);
+    let mut allocator = make();
     if allocator.open(UNIVERSE, &root, pages).is_err() {
         return;
     }
     allocator.committed(Epoch(3), None);
-    let sound = is_sound(&allocator, pages);
+    let sound = is_sound(&*allocator, pages);
     let mut epoch = Epoch(4);
     for _ in 0..16 {
-        let done = operate(&mut allocator, &mut input, &mut epoch, pages, sound);
+        let done = operate(&mut *allocator, &mut input, &mut epoch, pages, sound);
         if let Err(error @ (Error::Corrupt { .. } | Error::OutOfRange { .. })) = done {
             assert!(!sound, "the checker passed it, and then: {error}");
             return;
@@ -133,15 +155,15 @@ fn run(make: Make, base: &Sheet, data: &[u8]) {
         return;
     };
     allocator.committed(epoch, None);
-    let mut again = composed(make);
+    let mut again = make();
     let opened = again.open(UNIVERSE, &root, pages);
     assert!(
-        !sound || opened.is_ok() && free(&again, pages) == free(&allocator, pages),
+        !sound || opened.is_ok() && free(&*again, pages) == free(&*allocator, pages),
         "what was stored is not what is read back"
     );
 }
 
-fn free(allocator: &Composed, pages: &MemoryPages) -> Result<Vec<Extent>, Error> {
+fn free(allocator: &dyn Allocator, pages: &MemoryPages) -> Result<Vec<Extent>, Error> {
     let mut free = Vec::new();
     allocator.visit_free(pages, &mut |run| {
         free.push(run);
@@ -150,7 +172,7 @@ fn free(allocator: &Composed, pages: &MemoryPages) -> Result<Vec<Extent>, Error>
     Ok(free)
 }
 
-fn is_sound(allocator: &Composed, pages: &MemoryPages) -> bool {
+fn is_sound(allocator: &dyn Allocator, pages: &MemoryPages) -> bool {
     let (mut met, mut once, mut findings) = (BTreeSet::new(), true, 0);
     let walked = allocator.visit_pages(pages, &mut |page| once &= met.insert(page));
     let checked = allocator.check(pages, &mut |_| findings += 1);
@@ -158,7 +180,7 @@ fn is_sound(allocator: &Composed, pages: &MemoryPages) -> bool {
 }
 
 fn operate(
-    allocator: &mut Composed,
+    allocator: &mut dyn Allocator,
     input: &mut Bytes<'_>,
     epoch: &mut Epoch,
     pages: &mut MemoryPages,

@@ -48,6 +48,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "counted-bitmap", run: form::counted_bitmap, seeds: patch::seeds },
     Target { name: "counted-bitmap-block", run: form::counted_bitmap_block, seeds: patch::seeds },
     Target { name: "spacemap", run: form::spacemap, seeds: patch::seeds },
+    Target { name: "metaslab", run: form::metaslab, seeds: patch::seeds },
+    Target { name: "metaslab-log", run: form::metaslab_log, seeds: patch::seeds },
     Target { name: "extent-tree", run: form::extent_tree, seeds: patch::seeds },
     Target { name: "free-space-tree", run: form::free_space_tree, seeds: patch::seeds },
     Target { name: "ordered-map-fixed", run: ordered_map::fixed, seeds: patch::seeds },

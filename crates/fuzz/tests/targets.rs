@@ -57,6 +57,8 @@ targets! {
     counted_bitmap, "counted-bitmap", 5000;
     counted_bitmap_block, "counted-bitmap-block", 5000;
     spacemap, "spacemap", 10000;
+    metaslab, "metaslab", 3000;
+    metaslab_log, "metaslab-log", 3000;
     extent_tree, "extent-tree", 5000;
     free_space_tree, "free-space-tree", 5000;
     ordered_map_fixed, "ordered-map-fixed", 10000;

@@ -198,6 +198,8 @@ const STANDARD: &[Entry] = &[
         "BTRFS (2012), and its sources as read for the notes",
         "block groups by size class, in each the run nearest to the wish, kept as extents or bitmaps by group",
     ),
+    Entry::Allocator(spinney_alloc_spacemap::METASLAB),
+    Entry::Allocator(spinney_alloc_spacemap::ZFS),
     Entry::Scheme(spinney_snap_flat::ENTRY),
     Entry::Scheme(spinney_snap_refcount::ENTRY),
 ];

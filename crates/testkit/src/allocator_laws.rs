@@ -245,7 +245,8 @@ pub fn a_crash_returns_to_the_last_commit(make: AllocatorFactory) {
         for _ in 0..12 {
             life.churn(dice);
             life.commit_until_idle();
-            let (root, pages, runs) = (life.root, life.pages.view(), free_runs(&*life.allocator, &life.pages));
+            let (root, pages, runs) =
+                (life.root, life.pages.view(), free_runs(&*life.allocator, &life.pages));
             life.churn(dice);
             life.commit();
             life.churn(dice);

@@ -154,6 +154,13 @@ impl ExtentSet {
         self.holder(run).is_some()
     }
 
+    /// The run that holds a block.
+    #[must_use]
+    pub fn run_at(&self, at: Pba) -> Option<Extent> {
+        let found = self.holder(Extent::checked(at.0, 1)?)?;
+        Some(self.extent(&found))
+    }
+
     fn holder(&self, run: Extent) -> Option<Found> {
         let run = Some(run).filter(|run| self.universe.contains(*run))?;
         let (start, end) = (run.start.0 - self.universe.start.0, run.end().0 - self.universe.start.0);

@@ -27,6 +27,7 @@ struct Reading {
     pages: StoreStats,
     pool: PoolStats,
     effort: u64,
+    loads: u64,
     time_ns: u64,
 }
 
@@ -37,6 +38,7 @@ impl Reading {
             pages: bench.pool.page_stats(),
             pool: bench.pool.stats(),
             effort: bench.pool.space().effort.steps,
+            loads: bench.pool.space().loads,
             time_ns: bench.timed.time_ns(),
         }
     }
@@ -219,6 +221,7 @@ impl Sampler {
         put("effort_per_allocation_p50", asked.effort.quantile(0.5));
         put("effort_per_allocation_p99", asked.effort.quantile(0.99));
         put("effort_per_allocation_max", asked.effort.max());
+        put("loads_per_allocation", (now.loads - self.last.loads) as f64 / asked.pieces as f64);
     }
 
     fn histogram(&mut self, place: &[String; 3], runs: &[Extent]) {
