@@ -3,6 +3,7 @@
 //! Invariant: the same config, seed and version give the same rows, whatever the number of threads and whatever holds
 //! the bytes of the modelled device. Names no algorithm: parts come from the registry by name.
 
+pub mod advise;
 pub mod case;
 pub mod claim;
 pub mod columns;

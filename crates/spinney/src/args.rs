@@ -28,6 +28,9 @@ pub(crate) enum Command {
     /// Draw the figures and the report again from a results folder.
     #[command(after_help = "Example: spinney plot results/quickstart")]
     Plot(Plot),
+    /// Find the allocator for a load on a device: all are run on it and ranked, with the reasons.
+    #[command(after_help = "Example: spinney advise --workload zipf --device hdd --fullness 80%")]
+    Advise(Advise),
     /// List what this build knows.
     #[command(after_help = "Example: spinney list allocators --json")]
     List(List),
@@ -81,6 +84,34 @@ pub(crate) struct Plot {
     /// Results folder.
     pub(crate) results: PathBuf,
     /// As JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Advise {
+    /// A workload: a part of configs/workload, or a name of `spinney list workloads`.
+    #[arg(long, required_unless_present = "trace", conflicts_with = "trace")]
+    pub(crate) workload: Option<String>,
+    /// A block trace (`spinney trace info` reads it); its first 100,000 requests are replayed.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trace: Option<PathBuf>,
+    /// The modelled device: one of `spinney list devices`, or a part of configs/device.
+    #[arg(long)]
+    pub(crate) device: String,
+    /// Share of the pool that live data takes.
+    #[arg(long, default_value = "80%")]
+    pub(crate) fullness: String,
+    /// Size of the volume.
+    #[arg(long, default_value = "256 MiB")]
+    pub(crate) size: String,
+    /// Cases run at once; 0 is one for each core.
+    #[arg(long, short, default_value_t = 0)]
+    pub(crate) jobs: usize,
+    /// Results folder [default: results/advise].
+    #[arg(long)]
+    pub(crate) out: Option<PathBuf>,
+    /// The ranking as JSON.
     #[arg(long)]
     pub(crate) json: bool,
 }

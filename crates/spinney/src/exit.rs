@@ -22,6 +22,8 @@ const TRY_AGAIN: u8 = 75;
 pub(crate) enum Failure {
     /// The config or the command line is wrong.
     Config(ConfigError),
+    /// An option's value is wrong.
+    Usage(String),
     /// Another run is at it.
     Busy(String),
     /// Memory or a disk is too small.
@@ -35,7 +37,7 @@ pub(crate) enum Failure {
 impl Failure {
     pub(crate) fn code(&self) -> ExitCode {
         match self {
-            Failure::Config(_) => ExitCode::from(2),
+            Failure::Config(_) | Failure::Usage(_) => ExitCode::from(2),
             Failure::Busy(_) => ExitCode::from(TRY_AGAIN),
             Failure::OutOfSpace(_) => ExitCode::from(OUT_OF_SPACE),
             Failure::Deaf => ExitCode::SUCCESS,
@@ -48,7 +50,10 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Failure::Config(error) => write!(f, "{error}"),
-            Failure::Busy(message) | Failure::OutOfSpace(message) | Failure::Other(message) => {
+            Failure::Usage(message)
+            | Failure::Busy(message)
+            | Failure::OutOfSpace(message)
+            | Failure::Other(message) => {
                 write!(f, "error: {message}")
             }
             Failure::Deaf => Ok(()),

@@ -1,8 +1,9 @@
-//! The command: `spinney run|plan|plot|list|config|trace|device`.
+//! The command: `spinney run|plan|plot|advise|list|config|trace|device`.
 //!
 //! Invariant: results go to standard output, everything else to standard error; exit codes are those of the README.
 //! Knows how to talk to a terminal and nothing of allocators, schemes or pools.
 
+mod advise;
 mod args;
 mod config;
 mod device;
@@ -21,6 +22,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Plan(args) => plan::plan(&args),
         Command::Plot(args) => run::plot(&args),
+        Command::Advise(args) => advise::advise(&args),
         Command::List(args) => list::list(&args),
         Command::Config(args) => config::config(&args),
         Command::Trace(args) => trace::trace(&args),

@@ -14,14 +14,19 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-pub(crate) fn run(args: &args::Run) -> Result<ExitCode, Failure> {
+/// Set by the first signal to stop; the second ends the process at once.
+pub(crate) fn stop_at_signals() -> Result<&'static AtomicBool, Failure> {
     let stop: &'static Arc<AtomicBool> = Box::leak(Box::default());
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        // The second signal ends the process at once.
         let ends = signal_hook::flag::register_conditional_shutdown(signal, INTERRUPTED.into(), stop.clone());
         let marks = signal_hook::flag::register(signal, stop.clone());
         ends.and(marks).map_err(|error| Failure::Other(format!("cannot watch for signals: {error}")))?;
     }
+    Ok(stop)
+}
+
+pub(crate) fn run(args: &args::Run) -> Result<ExitCode, Failure> {
+    let stop = stop_at_signals()?;
     let mut code = ExitCode::SUCCESS;
     for config in &args.configs {
         let experiment = Experiment::load(config)?;

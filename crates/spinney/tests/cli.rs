@@ -414,3 +414,36 @@ fn a_fio_result_is_fitted_to_a_part_that_can_be_predicted() {
     fs::write(bench.path("fio.json"), "{\"jobs\":[]}").unwrap();
     bench.text(&["device", "fit", "fio.json"], 1);
 }
+
+#[test]
+fn advise_ranks_every_allocator_and_says_which_to_take() {
+    let bench = Bench::new();
+    let workload = "[workload]\nname = \"overwrite\"\nunit_blocks = 4\nrounds = 100\nround_share = 0.1\n";
+    fs::create_dir_all(bench.path("configs/workload")).unwrap();
+    fs::write(bench.path("configs/workload/small.toml"), workload).unwrap();
+    let ask = ["advise", "--workload", "small", "--device", "hdd", "--fullness", "60%", "--size", "8 MiB"];
+    let answer = bench.json(&[&ask[..], &["--json"]].concat(), 0);
+    let listed = bench.json(&["list", "allocators", "--json"], 0);
+    let ranking = answer["ranking"].as_array().unwrap();
+    assert!(
+        ranking.len() >= 3 && listed.to_string().contains(ranking[0]["allocator"].as_str().unwrap()),
+        "{answer}"
+    );
+    assert_eq!(answer["recommended"], ranking[0]["allocator"]);
+    assert_eq!(answer["void"], Value::Array(Vec::new()));
+    for each in ranking {
+        let fullness = each["reasons"]["fullness"].as_f64().unwrap();
+        assert!((0.58..1.0).contains(&fullness), "60 % live, and what waits to be reclaimed: {each}");
+        assert!(each["write_mb_per_s"]["median"].as_f64().unwrap() > 0.0, "{each}");
+    }
+    let text = bench.text(&ask, 0);
+    assert!(text.contains(&format!("Take {}: ", answer["recommended"].as_str().unwrap())), "{text}");
+    fs::write(bench.path("small.csv"), "0,W,0,65536\n5,W,8192,4096\n9,D,0,4096\n11,F,0,0\n20,W,0,4096\n")
+        .unwrap();
+    let ask =
+        ["advise", "--trace", "small.csv", "--device", "ssd-nvme", "--size", "8 MiB", "--out", "t", "--json"];
+    assert!(bench.json(&ask, 0)["recommended"].is_string());
+    bench.text(&["advise", "--workload", "small", "--device", "hdd", "--fullness", "much"], 2);
+    bench.text(&["advise", "--workload", "smal", "--device", "hdd"], 2);
+    bench.text(&["advise", "--device", "hdd"], 2);
+}
