@@ -134,7 +134,7 @@ impl RangeIndex {
 impl FreeIndex for RangeIndex {
     fn reset(&mut self, universe: Extent) {
         *self = RangeIndex::new(self.tuning);
-        self.set = ExtentSet::crowded(universe);
+        self.set = ExtentSet::crowded(universe).with_sized_blocks_min(self.tuning.sized_blocks_min);
         self.cursors = [universe.start.0; CURSORS];
     }
     fn insert(&mut self, run: Extent) {

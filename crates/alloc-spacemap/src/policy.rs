@@ -1,6 +1,6 @@
 //! The policies of [`crate::RangeIndex`], their numbers, and the row of the registry.
 //!
-//! Invariant: defaults are OpenZFS's, turned from bytes into blocks of 4 KiB. Chooses nothing itself.
+//! Invariant: defaults are OpenZFS's, turned from bytes into blocks of 4 KiB, but for the floor by size. Chooses nothing itself.
 
 use crate::RangeIndex;
 use alloc::boxed::Box;
@@ -36,6 +36,8 @@ pub struct Tuning {
     pub free_percent_min: u64,
     /// See [`CLUMP_SHIFT`].
     pub clump_shift: u32,
+    /// See [`SIZED_BLOCKS_MIN`].
+    pub sized_blocks_min: u64,
 }
 
 impl Default for Tuning {
@@ -89,12 +91,30 @@ pub const CLUMP_SHIFT: Parameter = Parameter::integer(
      requests of a size together and need larger runs. 4, sixteen times, is ZFS's.",
 );
 
+/// The floor of the order by size.
+pub const SIZED_BLOCKS_MIN: Parameter = Parameter::integer(
+    "sized_blocks_min",
+    1,
+    "Free runs of fewer blocks are left out of the order by size: less to keep for each change, but best fit then serves a \
+     smaller request from a run of at least so many blocks while there is one, which breaks what a smaller run would have \
+     spared. 4 blocks are ZFS's 16 KiB. The default, 1, keeps all: here an entry is so cheap that 2, 4 and 8 saved nothing \
+     that could be measured.",
+);
+
 /// The row of the registry.
 pub const INDEX: IndexEntry = IndexEntry {
     name: "range",
     summary: "free extents by address and by size; dynamic fit, first fit, cursor fit or new dynamic fit",
     paper: "ZFS (2003), metaslab allocator; OpenZFS range trees and block policies",
-    parameters: &[POLICY, WALK_BLOCKS_MAX, WALK_RUNS_MIN, RUN_BLOCKS_MIN, FREE_PERCENT_MIN, CLUMP_SHIFT],
+    parameters: &[
+        POLICY,
+        WALK_BLOCKS_MAX,
+        WALK_RUNS_MIN,
+        RUN_BLOCKS_MIN,
+        FREE_PERCENT_MIN,
+        CLUMP_SHIFT,
+        SIZED_BLOCKS_MIN,
+    ],
     build: |settings| Ok(Box::new(RangeIndex::new(tuning(settings)?))),
 };
 
@@ -121,5 +141,6 @@ pub(crate) fn tuning(settings: &Settings) -> Result<Tuning> {
         run_blocks_min: settings.integer(&RUN_BLOCKS_MIN),
         free_percent_min,
         clump_shift: clump_shift as u32,
+        sized_blocks_min: settings.integer(&SIZED_BLOCKS_MIN),
     })
 }

@@ -24,6 +24,9 @@ spinney_testkit::index_laws!(a_walk_of_one_run, || {
     )
     .unwrap()
 });
+spinney_testkit::index_laws!(a_floor_by_size, || {
+    build(Settings::new().with("sized_blocks_min", Setting::Integer(16))).unwrap()
+});
 
 fn run(start: u64, blocks: u64) -> Extent {
     Extent::new(Pba(start), blocks)
@@ -66,6 +69,15 @@ fn dynamic_fit_gives_up_a_long_walk_and_resets_its_cursor() {
     assert_eq!(starts(&mut *index, &[3]), [900], "best fit, since 300 is beyond 100 blocks and two runs");
     assert_eq!(starts(&mut *index, &[3]), [903], "the cursor stands behind the last one");
     assert_eq!(index.effort().fallbacks, 1);
+}
+
+#[test]
+fn below_the_floor_best_fit_sees_a_run_only_when_no_other_is_left() {
+    let tuned = Settings::new()
+        .with("sized_blocks_min", Setting::Integer(4))
+        .with("run_blocks_min", Setting::Integer(1000));
+    let mut index = with(build(tuned).unwrap(), &[(10, 2), (50, 3), (100, 6), (200, 5)]);
+    assert_eq!(starts(&mut *index, &[2, 4, 2, 3, 1]), [200, 100, 10, 50, 104]);
 }
 
 #[test]

@@ -8,14 +8,18 @@
 //!      by address                               by size
 //!   region 0  [p3+1 p90+5 p400+12]      12     1  {0, 2, 7}      regions where a run of 1 block starts
 //!   region 1  []                         0     2  {2}
-//!   region 2  [p32800+1 p33000+2 ...]    7     5  {0}
-//!      ...     a sorted list of u32      ^    ...  sorted list or bit set of regions
-//!                                        longest of each region, of 16 regions, of 256, ...
+//!   region 2  1011001010110100...        7     5  {0}
+//!      ...     a sorted list, or bits    ^    ...  sorted list or bit set of regions
+//!             once they are smaller      longest of each region, of 32 regions, of 1,024, ...
 //! ```
+//!
+//! Four bytes a run, and at most a bit a block, however fragmented: 2^32 blocks take some 530 MiB at worst.
 //!
 //! The two share no pointers: the second names only the *region*, so a change of one run touches one short list and at
 //! most three small sets, and nothing is rebalanced.
 
+#[cfg(test)]
+mod fragmented_tests;
 mod levels;
 mod nearby;
 mod regions;
@@ -39,6 +43,8 @@ pub struct ExtentSet {
     universe: Extent,
     regions: Regions,
     sizes: Sizes,
+    /// Shorter runs are in no order by size.
+    sized_blocks_min: u64,
     blocks: u64,
     runs: u64,
     steps: u64,
@@ -65,7 +71,15 @@ impl ExtentSet {
         assert!(universe.blocks <= UNIVERSE_BLOCKS_MAX, "{universe:?} is more than an extent set holds");
         let regions = Regions::new(universe.blocks, crowded);
         let sizes = Sizes::new(regions.levels(), universe.blocks);
-        ExtentSet { universe, regions, sizes, blocks: 0, runs: 0, steps: 0 }
+        ExtentSet { universe, regions, sizes, sized_blocks_min: 1, blocks: 0, runs: 0, steps: 0 }
+    }
+    /// The same empty set, whose order by size leaves out runs of fewer than `blocks` blocks: a change of one, which in an aged
+    /// space most changes are, costs less. What is sought by size is then a run of at least so many blocks as long as there is one,
+    /// and the first that fits by address when there is none. None may be in the set yet (asserted).
+    #[must_use]
+    pub fn with_sized_blocks_min(self, blocks: u64) -> ExtentSet {
+        assert!(self.runs == 0, "the order by size would lose runs that it has");
+        ExtentSet { sized_blocks_min: blocks.max(1), ..self }
     }
     /// Where all runs lie.
     #[must_use]
@@ -128,6 +142,7 @@ impl ExtentSet {
             (Some(before), Some(after)) => {
                 self.drop_run(&after);
                 self.resize(&before, before.start, before.blocks + run.blocks + after.blocks);
+                self.regions.tidy(after.region);
             }
         }
         true
@@ -198,7 +213,10 @@ impl ExtentSet {
         let (head, tail) = (start - found.start, found.end() - start - piece.blocks);
         self.blocks -= piece.blocks;
         match (head, tail) {
-            (0, 0) => self.drop_run(found),
+            (0, 0) => {
+                self.drop_run(found);
+                self.regions.tidy(found.region);
+            }
             (0, _) => self.resize(found, start + piece.blocks, tail),
             (_, 0) => self.resize(found, found.start, head),
             _ => {
@@ -214,25 +232,31 @@ impl ExtentSet {
     fn add(&mut self, seat: Seat, start: u64, blocks: u64) {
         self.runs += 1;
         self.regions.insert(seat, start, blocks);
-        self.sizes.insert(blocks, seat.0);
+        self.note_size(blocks, seat.0);
     }
 
     fn drop_run(&mut self, found: &Found) {
         self.runs -= 1;
-        self.regions.remove(found);
-        self.forget_size(found);
+        let another = self.regions.remove(found);
+        self.forget_size(found, another);
     }
 
     fn resize(&mut self, found: &Found, start: u64, blocks: u64) {
-        self.regions.replace(found, start, blocks);
-        self.forget_size(found);
-        self.sizes.insert(blocks, self.regions.region(start));
+        let another = self.regions.replace(found, start, blocks);
+        self.forget_size(found, another);
+        self.note_size(blocks, self.regions.region(start));
     }
 
-    /// The region has one run fewer of this size.
-    fn forget_size(&mut self, found: &Found) {
-        if self.regions.find(found.region, 0, found.blocks).is_none() {
-            self.sizes.remove(found.blocks, found.region);
+    fn note_size(&mut self, blocks: u64, region: u32) {
+        if blocks >= self.sized_blocks_min {
+            self.sizes.insert(blocks, region);
+        }
+    }
+
+    /// The run's region has one fewer of its size, and perhaps another one.
+    fn forget_size(&mut self, gone: &Found, another: bool) {
+        if !another && gone.blocks >= self.sized_blocks_min {
+            self.sizes.remove(gone.blocks, gone.region);
         }
     }
 }

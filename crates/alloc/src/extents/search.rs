@@ -43,6 +43,9 @@ impl ExtentSet {
     /// With an alignment, the smallest run is tried, then the smallest that is sure to hold an aligned piece; if there is
     /// none, runs are walked from the longest down for the longest aligned piece.
     pub fn take_best(&mut self, want: &Want) -> Option<Extent> {
+        if !self.has_run(want.blocks_min) {
+            return None;
+        }
         let blocks = want.blocks_max.min(self.universe.blocks).max(want.blocks_min);
         let found = match self.smallest(blocks, want.near) {
             Some(found) => Some(found),
@@ -92,7 +95,7 @@ impl ExtentSet {
             }
             size = self.sizes.below(blocks);
         }
-        best
+        best.or_else(|| self.unsized_aligned(want))
     }
 
     /// The first run of exactly `blocks` blocks in a region from `region` on.
@@ -111,7 +114,9 @@ impl ExtentSet {
     fn smallest(&mut self, blocks: u64, near: Option<Pba>) -> Option<Found> {
         self.steps += 2;
         self.sizes.settle();
-        let size = self.sizes.at_least(blocks)?;
+        let Some(size) = self.sizes.at_least(blocks.max(self.sized_blocks_min)) else {
+            return self.first_unsized(blocks);
+        };
         let near = near.and_then(|near| near.0.checked_sub(self.universe.start.0));
         let near = near.filter(|near| *near < self.universe.blocks);
         let found = near.and_then(|near| self.first_at(size, near));
@@ -131,7 +136,32 @@ impl ExtentSet {
     fn longest(&mut self) -> Option<Found> {
         self.steps += 2;
         self.sizes.settle();
-        self.first_of(self.sizes.largest()?, 0)
+        match self.sizes.largest() {
+            Some(blocks) => self.first_of(blocks, 0),
+            None => self.first_unsized(self.longest_blocks()),
+        }
+    }
+
+    /// While no run is in the order by size: the first of at least `blocks` blocks, by address.
+    fn first_unsized(&self, blocks: u64) -> Option<Found> {
+        let blocks = Some(blocks).filter(|blocks| *blocks < self.sized_blocks_min)?.max(1);
+        self.regions.find_at_least(self.regions.reaching_from(0, blocks)?, 0, blocks)
+    }
+
+    /// The first piece by address that `want` can have of runs that are in no order by size, at least its least.
+    fn unsized_aligned(&mut self, want: &Want) -> Option<(Found, Extent)> {
+        let least = Some(want.blocks_min).filter(|least| *least < self.sized_blocks_min)?;
+        let mut at = (self.regions.reaching_from(0, least)?, 0);
+        loop {
+            self.steps += 1;
+            at = match self.regions.find_at_least(at.0, at.1, least) {
+                Some(found) => match want.fit(self.extent(&found)) {
+                    Some(piece) => return Some((found, piece)),
+                    None => (found.region, found.place + 1),
+                },
+                None => (self.regions.reaching_from(at.0 + 1, least)?, 0),
+            };
+        }
     }
 
     /// Fit by address: take what `want` can have in full from the first run that holds it, from the run at or after
@@ -144,7 +174,7 @@ impl ExtentSet {
         while let Some((region, place)) = at {
             self.steps += 1;
             let hit = self.regions.find_at_least(region, place, whole.blocks_max);
-            seen += (hit.map_or(self.regions.count(region), |hit| hit.place + 1) - place) as u64;
+            seen += self.regions.count_between(region, place, hit.map(|hit| hit.place)) as u64;
             if seen > reach.runs && self.beyond(first.start, reach.blocks, region, hit) {
                 return None;
             }
