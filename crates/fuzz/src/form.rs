@@ -6,9 +6,10 @@
 use crate::bytes::Bytes;
 use crate::sheet::Sheet;
 use spinney_alloc::groups::order::Cut;
-use spinney_alloc::{Allocator, Composed, FreeIndex, SpaceForm, Want, reclaim::AtCommit};
+use spinney_alloc::{Allocator, Composed, FreeIndex, ReclaimEntry, SpaceForm, Want, reclaim::AtCommit};
 use spinney_alloc_bitmap::counted::IndexKind;
 use spinney_alloc_extent::free_space::{FreeSpaceTreeForm, Shape};
+use spinney_alloc_reclaim::{BATCHED, THRESHOLD};
 use spinney_core::{Epoch, Error, Extent, Flow, Pba, Root, Setting, Settings};
 use spinney_testkit::{Dice, MemoryPages};
 use std::collections::BTreeSet;
@@ -21,6 +22,28 @@ type Make = fn() -> Box<dyn Allocator>;
 
 fn composed((index, form): (Box<dyn FreeIndex>, Box<dyn SpaceForm>)) -> Box<dyn Allocator> {
     Box::new(Composed::new(index, form, Box::new(AtCommit)))
+}
+
+/// A bitmap under a policy with a log, in settings so small that its queue turns over.
+fn logged(entry: &ReclaimEntry, settings: &[(&str, u64)]) -> Box<dyn Allocator> {
+    let settings = settings
+        .iter()
+        .fold(Settings::new(), |settings, (name, value)| settings.with(name, Setting::Integer(*value)));
+    let reclaim = (entry.build)(&settings).expect("lawful settings");
+    let index = Box::new(spinney_alloc_bitmap::BitmapIndex::default());
+    Box::new(Composed::new(index, Box::new(spinney_alloc_bitmap::BitmapForm::new()), reclaim))
+}
+
+pub(crate) fn batched_log(data: &[u8]) {
+    static BASE: OnceLock<Sheet> = OnceLock::new();
+    let make: Make = || logged(&BATCHED, &[("batch_runs", 200), ("slice_runs", 20)]);
+    run(make, BASE.get_or_init(|| base(make)), data);
+}
+
+pub(crate) fn threshold_log(data: &[u8]) {
+    static BASE: OnceLock<Sheet> = OnceLock::new();
+    let make: Make = || logged(&THRESHOLD, &[("threshold_percent", 4), ("slice_runs", 20)]);
+    run(make, BASE.get_or_init(|| base(make)), data);
 }
 
 /// Some hundred runs, free and taken in turn, over a few commits.

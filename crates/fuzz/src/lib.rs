@@ -52,6 +52,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "metaslab-log", run: form::metaslab_log, seeds: patch::seeds },
     Target { name: "extent-tree", run: form::extent_tree, seeds: patch::seeds },
     Target { name: "free-space-tree", run: form::free_space_tree, seeds: patch::seeds },
+    Target { name: "batched-log", run: form::batched_log, seeds: patch::seeds },
+    Target { name: "threshold-log", run: form::threshold_log, seeds: patch::seeds },
     Target { name: "ordered-map-fixed", run: ordered_map::fixed, seeds: patch::seeds },
     Target { name: "ordered-map-variable", run: ordered_map::variable, seeds: patch::seeds },
     Target { name: "radix-array", run: radix_array::run, seeds: patch::seeds },

@@ -61,6 +61,8 @@ targets! {
     metaslab_log, "metaslab-log", 3000;
     extent_tree, "extent-tree", 5000;
     free_space_tree, "free-space-tree", 5000;
+    batched_log, "batched-log", 5000;
+    threshold_log, "threshold-log", 5000;
     ordered_map_fixed, "ordered-map-fixed", 10000;
     ordered_map_variable, "ordered-map-variable", 10000;
     radix_array, "radix-array", 10000;
