@@ -10,6 +10,7 @@ mod plain;
 use clap::Parser;
 use spinney_alloc_bitmap::areas::Within;
 use spinney_alloc_bitmap::{AreaIndex, AreaTuning, BitmapIndex, BlueStoreIndex, CursorIndex, Fit};
+use spinney_alloc_buddy::{Buddy, BuddyIndex, Pieces, SlabIndex, VmemIndex};
 use spinney_alloc_extent::{Tie, TwinIndex};
 use spinney_alloc_spacemap::{Policy, RangeIndex, Tuning};
 use spinney_testkit::aging::{Entrant, Floor, Race, TreePair, all_free};
@@ -77,6 +78,11 @@ fn entrants(only: &[String]) -> Vec<Entrant> {
         }),
         Entrant::new("spinney cursor", |blocks| all_free(CursorIndex::default(), blocks)),
         Entrant::new("spinney bluestore-bitmap", |blocks| all_free(BlueStoreIndex::default(), blocks)),
+        Entrant::new("spinney buddy (trimmed)", |blocks| {
+            all_free(BuddyIndex::with(Buddy::new(Pieces::Trimmed)), blocks)
+        }),
+        Entrant::new("spinney slab", |blocks| all_free(SlabIndex::default(), blocks)),
+        Entrant::new("spinney vmem", |blocks| all_free(VmemIndex::default(), blocks)),
         Entrant::new("floor of a bitmap", Floor::new).floor(),
         Entrant::new("pair of B-trees, dynamic fit", plain::DynamicPair::new),
         Entrant::new("one B-tree, first fit", plain::OneTree::first_fit),
