@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 #![no_std]
 extern crate alloc;
+#[cfg(feature = "std")]
+extern crate std;
 
 pub mod allocator;
 pub mod changes;
@@ -15,6 +17,8 @@ pub mod index;
 pub mod metrics;
 pub mod reclaim;
 pub mod run_set;
+#[cfg(feature = "std")]
+pub mod sharded;
 pub mod want;
 
 pub use allocator::{Allocator, Grant, SpaceStats};
@@ -28,4 +32,6 @@ pub use groups::{Group, GroupChoice, Grouped};
 pub use index::FreeIndex;
 pub use reclaim::{FreeLog, Reclaim};
 pub use run_set::RunSet;
+#[cfg(feature = "std")]
+pub use sharded::Sharded;
 pub use want::{Class, Want};

@@ -6,8 +6,10 @@
 #[cfg(feature = "alloc")]
 mod crates;
 mod plain;
+mod threads;
 
 use clap::Parser;
+use spinney_alloc::FreeIndex;
 use spinney_alloc_bitmap::areas::Within;
 use spinney_alloc_bitmap::{AreaIndex, AreaTuning, BitmapIndex, BlueStoreIndex, CursorIndex, Fit};
 use spinney_alloc_buddy::{Buddy, BuddyIndex, Pieces, SlabIndex, VmemIndex};
@@ -58,6 +60,9 @@ struct Options {
     /// JSON lines instead of a table.
     #[arg(long)]
     json: bool,
+    /// Instead of the race: so many threads at once on one sharded space of ours, each count in turn.
+    #[arg(long, value_delimiter = ',')]
+    threads: Vec<u32>,
 }
 
 fn range(policy: Policy) -> impl Fn(u64) -> RangeIndex {
@@ -97,8 +102,34 @@ fn entrants(only: &[String]) -> Vec<Entrant> {
     all
 }
 
+/// A row for each space and level: pairs a second of each count of threads, the median of the rounds, all in turns.
+fn race_threads<I: FreeIndex>(options: &Options, name: &str, make: fn() -> I) -> std::io::Result<()> {
+    let spaces =
+        options.powers.iter().flat_map(|power| options.percents.iter().map(move |level| (power, level)));
+    for (power, percent) in spaces {
+        let mut rates = vec![Vec::new(); options.threads.len()];
+        for _ in 0..options.rounds {
+            for (rates, threads) in rates.iter_mut().zip(&options.threads) {
+                rates.push(threads::pairs_a_second(make, *power, *percent, *threads, options.pairs as u64));
+            }
+        }
+        write!(stdout(), "{name}, 2^{power}, {percent} %, M pairs/s:")?;
+        for (rates, threads) in rates.iter_mut().zip(&options.threads) {
+            rates.sort_unstable_by(f64::total_cmp);
+            write!(stdout(), " {:.2} with {threads};", rates[rates.len() / 2] / 1e6)?;
+        }
+        writeln!(stdout())?;
+    }
+    Ok(())
+}
+
 fn main() -> std::io::Result<()> {
     let options = Options::parse();
+    if !options.threads.is_empty() {
+        race_threads(&options, "spinney bitmap", BitmapIndex::default)?;
+        race_threads(&options, "spinney extent (twin)", TwinIndex::default)?;
+        return race_threads(&options, "spinney space map (dynamic fit)", RangeIndex::default);
+    }
     let race = Race {
         powers: options.powers,
         percents: options.percents,
