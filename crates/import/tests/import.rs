@@ -6,7 +6,8 @@
 use spinney_import::{FreeState, parse};
 
 fn sample(name: &str) -> String {
-    std::fs::read_to_string(format!("{}/tests/samples/{name}.txt", env!("CARGO_MANIFEST_DIR"))).unwrap()
+    std::fs::read_to_string(format!("{}/tests/samples/{name}.txt", env!("CARGO_MANIFEST_DIR")))
+        .expect("a sample in the tree")
 }
 
 fn read(name: &str) -> FreeState {

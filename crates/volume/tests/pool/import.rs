@@ -26,10 +26,11 @@ fn runs(list: &[(u64, u64)]) -> Vec<Extent> {
 /// Free runs, counted from the first data block.
 fn free_of(pool: &Pool) -> Vec<Extent> {
     let (mut free, first) = (Vec::new(), pool.layout().data.start.0);
-    pool.allocator().visit_free(&mut |run| {
+    pool.visit_free(&mut |run| {
         free.push(Extent { start: Pba(run.start.0 - first), ..run });
         Flow::Continue
-    });
+    })
+    .unwrap();
     free
 }
 
