@@ -237,10 +237,8 @@ mod tests {
         let mut rows = Table::new(columns);
         for (name, seed, speed, extents, refused) in lines {
             let numbers = [*speed, 1.0, *extents, *refused].map(|number| number.to_string());
-            rows.push(
-                [&["measure"], &[*seed][..]].concat().into_iter().map(String::from).chain(numbers).collect(),
-            );
-            rows.rows.last_mut().unwrap().insert(0, (*name).into());
+            let words = [*name, "measure", *seed].into_iter().map(String::from);
+            rows.push(words.chain(numbers).collect());
         }
         rows
     }

@@ -109,23 +109,8 @@ impl Pair {
             let fanout = Setting::Integer(self.geometry.fanout);
             spec.scheme.settings = spec.scheme.settings.with("fanout", fanout);
         }
-        self.cut_small(&mut spec);
+        cut_small(&self.registry, &mut spec);
         spec
-    }
-
-    /// Groups, if the allocator has them, are so small that lives cross their borders; queues of a reclaim policy so short that
-    /// they turn over.
-    fn cut_small(&self, spec: &mut PoolSpec) {
-        let AllocatorSpec::Composed { groups, reclaim, .. } = &mut spec.allocator else { return };
-        let entry = self.registry.groups.iter().find(|entry| entry.name == groups.name);
-        if entry.is_some_and(|entry| entry.parameters.iter().any(|other| other.name == "group_blocks")) {
-            groups.settings.0.insert("group_blocks".into(), Setting::Integer(GROUP_BLOCKS));
-        }
-        let entry = self.registry.reclaims.iter().find(|entry| entry.name == reclaim.name);
-        for parameter in entry.into_iter().flat_map(|entry| entry.parameters) {
-            let small = SHORT_QUEUES.iter().find(|(name, _)| *name == parameter.name);
-            reclaim.settings.0.extend(small.map(|(name, value)| ((*name).into(), Setting::Integer(*value))));
-        }
     }
 
     /// How the pool is made and opened.
@@ -154,6 +139,21 @@ impl Pair {
             accept_unreadable_slot: shears > 0,
             ..PoolOptions::default()
         }
+    }
+}
+
+/// Groups, if the allocator has them, are so small that lives cross their borders; queues of a reclaim policy so short that
+/// they turn over.
+pub(crate) fn cut_small(registry: &Registry, spec: &mut PoolSpec) {
+    let AllocatorSpec::Composed { groups, reclaim, .. } = &mut spec.allocator else { return };
+    let entry = registry.groups.iter().find(|entry| entry.name == groups.name);
+    if entry.is_some_and(|entry| entry.parameters.iter().any(|other| other.name == "group_blocks")) {
+        groups.settings.0.insert("group_blocks".into(), Setting::Integer(GROUP_BLOCKS));
+    }
+    let entry = registry.reclaims.iter().find(|entry| entry.name == reclaim.name);
+    for parameter in entry.into_iter().flat_map(|entry| entry.parameters) {
+        let small = SHORT_QUEUES.iter().find(|(name, _)| *name == parameter.name);
+        reclaim.settings.0.extend(small.map(|(name, value)| ((*name).into(), Setting::Integer(*value))));
     }
 }
 

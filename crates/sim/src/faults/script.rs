@@ -4,6 +4,7 @@
 //! Commits happen in `flush` only (the pools have room), and each leaves the state that its epoch must show.
 
 use super::oracle::{State, Version, ZEROS, content};
+use crate::pair::cut_small;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use spinney_core::{BLOCK_BYTES, BlockDevice, DevId, Error, Result};
@@ -75,7 +76,11 @@ pub fn format(
     options: PoolOptions,
     device: Arc<dyn BlockDevice>,
 ) -> Result<Pool> {
-    let parts = registry.spec(pair[0], pair[1]).and_then(|spec| registry.parts(&spec));
+    let spec = registry.spec(pair[0], pair[1]).map(|mut spec| {
+        cut_small(registry, &mut spec);
+        spec
+    });
+    let parts = spec.and_then(|spec| registry.parts(&spec));
     Pool::format(device, parts.map_err(|_| Error::Unsupported("a name of the registry"))?, options)
 }
 
