@@ -13,7 +13,7 @@
 //!             once they are smaller      longest of each region, of 32 regions, of 1,024, ...
 //! ```
 //!
-//! Four bytes a run, and at most a bit a block, however fragmented: 2^32 blocks take some 530 MiB at worst.
+//! Four bytes a run, and at most a bit a block, however fragmented: with every other block free 2^32 blocks took 533 MiB of memory.
 //!
 //! The two share no pointers: the second names only the *region*, so a change of one run touches one short list and at
 //! most three small sets, and nothing is rebalanced.
