@@ -74,6 +74,7 @@ impl Pool {
     /// Commit and tend until nothing is pending and every freed block is allocatable again, or as long as that brings
     /// anything: a reader may hold blocks back. Errors: as `tend`; `NoPages` if there is no room to go on.
     pub fn settle(&mut self) -> Result<()> {
+        let mut stuck = false;
         loop {
             let before = self.pending();
             self.allocator.hurry();
@@ -83,12 +84,15 @@ impl Pool {
             let after = self.pending();
             let drains = self.allocator.is_draining(self.pages.oldest_view());
             match (progress.done, progress.left) {
-                (0, 0) if after.0 == 0 || after == before && !drains => return Ok(()),
+                (0, 0) if after.0 == 0 => return Ok(()),
+                // As much as before may be other blocks: metadata gives some back after a commit.
+                (0, 0) if after == before && !drains && stuck => return Ok(()),
                 (0, 1..) if after == before => {
                     return Err(Error::NoPages { needed: 1, free: self.pages.room() });
                 }
                 _ => {}
             }
+            stuck = after == before && !drains;
         }
     }
 

@@ -47,6 +47,7 @@ impl PageStore {
             }
         };
         rule(damaged || live == self.sealed.live, "the root counts the live pages");
+        rule(self.sealed.epoch < format::EPOCH_MAX, "the root's epoch leaves a next one");
         let (spilled, fresh, freed) = self.count_changes();
         rule(
             damaged || self.live.total() + freed == live + fresh,

@@ -128,7 +128,7 @@ pub(super) fn map_entry_holds(entry: &Entry, slots: [u64; 2], sealed: u64) -> bo
 }
 
 /// More epochs than any store reaches: a forged one near the end of the numbers would leave none to come.
-const EPOCH_MAX: u64 = 1 << 62;
+pub(super) const EPOCH_MAX: u64 = 1 << 54;
 
 impl MapRoot {
     /// As bytes for the superblock.
