@@ -14,8 +14,6 @@ const GROWTH_DIVISOR: u64 = 2;
 const COMFORT_DIVISOR: u64 = 8;
 /// Pages moved by a commit for a cut: 512 KiB of writes, little beside a commit's own.
 const MOVES_MAX: u64 = 128;
-/// Blocks of a run that count as one more change in the bound of an allocator's pages: a bit in a page of 4,064 bytes stands for one of 32,512.
-const BLOCKS_A_CHANGE: u64 = 512;
 
 impl Pool {
     /// Blocks of the metadata area, those by which it has grown included.
@@ -56,11 +54,14 @@ impl Pool {
         space.free_blocks.saturating_sub(space.reserved_blocks)
     }
 
-    /// One more run of up to `blocks` blocks; `None` if there are no blocks, or no pages to write that down.
+    /// One more run of up to `blocks` blocks, as many as there are pages to write that down; `None` if there are none of either.
     fn take_segment(&mut self, blocks: u64) -> Result<Option<Extent>> {
         let table = u64::from(self.segments.is_full());
-        let blocks = blocks.min(self.unreserved().saturating_sub(table));
-        if blocks == 0 || self.pages_for_change(blocks)? > self.pages.room() {
+        let mut blocks = blocks.min(self.unreserved().saturating_sub(table));
+        while blocks > 0 && self.pages_for_change(blocks)? > self.pages.room() {
+            blocks /= 2;
+        }
+        if blocks == 0 {
             return Ok(None);
         }
         self.whole(|pool| {
@@ -83,9 +84,9 @@ impl Pool {
         run
     }
 
-    /// At most how many pages the commit needs if a run of `blocks` blocks, and a block of the table, is taken or released.
+    /// At most how many pages the commit needs if `blocks` blocks, and a block of the table, are taken or released.
     fn pages_for_change(&self, blocks: u64) -> Result<u64> {
-        self.pages_needed(&[], 2 + blocks / BLOCKS_A_CHANGE)
+        self.pages_needed(&[], 1 + blocks)
     }
 
     /// Before a commit encodes: move some pages out of the run that is to go.
