@@ -16,7 +16,10 @@ const PAIRS: u32 = 200_000;
 const WALKS: u32 = 40;
 
 fn main() -> std::io::Result<()> {
-    writeln!(stdout(), "| holes | instant fit, ns a pair | walk by address, ns a pick |\n| --- | --- | --- |")?;
+    writeln!(
+        stdout(),
+        "| holes | instant fit, ns a pair | walk by address, ns a pick |\n| --- | --- | --- |"
+    )?;
     for holes in [1 << 6, 1 << 10, 1 << 14, 1 << 18, 1 << 20] {
         let stride = BLOCKS / 2 / holes;
         let singles = (0..holes).map(|hole| Extent::new(Pba(hole * stride), 1));
