@@ -9,6 +9,7 @@ mod audit;
 mod bound;
 mod change;
 mod entry;
+mod foretell;
 mod plan;
 mod state;
 mod zombie;
@@ -182,6 +183,9 @@ impl SnapshotScheme for RefCount {
     }
     fn usage(&self, dev: DevId, pages: &dyn PageRead) -> Result<Usage> {
         audit::usage(self.state(), dev, pages)
+    }
+    fn freed_by_deleting(&self, doomed: &[DevId], pages: &dyn PageRead) -> Result<u64> {
+        foretell::freed_by_deleting(self.state(), doomed, pages)
     }
     fn version(&self, dev: DevId, pages: &dyn PageRead) -> Result<Version> {
         Ok(self.state().catalogue.get(dev, pages)?.version(dev))

@@ -8,6 +8,7 @@
 extern crate alloc;
 
 pub mod entry;
+pub mod foretell;
 pub mod freed;
 pub mod plan;
 pub mod scheme;

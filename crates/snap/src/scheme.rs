@@ -167,6 +167,12 @@ pub trait SnapshotScheme: Send + Sync {
     ) -> Result<()>;
     /// Exact space of one version.
     fn usage(&self, dev: DevId, pages: &dyn PageRead) -> Result<Usage>;
+    /// Data blocks that deleting just these versions (each counts once) would give back by the time that `tend` is idle, beyond
+    /// those that are on their way already. Exact; changes nothing. The default compares maps, so it costs what all versions
+    /// map where these do. Errors: `NotFound`.
+    fn freed_by_deleting(&self, doomed: &[DevId], pages: &dyn PageRead) -> Result<u64> {
+        crate::foretell::freed_by_deleting(self, doomed, pages)
+    }
     /// One live version. Errors: `NotFound`.
     fn version(&self, dev: DevId, pages: &dyn PageRead) -> Result<Version>;
     /// Every live version, by rising id.

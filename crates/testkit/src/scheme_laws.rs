@@ -28,6 +28,7 @@ macro_rules! scheme_laws {
                     a_clone_of_a_clone_is_on_its_own,
                     unmapping_all_costs_no_more_than_a_new_volume,
                     every_delete_order_gives_all_back,
+                    deleting_a_set_frees_what_was_foretold,
                     ids_are_never_reused,
                     reopening_finds_the_same,
                     an_older_view_is_served_by_the_same_scheme,
@@ -252,6 +253,38 @@ pub fn every_delete_order_gives_all_back(make: SchemeFactory) {
             give_all_back(&mut life, pages_min);
         });
     }
+}
+
+/// A thousand random sets of versions: what is promised is what a map of maps says and, for exact schemes, what then comes back.
+pub fn deleting_a_set_frees_what_was_foretold(make: SchemeFactory) {
+    for seed in seeds(200) {
+        let mut life = SchemeLife::new(make, "deleting_a_set_frees_what_was_foretold", seed);
+        for set in 0..5 {
+            (0..20).for_each(|_| step(&mut life));
+            let mut devs: Vec<DevId> = life.model.versions.keys().copied().collect();
+            devs.retain(|_| life.dice.one_in(2));
+            devs.reverse();
+            let promised = life.scheme.freed_by_deleting(&devs, &life.pages).expect("freed_by_deleting");
+            assert_eq!(promised, life.model.freed_by_deleting(&devs), "set {set}, {devs:?}");
+            if life.scheme.limits().exact {
+                delete_as_promised(&mut life, &devs, promised);
+            }
+        }
+        let none = DevId(999);
+        let found = life.scheme.freed_by_deleting(&[none], &life.pages);
+        assert_eq!(found, Err(Error::NotFound(none)));
+    }
+}
+
+/// What is on its way already comes back first, and is not part of the promise.
+fn delete_as_promised(life: &mut SchemeLife, devs: &[DevId], promised: u64) {
+    life.tend_to_idle(30);
+    let before = life.held.len();
+    devs.iter().for_each(|dev| life.delete(*dev));
+    life.tend_to_idle(30);
+    let refused = devs.iter().any(|dev| life.model.versions.contains_key(dev));
+    let freed = (before - life.held.len()) as u64;
+    assert!(refused || freed == promised, "{devs:?}: {promised} promised, {freed} freed");
 }
 
 /// Not after a delete, not after a reopen; [`SchemeLife`] asserts it at each issue.

@@ -71,6 +71,13 @@ impl SchemeModel {
             shared_blocks: referenced - exclusive,
         }
     }
+    /// Blocks that these versions map and no other does.
+    #[must_use]
+    pub fn freed_by_deleting(&self, doomed: &[DevId]) -> u64 {
+        let mut rest = self.clone();
+        rest.versions.retain(|dev, _| !doomed.contains(dev));
+        (self.reachable().len() - rest.reachable().len()) as u64
+    }
     /// The range's runs, each as long as it can be.
     #[must_use]
     pub fn lookup(&self, dev: DevId, range: LbaRange) -> Vec<Run> {

@@ -121,6 +121,12 @@ impl Pool {
         self.scheme.diff(old, new, range, &self.pages, each)
     }
 
+    /// Data blocks that deleting just these versions would give back, exactly, without deleting them. Errors: `NotFound`.
+    pub fn freed_by_deleting(&self, doomed: &[DevId]) -> Result<u64> {
+        self.alive()?;
+        self.scheme.freed_by_deleting(doomed, &self.pages)
+    }
+
     /// Exact space of a version.
     pub fn usage(&self, dev: DevId) -> Result<Usage> {
         self.alive()?;

@@ -57,6 +57,23 @@ fn a_clone_of_a_clone_goes_its_own_way() {
 }
 
 #[test]
+fn what_deleting_two_snapshots_frees_is_known_before() {
+    let (_, mut pool) = pool_of(256);
+    let volume = pool.create(40).unwrap();
+    put(&mut pool, volume, 0, 40, 1).unwrap();
+    let first = pool.snapshot(volume).unwrap();
+    let second = pool.snapshot(volume).unwrap();
+    put(&mut pool, volume, 0, 30, 2).unwrap();
+    assert_eq!(pool.freed_by_deleting(&[first]), Ok(0));
+    assert_eq!(pool.freed_by_deleting(&[first, second, first]), Ok(30));
+    pool.settle().unwrap();
+    let before = pool.space().free_blocks;
+    [first, second].into_iter().for_each(|dev| pool.delete(dev).unwrap());
+    pool.settle().unwrap();
+    assert_eq!(pool.space().free_blocks - before, 30);
+}
+
+#[test]
 fn versions_lists_what_is_alive_with_size_access_and_parent() {
     let (_, mut pool) = pool_of(64);
     let volume = pool.create(8).unwrap();
