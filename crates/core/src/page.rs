@@ -83,9 +83,19 @@ impl PageKind {
     pub const CHECKSUM: PageKind = PageKind(6);
     /// Anything of a user's own (examples, tests).
     pub const OTHER: PageKind = PageKind(7);
+    /// Back references: who refers to a data block.
+    pub const BACKREF: PageKind = PageKind(8);
     /// Every kind, in order.
-    pub const ALL: [PageKind; 7] =
-        [Self::MAP, Self::SPACE, Self::TREE, Self::SHARE, Self::CATALOGUE, Self::CHECKSUM, Self::OTHER];
+    pub const ALL: [PageKind; 8] = [
+        Self::MAP,
+        Self::SPACE,
+        Self::TREE,
+        Self::SHARE,
+        Self::CATALOGUE,
+        Self::CHECKSUM,
+        Self::OTHER,
+        Self::BACKREF,
+    ];
     /// Its name in metrics.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -96,6 +106,7 @@ impl PageKind {
             4 => "share",
             5 => "catalogue",
             6 => "checksum",
+            8 => "backref",
             _ => "other",
         }
     }

@@ -15,6 +15,7 @@ const LAYERS: &[(&str, u32)] = &[
     ("import", 1),
     ("pages", 2),
     ("snap-tree", 3),
+    ("backref", 3),
     ("volume", 4),
     ("registry", 5),
     ("lab", 6),
