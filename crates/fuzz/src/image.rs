@@ -9,6 +9,7 @@ use crate::{seal, superblock};
 use spinney_core::{BLOCK_BYTES, BlockDevice, DevId, Error, Lba, LbaRange, Pba, Result};
 use spinney_device::MemoryDevice;
 use spinney_registry::Registry;
+use spinney_sim::Pair;
 use spinney_volume::{Pool, PoolOptions, SUPERBLOCK_SLOTS, Superblock};
 use std::sync::{Arc, OnceLock};
 
@@ -39,40 +40,30 @@ fn options() -> PoolOptions {
     }
 }
 
-fn registry() -> &'static Registry {
-    static REGISTRY: OnceLock<Registry> = OnceLock::new();
-    REGISTRY.get_or_init(Registry::standard)
+fn registry() -> &'static Arc<Registry> {
+    static REGISTRY: OnceLock<Arc<Registry>> = OnceLock::new();
+    REGISTRY.get_or_init(|| Arc::new(Registry::standard()))
 }
 
-/// One image for each pair.
+/// One image for each pair of a sample: of all pairs they would not fit into the tests' memory.
 fn bases() -> &'static [Image] {
     static BASES: OnceLock<Vec<Image>> = OnceLock::new();
-    BASES.get_or_init(|| {
-        let schemes = || registry().schemes.iter().map(|scheme| scheme.name);
-        let pairs = registry()
-            .allocator_names()
-            .into_iter()
-            .flat_map(|allocator| schemes().map(move |scheme| (allocator, scheme)));
-        pairs
-            .map(|(allocator, scheme)| base(allocator, scheme).expect("a pool of this size has room"))
-            .collect()
-    })
+    BASES.get_or_init(|| Pair::sample(registry(), 0).iter().map(base).collect())
 }
 
-/// The pools that the images are damaged from, each with the names of its pair: for tests that damage them otherwise.
+/// Such pools for the pairs of a turn, each with their names: for tests that damage them otherwise.
 #[must_use]
-pub fn pools() -> Vec<(String, MemoryDevice)> {
-    let names = registry().allocator_names().into_iter();
-    let pairs =
-        names.flat_map(|allocator| registry().schemes.iter().map(move |scheme| (allocator, scheme.name)));
-    pairs
-        .zip(bases())
-        .map(|((allocator, scheme), base)| (format!("{allocator}, {scheme}"), base.device.clone()))
-        .collect()
+pub fn pools(turn: usize) -> Vec<(String, MemoryDevice)> {
+    let pairs = Pair::sample(registry(), turn);
+    pairs.iter().map(|pair| (pair.to_string(), base(pair).device)).collect()
+}
+
+fn base(pair: &Pair) -> Image {
+    build(&pair.allocator, &pair.scheme).expect("a pool of this size has room")
 }
 
 /// A volume, a snapshot, a clone and a version that is being dropped.
-fn base(allocator: &str, scheme: &str) -> Result<Image> {
+fn build(allocator: &str, scheme: &str) -> Result<Image> {
     let device = Arc::new(MemoryDevice::new(16 + METADATA_BLOCKS + DATA_BLOCKS));
     let spec = registry().spec(allocator, scheme).expect("a registered name");
     let parts = registry().parts(&spec).expect("defaults are lawful");

@@ -7,6 +7,7 @@ mod act;
 mod audit;
 mod bench;
 pub mod case;
+mod choice;
 pub mod command;
 pub mod content;
 pub mod draw;

@@ -11,8 +11,9 @@ use spinney_sim::faults::table::{ROWS, Row};
 use spinney_volume::{ChecksumKind, PoolOptions};
 use std::sync::Arc;
 
-fn pairs() -> Vec<Pair> {
-    Pair::all(&Arc::new(Registry::standard()))
+/// The pair whose requests are all struck.
+fn one() -> Pair {
+    Pair::all(&Arc::new(Registry::standard())).swap_remove(1)
 }
 
 fn bench(pair: &Pair, seed: u64, options: PoolOptions) -> Bench {
@@ -40,7 +41,7 @@ fn at_every_request(bench: &Bench, row: &Row, repeat: Repeat) -> Vec<Outcome> {
 
 #[test]
 fn each_fault_at_every_request_costs_what_the_table_says() {
-    let bench = bench(&pairs()[1], 1, OPTIONS);
+    let bench = bench(&one(), 1, OPTIONS);
     for row in ROWS {
         for repeat in [Repeat::Once, Repeat::Forever] {
             let outcomes = at_every_request(&bench, row, repeat);
@@ -53,8 +54,8 @@ fn each_fault_at_every_request_costs_what_the_table_says() {
 }
 
 #[test]
-fn each_fault_in_every_pair_costs_what_the_table_says() {
-    for (number, pair) in (0..).zip(pairs()) {
+fn each_fault_in_every_allocator_and_scheme_costs_what_the_table_says() {
+    for (number, pair) in (0..).zip(Pair::sample(&Arc::new(Registry::standard()), 5)) {
         let bench = bench(&pair, 100 + number, OPTIONS);
         for (start, row) in (number..).zip(ROWS) {
             let trials: Vec<u64> = (start % 13..bench.requests).step_by(13).collect();
@@ -68,7 +69,7 @@ fn each_fault_in_every_pair_costs_what_the_table_says() {
 
 /// How many trials of a row go wrong with these options.
 fn wrong(row: &Row, options: PoolOptions) -> Vec<String> {
-    let bench = bench(&pairs()[1], 1, options);
+    let bench = bench(&one(), 1, options);
     (0..bench.requests).into_par_iter().filter_map(|n| bench.trial(row, n, Repeat::Once).err()).collect()
 }
 

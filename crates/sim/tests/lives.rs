@@ -1,4 +1,4 @@
-//! Seeded crash lives of every pair, and the cases that earlier lives left behind.
+//! Seeded crash lives of every allocator and every scheme, and the cases that earlier lives left behind. Every pair is for `cargo xtask sim`.
 
 use rayon::prelude::*;
 use spinney_registry::Registry;
@@ -9,9 +9,9 @@ const LIVES: u64 = 300;
 const STEPS: usize = 60;
 
 #[test]
-fn three_hundred_crash_lives_of_every_pair_keep_what_was_flushed() {
+fn three_hundred_crash_lives_of_every_allocator_and_scheme_keep_what_was_flushed() {
     let registry = Arc::new(Registry::standard());
-    for pair in Pair::all(&registry) {
+    for pair in Pair::for_lives(&registry) {
         let lives: Result<Vec<_>, _> = (0..LIVES)
             .into_par_iter()
             .map(|seed| Life::of_seed(&pair, seed, STEPS).map_err(|failure| (seed, failure)))
@@ -39,7 +39,7 @@ fn three_hundred_crash_lives_of_every_pair_keep_what_was_flushed() {
 #[test]
 fn a_life_asks_its_device_for_the_same_each_time() {
     let registry = Arc::new(Registry::standard());
-    for pair in Pair::all(&registry) {
+    for pair in Pair::sample(&registry, 0) {
         for seed in 0..10 {
             let (one, other) = (Life::of_seed(&pair, seed, STEPS), Life::of_seed(&pair, seed, STEPS));
             assert_eq!(one, other, "seed {seed} of {pair}");
