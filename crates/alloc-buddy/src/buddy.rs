@@ -6,13 +6,12 @@
 
 use crate::index::{Policy, PowerIndex};
 use crate::leaf::{self, BLOCKS, ORDER};
-use crate::places::PlaceSet;
-use crate::space::Space;
 use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::ops::RangeInclusive;
-use spinney_alloc::{IndexEntry, Want};
+use spinney_alloc::bit_space::PlaceSet;
+use spinney_alloc::{BitSpace, IndexEntry, Want};
 use spinney_core::{Error, Extent, Parameter, Pba, Result, Settings};
 
 /// What a request whose size is no power of two gets.
@@ -81,9 +80,9 @@ impl Buddy {
         }
     }
     /// The lowest piece of an order.
-    fn first(&self, space: &mut Space, order: u32) -> Option<Pba> {
+    fn first(&self, space: &mut BitSpace, order: u32) -> Option<Pba> {
         let place = self.orders.get(order as usize)?.next(0)?;
-        space.steps += 1;
+        space.looked_at(1);
         if order >= ORDER {
             return Some(Pba(((self.base >> order) + place as u64) << order));
         }
@@ -93,16 +92,16 @@ impl Buddy {
 }
 
 impl Policy for Buddy {
-    fn reset(&mut self, space: &Space) {
-        self.base = space.base;
-        let last_leaf = (space.leaves() as u64).saturating_sub(1) + (space.base >> ORDER);
-        let top = (space.universe.blocks.max(1)).ilog2().max(ORDER);
+    fn reset(&mut self, space: &BitSpace) {
+        self.base = space.base();
+        let last_leaf = (space.leaves() as u64).saturating_sub(1) + (space.base() >> ORDER);
+        let top = (space.universe().blocks.max(1)).ilog2().max(ORDER);
         self.orders = vec![PlaceSet::new(space.leaves()); ORDER as usize];
-        let places = |order: u32| ((last_leaf >> (order - ORDER)) - (space.base >> order) + 1) as usize;
+        let places = |order: u32| ((last_leaf >> (order - ORDER)) - (space.base() >> order) + 1) as usize;
         self.orders.extend((ORDER..=top).map(|order| PlaceSet::new(places(order))));
         self.full = PlaceSet::new(space.leaves());
     }
-    fn changed(&mut self, space: &Space, leaves: RangeInclusive<usize>) {
+    fn changed(&mut self, space: &BitSpace, leaves: RangeInclusive<usize>) {
         for at in leaves {
             let mask = leaf::buddies(space.leaf(at));
             let full = mask >> ORDER & 1 == 1;
@@ -116,7 +115,7 @@ impl Policy for Buddy {
             }
         }
     }
-    fn choose(&mut self, space: &mut Space, want: &Want, spilled: &mut bool) -> Option<Extent> {
+    fn choose(&mut self, space: &mut BitSpace, want: &Want, spilled: &mut bool) -> Option<Extent> {
         if !want.align.is_power_of_two() {
             return None;
         }

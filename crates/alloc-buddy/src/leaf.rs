@@ -1,56 +1,11 @@
-//! One leaf: 512 blocks in eight words, a bit set when the block is free; its runs and its aligned powers of two.
+//! The aligned powers of two of one leaf of a bit space.
 //!
 //! Invariant: everything is computed from the bits. Knows no address; the place of a leaf is a multiple of its size.
 
-/// Words of a leaf: a cache line.
-pub(crate) const WORDS: usize = 8;
-/// Blocks of a leaf.
-pub(crate) const BLOCKS: usize = WORDS * 64;
+pub(crate) use spinney_alloc::bit_space::{BLOCKS, Words};
 /// The order of a whole leaf.
 pub(crate) const ORDER: u32 = BLOCKS.ilog2();
 const WORD_ORDER: u32 = u64::BITS.ilog2();
-
-/// The bits.
-pub(crate) type Words = [u64; WORDS];
-
-/// Where the ones from `from` on end; `BLOCKS` if they reach the end.
-pub(crate) fn ones_end(words: &Words, from: usize) -> usize {
-    let mut at = from;
-    while at < BLOCKS {
-        let zeros = !words[at / 64] >> (at % 64);
-        if zeros != 0 {
-            return at + zeros.trailing_zeros() as usize;
-        }
-        at = (at | 63) + 1;
-    }
-    BLOCKS
-}
-
-/// Where the ones that end before `to` start; 0 if they reach the start.
-pub(crate) fn ones_start(words: &Words, to: usize) -> usize {
-    let mut at = to;
-    while at > 0 {
-        let zeros = !words[(at - 1) / 64] << (63 - (at - 1) % 64);
-        if zeros != 0 {
-            return at - zeros.leading_zeros() as usize;
-        }
-        at = (at - 1) & !63;
-    }
-    0
-}
-
-/// The first one at or after `from`.
-pub(crate) fn next_one(words: &Words, from: usize) -> Option<usize> {
-    let mut at = from;
-    while at < BLOCKS {
-        let ones = words[at / 64] >> (at % 64);
-        if ones != 0 {
-            return Some(at + ones.trailing_zeros() as usize);
-        }
-        at = (at | 63) + 1;
-    }
-    None
-}
 
 /// The first bit of each aligned group of 2^order bits, which must be below a word's order.
 const fn firsts(order: u32) -> u64 {
@@ -130,6 +85,7 @@ pub(crate) fn buddies(words: &Words) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use spinney_alloc::bit_space::WORDS;
     use spinney_testkit::Dice;
 
     /// By definition, bit by bit.

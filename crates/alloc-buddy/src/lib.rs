@@ -1,6 +1,6 @@
 //! Free space in powers of two: buddy, slabs and vmem's instant fit over one bitmap.
 //!
-//! Invariant: the three differ in what they choose, never in what is free: `space` is the same for all. Knows no pages, no
+//! Invariant: the three differ in what they choose, never in what is free: the bit space is the same for all. Knows no pages, no
 //! volume and no snapshot scheme.
 #![doc = include_str!("../README.md")]
 #![cfg_attr(not(test), no_std)]
@@ -9,9 +9,7 @@ extern crate alloc;
 mod buddy;
 mod index;
 mod leaf;
-mod places;
 mod slab;
-mod space;
 mod vmem;
 
 pub use buddy::{BUDDY, Buddy, BuddyIndex, Pieces};

@@ -5,13 +5,12 @@
 
 use crate::index::{Policy, PowerIndex};
 use crate::leaf::{self, BLOCKS, ORDER};
-use crate::places::PlaceSet;
-use crate::space::Space;
 use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::ops::RangeInclusive;
-use spinney_alloc::{IndexEntry, Want};
+use spinney_alloc::bit_space::PlaceSet;
+use spinney_alloc::{BitSpace, IndexEntry, Want};
 use spinney_core::{Extent, Pba};
 
 /// A slab without a size.
@@ -38,14 +37,14 @@ impl Slab {
         }
     }
     /// The first free piece of a slab that is open for `order`; a slab that was all free is cut to `order` by that.
-    fn piece(&self, space: &mut Space, order: u32, blocks: u64) -> Option<Extent> {
+    fn piece(&self, space: &mut BitSpace, order: u32, blocks: u64) -> Option<Extent> {
         let slab = self.open[order as usize].next(0)?;
-        space.steps += 1;
+        space.looked_at(1);
         let at = leaf::piece(space.leaf(slab), order)?;
-        Some(Extent::new(Pba(space.base + (slab * BLOCKS + at) as u64), blocks.min(1 << order)))
+        Some(Extent::new(Pba(space.base() + (slab * BLOCKS + at) as u64), blocks.min(1 << order)))
     }
     /// Whole slabs in a row: from a run that is long enough wherever it starts.
-    fn slabs(&self, space: &mut Space, blocks: u64) -> Option<Extent> {
+    fn slabs(&self, space: &mut BitSpace, blocks: u64) -> Option<Extent> {
         let blocks = blocks - blocks % BLOCKS as u64;
         let want = Want { align: BLOCKS as u64, ..Want::exactly(blocks) };
         let class = blocks.checked_add(BLOCKS as u64 - 1)?.checked_next_power_of_two()?.ilog2();
@@ -55,11 +54,11 @@ impl Slab {
 }
 
 impl Policy for Slab {
-    fn reset(&mut self, space: &Space) {
+    fn reset(&mut self, space: &BitSpace) {
         self.sizes = vec![NONE; space.leaves()];
         self.open = vec![PlaceSet::new(space.leaves()); ORDER as usize + 1];
     }
-    fn changed(&mut self, space: &Space, leaves: RangeInclusive<usize>) {
+    fn changed(&mut self, space: &BitSpace, leaves: RangeInclusive<usize>) {
         for slab in leaves {
             let words = space.leaf(slab);
             self.open[ORDER as usize].put(slab, space.is_full(slab));
@@ -77,7 +76,7 @@ impl Policy for Slab {
             }
         }
     }
-    fn choose(&mut self, space: &mut Space, want: &Want, spilled: &mut bool) -> Option<Extent> {
+    fn choose(&mut self, space: &mut BitSpace, want: &Want, spilled: &mut bool) -> Option<Extent> {
         if want.align > BLOCKS as u64 || !want.align.is_power_of_two() {
             return None;
         }
@@ -95,11 +94,11 @@ impl Policy for Slab {
             return Some(piece);
         }
         if let Some(slab) = self.open[ORDER as usize].next(0) {
-            space.steps += 1;
+            space.looked_at(1);
             if order < ORDER {
                 self.sizes[slab] = order as u8;
             }
-            return Some(Extent::new(Pba(space.base + (slab * BLOCKS) as u64), blocks));
+            return Some(Extent::new(Pba(space.base() + (slab * BLOCKS) as u64), blocks));
         }
         *spilled = true;
         // No slab is left: a piece of a larger size, else the largest that is enough.

@@ -4,10 +4,9 @@
 //! run fits. Knows no addresses beyond "the lowest of the list is its head".
 
 use crate::index::{Policy, PowerIndex};
-use crate::space::{Space, class_of};
 use alloc::boxed::Box;
 use core::ops::RangeInclusive;
-use spinney_alloc::{IndexEntry, Want};
+use spinney_alloc::{BitSpace, IndexEntry, Want};
 use spinney_core::Extent;
 
 /// The policy. It has no state: the lists are the space's own.
@@ -18,18 +17,18 @@ pub struct Vmem;
 pub type VmemIndex = PowerIndex<Vmem>;
 
 /// The first list in which every run has `blocks` blocks.
-fn sure_class(blocks: u64) -> Option<u32> {
+fn sure_class(space: &BitSpace, blocks: u64) -> Option<u32> {
     let size = blocks.checked_next_power_of_two()?;
-    (size.ilog2() == class_of(size)).then_some(size.ilog2())
+    (size.ilog2() == space.class_of(size)).then_some(size.ilog2())
 }
 
 impl Policy for Vmem {
-    fn reset(&mut self, _: &Space) {}
-    fn changed(&mut self, _: &Space, _: RangeInclusive<usize>) {}
-    fn choose(&mut self, space: &mut Space, want: &Want, spilled: &mut bool) -> Option<Extent> {
+    fn reset(&mut self, _: &BitSpace) {}
+    fn changed(&mut self, _: &BitSpace, _: RangeInclusive<usize>) {}
+    fn choose(&mut self, space: &mut BitSpace, want: &Want, spilled: &mut bool) -> Option<Extent> {
         // Wherever a run of so many blocks starts, an aligned piece is in it.
         let padded = want.blocks_max.saturating_add(want.align - 1);
-        let sure = sure_class(padded).and_then(|class| space.class_from(class));
+        let sure = sure_class(space, padded).and_then(|class| space.class_from(class));
         if let Some(run) = sure.and_then(|class| space.head(class)) {
             return want.fit(run);
         }

@@ -5,6 +5,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod allocator;
+pub mod bit_space;
 pub mod changes;
 pub mod composed;
 pub mod entry;
@@ -22,6 +23,7 @@ pub mod sharded;
 pub mod want;
 
 pub use allocator::{Allocator, Grant, SpaceStats};
+pub use bit_space::BitSpace;
 pub use changes::{Change, Changes};
 pub use composed::Composed;
 pub use entry::{AllocatorEntry, FormEntry, GroupsEntry, IndexEntry, ReclaimEntry};

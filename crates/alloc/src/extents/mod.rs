@@ -28,11 +28,13 @@ mod sizes;
 #[cfg(test)]
 mod tests;
 mod tops;
+mod within;
 
 use regions::{Found, Regions, Seat};
 pub use search::Reach;
 use sizes::Sizes;
 use spinney_core::{Extent, Flow, Pba};
+pub use within::Walk;
 
 /// The most blocks that a universe may have (4 PiB).
 pub const UNIVERSE_BLOCKS_MAX: u64 = (1 << 40) - 1;
@@ -45,6 +47,9 @@ pub struct ExtentSet {
     sizes: Sizes,
     /// Shorter runs are in no order by size.
     sized_blocks_min: u64,
+    /// Runs of up to so many blocks are short, and their blocks counted.
+    short_blocks_max: u64,
+    short_blocks: u64,
     blocks: u64,
     runs: u64,
     steps: u64,
@@ -71,7 +76,23 @@ impl ExtentSet {
         assert!(universe.blocks <= UNIVERSE_BLOCKS_MAX, "{universe:?} is more than an extent set holds");
         let regions = Regions::new(universe.blocks, crowded);
         let sizes = Sizes::new(regions.levels(), universe.blocks);
-        ExtentSet { universe, regions, sizes, sized_blocks_min: 1, blocks: 0, runs: 0, steps: 0 }
+        ExtentSet {
+            universe,
+            regions,
+            sizes,
+            sized_blocks_min: 1,
+            short_blocks_max: 0,
+            short_blocks: 0,
+            blocks: 0,
+            runs: 0,
+            steps: 0,
+        }
+    }
+    /// The same empty set, which counts the blocks in runs of up to `blocks` blocks. None may be in the set yet (asserted).
+    #[must_use]
+    pub fn with_short_blocks_max(self, blocks: u64) -> ExtentSet {
+        assert!(self.runs == 0, "the runs that it has were not counted");
+        ExtentSet { short_blocks_max: blocks, ..self }
     }
     /// The same empty set, whose order by size leaves out runs of fewer than `blocks` blocks: a change of one, which in an aged
     /// space most changes are, costs less. What is sought by size is then a run of at least so many blocks as long as there is one,
@@ -95,6 +116,11 @@ impl ExtentSet {
     #[must_use]
     pub fn runs(&self) -> u64 {
         self.runs
+    }
+    /// Blocks in runs that are short, as [`ExtentSet::with_short_blocks_max`] said (by default none is).
+    #[must_use]
+    pub fn short_blocks(&self) -> u64 {
+        self.short_blocks
     }
     /// Region lists, size sets and runs looked at so far.
     #[must_use]
@@ -248,6 +274,7 @@ impl ExtentSet {
     }
 
     fn note_size(&mut self, blocks: u64, region: u32) {
+        self.short_blocks += if blocks <= self.short_blocks_max { blocks } else { 0 };
         if blocks >= self.sized_blocks_min {
             self.sizes.insert(blocks, region);
         }
@@ -255,6 +282,7 @@ impl ExtentSet {
 
     /// The run's region has one fewer of its size, and perhaps another one.
     fn forget_size(&mut self, gone: &Found, another: bool) {
+        self.short_blocks -= if gone.blocks <= self.short_blocks_max { gone.blocks } else { 0 };
         if !another && gone.blocks >= self.sized_blocks_min {
             self.sizes.remove(gone.blocks, gone.region);
         }

@@ -46,6 +46,13 @@ impl ExtentSet {
         self.sizes.at_least(blocks)
     }
 
+    /// The largest size of at most `blocks` blocks that some run has.
+    #[must_use]
+    pub fn size_at_most(&mut self, blocks: u64) -> Option<u64> {
+        self.sizes.settle();
+        self.sizes.below(blocks.min(self.universe.blocks) + 1)
+    }
+
     /// The last run of exactly `blocks` blocks that starts before `at`, and the first that starts there or after it.
     #[must_use]
     pub fn runs_of_size_around(&mut self, blocks: u64, at: Pba) -> [Option<Extent>; 2] {

@@ -195,7 +195,7 @@ impl ExtentSet {
     }
 
     /// Whether the last run looked at, `hit` or else the region's last one, is more than `blocks` from `first`.
-    fn beyond(&self, first: u64, blocks: u64, region: u32, hit: Option<Found>) -> bool {
+    pub(super) fn beyond(&self, first: u64, blocks: u64, region: u32, hit: Option<Found>) -> bool {
         // Most often the region's start tells, and the list may stay where it is.
         self.regions.start(region).saturating_sub(first) > blocks
             || hit.or_else(|| self.regions.last(region)).is_some_and(|last| last.start - first > blocks)

@@ -7,13 +7,14 @@ use alloc::vec::Vec;
 
 /// The set.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct PlaceSet {
+pub struct PlaceSet {
     levels: Vec<Vec<u64>>,
 }
 
 impl PlaceSet {
     /// No members, room for `places`.
-    pub(crate) fn new(places: usize) -> PlaceSet {
+    #[must_use]
+    pub fn new(places: usize) -> PlaceSet {
         let (mut levels, mut left) = (Vec::new(), places.max(1));
         loop {
             left = left.div_ceil(64);
@@ -24,7 +25,7 @@ impl PlaceSet {
         }
     }
     /// Make `place` a member; nothing happens if it is one.
-    pub(crate) fn insert(&mut self, mut place: usize) {
+    pub fn insert(&mut self, mut place: usize) {
         for level in &mut self.levels {
             let word = &mut level[place / 64];
             let was = *word;
@@ -36,7 +37,7 @@ impl PlaceSet {
         }
     }
     /// Make `place` no member; nothing happens if it is none.
-    pub(crate) fn remove(&mut self, mut place: usize) {
+    pub fn remove(&mut self, mut place: usize) {
         for level in &mut self.levels {
             let word = &mut level[place / 64];
             *word &= !(1 << (place % 64));
@@ -47,15 +48,17 @@ impl PlaceSet {
         }
     }
     /// `insert` or `remove`.
-    pub(crate) fn put(&mut self, place: usize, member: bool) {
+    pub fn put(&mut self, place: usize, member: bool) {
         if member { self.insert(place) } else { self.remove(place) }
     }
     /// Whether `place` is a member; places without room are none.
-    pub(crate) fn contains(&self, place: usize) -> bool {
+    #[must_use]
+    pub fn contains(&self, place: usize) -> bool {
         self.levels[0].get(place / 64).is_some_and(|word| word >> (place % 64) & 1 == 1)
     }
     /// The first member at or after `from`.
-    pub(crate) fn next(&self, from: usize) -> Option<usize> {
+    #[must_use]
+    pub fn next(&self, from: usize) -> Option<usize> {
         let mut at = from;
         for (depth, level) in self.levels.iter().enumerate() {
             let rest = *level.get(at / 64)? & (u64::MAX << (at % 64));
@@ -70,7 +73,8 @@ impl PlaceSet {
         None
     }
     /// The last member at or before `from`.
-    pub(crate) fn prev(&self, from: usize) -> Option<usize> {
+    #[must_use]
+    pub fn prev(&self, from: usize) -> Option<usize> {
         let mut at = from;
         for (depth, level) in self.levels.iter().enumerate() {
             let rest = level[at / 64] & (u64::MAX >> (63 - at % 64));
@@ -85,7 +89,8 @@ impl PlaceSet {
         None
     }
     /// Bytes held.
-    pub(crate) fn memory_bytes(&self) -> u64 {
+    #[must_use]
+    pub fn memory_bytes(&self) -> u64 {
         self.levels.iter().map(|level| level.len() as u64 * 8).sum()
     }
 }
@@ -93,8 +98,8 @@ impl PlaceSet {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::collections::BTreeSet;
     use spinney_testkit::Dice;
-    use std::collections::BTreeSet;
 
     #[test]
     fn members_are_found_from_every_place() {

@@ -1,15 +1,25 @@
-//! The free set: a bit a block, and for each power of two the leaves in which a free run of that class starts.
+//! A free set with a bit a block, for the allocators that keep lists by powers of two.
 //!
-//! Invariant: a run of n blocks has class floor(log2 n) (31 and above share one); a leaf's mask has exactly the classes of the
-//! runs that start in it, and set c has exactly the leaves whose mask has c. `partial` has the leaves that are not all free. So the
-//! ends of a run, however long, are some word reads away. No run of class c is longer than `longest[c]`. Chooses nothing.
+//! Invariant: a run of n blocks has class floor(log2 n) (the last class has all that are longer too); a leaf's mask has exactly the
+//! classes of the runs that start in it, and set c has exactly the leaves whose mask has c. `partial` has the leaves that are not all
+//! free, so the ends of a run, however long, are some word reads away. No run of class c is longer than `longest[c]`. Chooses nothing
+//! but in [`BitSpace::search`], and its memory does not depend on what is free: at most 1.1 bits a block.
+//!
+//! ```text
+//!  leaf 0 (512 blocks, 64 bytes)   leaf 1                leaf 2             for each class: the leaves where such a run starts
+//!  111..0110000111111110000..01    1111111111111111111   11100000010000000       {0, 2} {0} {} {0} ..
+//!                            └ a run that reaches into leaf 2                partial: {0, 2}
+//! ```
 
-use crate::leaf::{self, BLOCKS, Words};
-use crate::places::PlaceSet;
+mod leaf;
+mod places;
+
+use crate::Want;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::ops::RangeInclusive;
-use spinney_alloc::Want;
+pub use leaf::{BLOCKS, WORDS, Words};
+pub use places::PlaceSet;
 use spinney_core::{Extent, Flow, Pba};
 
 /// Classes of runs: a mask is 32 bits.
@@ -17,39 +27,44 @@ const CLASSES_MAX: u32 = 32;
 
 /// The set.
 #[derive(Clone, Debug)]
-pub struct Space {
-    pub(crate) universe: Extent,
-    pub(crate) base: u64,
+pub struct BitSpace {
+    universe: Extent,
+    base: u64,
     bits: Vec<Words>,
     partial: PlaceSet,
     classes: Vec<PlaceSet>,
     masks: Vec<u32>,
     longest: [u64; CLASSES_MAX as usize],
-    pub(crate) blocks: u64,
-    pub(crate) runs: u64,
-    pub(crate) steps: u64,
+    blocks: u64,
+    runs: u64,
+    steps: u64,
 }
 
-/// The class of a length.
-pub(crate) fn class_of(blocks: u64) -> u32 {
-    blocks.ilog2().min(CLASSES_MAX - 1)
-}
-
-impl Space {
-    /// Nothing free.
-    pub(crate) fn new(universe: Extent) -> Space {
+impl BitSpace {
+    /// Nothing free, classes up to the universe's length.
+    #[must_use]
+    pub fn new(universe: Extent) -> BitSpace {
+        BitSpace::with_classes(universe, CLASSES_MAX)
+    }
+    /// The same with at most `classes_max` classes (1 to 32, asserted): fewer take less memory, and search the last one for longer.
+    #[must_use]
+    pub fn with_classes(universe: Extent, classes_max: u32) -> BitSpace {
+        assert!(
+            (1..=CLASSES_MAX).contains(&classes_max),
+            "{classes_max} classes are none or more than a mask has"
+        );
         let base = universe.start.0 - universe.start.0 % BLOCKS as u64;
         let blocks = usize::try_from(universe.end().0 - base).expect("a bitmap has a bit a block in memory");
         let leaves = blocks.div_ceil(BLOCKS);
-        let classes = if universe.blocks == 0 { 1 } else { class_of(universe.blocks) + 1 };
+        let classes = universe.blocks.max(1).ilog2() + 1;
         let mut partial = PlaceSet::new(leaves);
         (0..leaves).for_each(|leaf| partial.insert(leaf));
-        Space {
+        BitSpace {
             universe,
             base,
             bits: vec![[0; leaf::WORDS]; leaves],
             partial,
-            classes: vec![PlaceSet::new(leaves); classes as usize],
+            classes: vec![PlaceSet::new(leaves); classes.min(classes_max) as usize],
             masks: vec![0; leaves],
             longest: [0; CLASSES_MAX as usize],
             blocks: 0,
@@ -57,16 +72,58 @@ impl Space {
             steps: 0,
         }
     }
-    pub(crate) fn leaves(&self) -> usize {
+    /// Where all runs lie.
+    #[must_use]
+    pub fn universe(&self) -> Extent {
+        self.universe
+    }
+    /// The block of position 0: the universe's first one, rounded down to a whole leaf.
+    #[must_use]
+    pub fn base(&self) -> u64 {
+        self.base
+    }
+    /// Free blocks.
+    #[must_use]
+    pub fn blocks(&self) -> u64 {
+        self.blocks
+    }
+    /// Maximal free runs.
+    #[must_use]
+    pub fn runs(&self) -> u64 {
+        self.runs
+    }
+    /// Leaves and sets looked at so far.
+    #[must_use]
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+    /// A policy looked at so many more.
+    pub fn looked_at(&mut self, steps: u64) {
+        self.steps += steps;
+    }
+    /// The class of a length.
+    #[must_use]
+    pub fn class_of(&self, blocks: u64) -> u32 {
+        blocks.ilog2().min(self.class_count() - 1)
+    }
+    /// Leaves of the space.
+    #[must_use]
+    pub fn leaves(&self) -> usize {
         self.bits.len()
     }
-    pub(crate) fn leaf(&self, leaf: usize) -> &Words {
+    /// The bits of a leaf.
+    #[must_use]
+    pub fn leaf(&self, leaf: usize) -> &Words {
         &self.bits[leaf]
     }
-    pub(crate) fn is_full(&self, leaf: usize) -> bool {
+    /// Whether all of a leaf is free.
+    #[must_use]
+    pub fn is_full(&self, leaf: usize) -> bool {
         !self.partial.contains(leaf)
     }
-    pub(crate) fn class_count(&self) -> u32 {
+    /// How many classes there are.
+    #[must_use]
+    pub fn class_count(&self) -> u32 {
         self.classes.len() as u32
     }
     fn span(&self, run: Extent) -> (usize, usize) {
@@ -74,14 +131,18 @@ impl Space {
         ((run.start.0 - self.base) as usize, (run.end().0 - self.base) as usize)
     }
     /// A run of positions as an extent.
-    pub(crate) fn extent(&self, start: usize, end: usize) -> Extent {
+    #[must_use]
+    pub fn extent(&self, start: usize, end: usize) -> Extent {
         Extent::new(Pba(self.base + start as u64), (end - start) as u64)
     }
-    fn get(&self, at: usize) -> bool {
+    /// Whether the block at a position is free.
+    #[must_use]
+    pub fn get(&self, at: usize) -> bool {
         self.bits.get(at / BLOCKS).is_some_and(|words| words[at % BLOCKS / 64] >> (at % 64) & 1 == 1)
     }
-    /// Where the free run that holds or starts at `at` ends.
-    pub(crate) fn run_end(&self, at: usize) -> usize {
+    /// Where the free run that holds or starts at position `at` ends.
+    #[must_use]
+    pub fn run_end(&self, at: usize) -> usize {
         let leaf = at / BLOCKS;
         let end = leaf::ones_end(&self.bits[leaf], at % BLOCKS);
         if end < BLOCKS {
@@ -92,8 +153,9 @@ impl Space {
             None => self.bits.len() * BLOCKS,
         }
     }
-    /// Where the free run that ends at `at` or holds it starts.
-    fn run_start(&self, at: usize) -> usize {
+    /// Where the free run that ends at position `at` or holds it starts.
+    #[must_use]
+    pub fn run_start(&self, at: usize) -> usize {
         let leaf = at / BLOCKS;
         let start =
             if at.is_multiple_of(BLOCKS) { 0 } else { leaf::ones_start(&self.bits[leaf], at % BLOCKS) };
@@ -127,8 +189,8 @@ impl Space {
             self.partial.put(leaf, self.bits[leaf] != [u64::MAX; leaf::WORDS]);
         }
     }
-    /// Change a run. Returns the leaves whose bits changed.
-    pub(crate) fn change(&mut self, run: Extent, free: bool) -> RangeInclusive<usize> {
+    /// Change a run; all of it must have been the other (asserted). Returns the leaves whose bits changed.
+    pub fn change(&mut self, run: Extent, free: bool) -> RangeInclusive<usize> {
         let (start, end) = self.span(run);
         let before = start > 0 && self.get(start - 1);
         let after = self.get(end);
@@ -151,8 +213,8 @@ impl Space {
         (first..=(end / BLOCKS).min(self.leaves() - 1)).for_each(|leaf| self.note(leaf));
         first..=(end - 1) / BLOCKS
     }
-    /// The runs that start in a leaf.
-    pub(crate) fn starting(&self, leaf: usize) -> impl Iterator<Item = (usize, usize)> + '_ {
+    /// The runs that start in a leaf, by positions of their starts and ends.
+    pub fn starting(&self, leaf: usize) -> impl Iterator<Item = (usize, usize)> + '_ {
         let (first, words) = (leaf * BLOCKS, &self.bits[leaf]);
         let continues = words[0] & 1 == 1 && first > 0 && self.get(first - 1);
         let mut at = if continues { leaf::ones_end(words, 0) } else { 0 };
@@ -169,7 +231,7 @@ impl Space {
         let (mut mask, mut longest) = (0, self.longest);
         for (start, end) in self.starting(leaf) {
             let blocks = (end - start) as u64;
-            let class = class_of(blocks);
+            let class = self.class_of(blocks);
             mask |= 1 << class;
             longest[class as usize] = longest[class as usize].max(blocks);
         }
@@ -182,28 +244,33 @@ impl Space {
             differ &= differ - 1;
         }
     }
+    /// The first leaf from `leaf` on in which a run of the class starts.
+    #[must_use]
+    pub fn leaf_from(&self, class: u32, leaf: usize) -> Option<usize> {
+        self.classes.get(class as usize)?.next(leaf)
+    }
     /// The lowest class of `from` and above that has runs.
-    pub(crate) fn class_from(&mut self, from: u32) -> Option<u32> {
+    pub fn class_from(&mut self, from: u32) -> Option<u32> {
         let found = (from..self.class_count()).find(|class| self.classes[*class as usize].next(0).is_some());
         self.steps += u64::from(found.unwrap_or(self.class_count()).saturating_sub(from)) + 1;
         found
     }
     /// The highest class that has runs.
-    pub(crate) fn class_last(&mut self) -> Option<u32> {
+    pub fn class_last(&mut self) -> Option<u32> {
         self.steps += 1;
         (0..self.class_count()).rev().find(|class| self.classes[*class as usize].next(0).is_some())
     }
     /// The run of a class at the lowest address.
-    pub(crate) fn head(&mut self, class: u32) -> Option<Extent> {
+    pub fn head(&mut self, class: u32) -> Option<Extent> {
         let leaf = self.classes.get(class as usize)?.next(0)?;
         self.steps += 1;
-        let of_class = |(start, end): &(usize, usize)| class_of((end - start) as u64) == class;
+        let of_class = |(start, end): &(usize, usize)| self.class_of((end - start) as u64) == class;
         self.starting(leaf).find(of_class).map(|(start, end)| self.extent(start, end))
     }
     /// Exact search from the longest class down: the first run that satisfies the request. It is what makes every policy lawful.
     /// A search in vain makes `longest` exact, so that the next one is spared until a longer run appears.
-    pub(crate) fn search(&mut self, want: &Want) -> Option<Extent> {
-        let classes = class_of(want.blocks_min)..self.class_count();
+    pub fn search(&mut self, want: &Want) -> Option<Extent> {
+        let classes = self.class_of(want.blocks_min)..self.class_count();
         classes.rev().find_map(|class| self.search_class(class as usize, want))
     }
     fn search_class(&mut self, class: usize, want: &Want) -> Option<Extent> {
@@ -218,7 +285,7 @@ impl Space {
                     return Some(piece);
                 }
                 let blocks = (end - start) as u64;
-                longest = if class_of(blocks) as usize == class { longest.max(blocks) } else { longest };
+                longest = if self.class_of(blocks) as usize == class { longest.max(blocks) } else { longest };
             }
             next = self.classes[class].next(leaf + 1);
         }
@@ -226,16 +293,20 @@ impl Space {
         None
     }
     /// No run is longer.
-    pub(crate) fn longest_max(&self) -> u64 {
+    #[must_use]
+    pub fn longest_max(&self) -> u64 {
         self.longest.iter().copied().max().unwrap_or(0).min(self.blocks)
     }
-    pub(crate) fn contains(&self, run: Extent) -> bool {
+    /// Whether every block of `run` is free.
+    #[must_use]
+    pub fn contains(&self, run: Extent) -> bool {
         self.universe.contains(run) && {
             let (start, end) = self.span(run);
             self.get(start) && self.run_end(start) >= end
         }
     }
-    pub(crate) fn visit(&self, within: Extent, each: &mut dyn FnMut(Extent) -> Flow) {
+    /// Maximal runs that touch `within`, clipped to it, in address order.
+    pub fn visit(&self, within: Extent, each: &mut dyn FnMut(Extent) -> Flow) {
         let Some(within) = within.intersect(self.universe) else { return };
         let (mut at, end) = self.span(within);
         while at < end {
@@ -253,8 +324,10 @@ impl Space {
             }
         }
     }
-    pub(crate) fn memory_bytes(&self) -> u64 {
+    /// Bytes held.
+    #[must_use]
+    pub fn memory_bytes(&self) -> u64 {
         let sets = self.classes.iter().map(PlaceSet::memory_bytes).sum::<u64>() + self.partial.memory_bytes();
-        sets + (self.bits.len() * size_of::<Words>() + self.masks.len() * 4 + size_of::<Space>()) as u64
+        sets + (self.bits.len() * size_of::<Words>() + self.masks.len() * 4 + size_of::<BitSpace>()) as u64
     }
 }
