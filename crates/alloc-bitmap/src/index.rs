@@ -114,7 +114,7 @@ impl FreeIndex for BitmapIndex {
         want.check();
         let want = &Want { near: want.near.filter(|_| self.near_leaves > 0), ..*want };
         let most = want.blocks_max.min(self.leaves.free_blocks);
-        if most < want.blocks_min {
+        if most < want.blocks_min || self.is_too_long(want.blocks_min) {
             return None;
         }
         let plain = want.align == 1 && want.near.is_none() && matches!(self.fit, Fit::Best | Fit::First);

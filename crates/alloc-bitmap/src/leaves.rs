@@ -116,8 +116,26 @@ impl Leaves {
     }
     /// Take `start..end`, all of which is free.
     pub(crate) fn remove(&mut self, start: usize, end: usize) {
+        let inside = self.length_inside(start, end);
         self.clear(start, end);
-        self.refresh_around(start, end);
+        let leaf = start / LEAF_BLOCKS;
+        match inside {
+            // A longer run is still there, and so the leaf was not full.
+            Some(blocks) if level_of(blocks) < self.tops.level(leaf) => {}
+            Some(_) => self.refresh(leaf),
+            None => self.refresh_around(start, end),
+        }
+    }
+    /// The length of the free run around `start..end`, if the run begins in the leaf of `start` and what goes of it ends there, so
+    /// that no other leaf counts it.
+    fn length_inside(&self, start: usize, end: usize) -> Option<usize> {
+        let leaf_start = start / LEAF_BLOCKS * LEAF_BLOCKS;
+        if end >= leaf_start + LEAF_BLOCKS {
+            return None;
+        }
+        let from = self.bits.ones_start(start, leaf_start);
+        let begins_before = from == leaf_start && self.bits.before(leaf_start);
+        (!begins_before).then(|| self.bits.ones_end(end, leaf_start + WINDOW_BLOCKS) - from)
     }
     fn clear(&mut self, start: usize, end: usize) {
         let (left_before, left_after) = (self.bits.before(start), self.bits.get(end));

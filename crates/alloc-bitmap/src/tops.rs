@@ -71,7 +71,7 @@ impl Tops {
                 return None;
             }
             let end = levels.len().min((at / FAN + 1) * FAN);
-            if let Some(step) = levels[at..end].iter().position(|has| *has >= level) {
+            if let Some(step) = first(&levels[at..end], level) {
                 return Some(self.descend(tier, at + step, level));
             }
             at = at / FAN + 1;
@@ -83,7 +83,7 @@ impl Tops {
         let mut end = to;
         for (tier, levels) in self.tiers.iter().enumerate() {
             let start = end / FAN * FAN;
-            if let Some(step) = levels[start..end].iter().rposition(|has| *has >= level) {
+            if let Some(step) = last(&levels[start..end], level) {
                 return Some(self.descend_last(tier, start + step, level));
             }
             end /= FAN;
@@ -92,14 +92,14 @@ impl Tops {
     }
     fn descend_last(&self, tier: usize, mut at: usize, level: u8) -> usize {
         for levels in self.tiers[..tier].iter().rev() {
-            let step = members(levels, at).iter().rposition(|has| *has >= level);
+            let step = last(members(levels, at), level);
             at = at * FAN + step.expect("a top is the highest of its members");
         }
         at
     }
     fn descend(&self, tier: usize, mut at: usize, level: u8) -> usize {
         for levels in self.tiers[..tier].iter().rev() {
-            let step = members(levels, at).iter().position(|has| *has >= level);
+            let step = first(members(levels, at), level);
             at = at * FAN + step.expect("a top is the highest of its members");
         }
         at
@@ -133,6 +133,23 @@ impl Tops {
 
 fn members(levels: &[u8], group: usize) -> &[u8] {
     &levels[group * FAN..levels.len().min((group + 1) * FAN)]
+}
+
+/// Levels compared at once, in two instructions.
+const STRIDE: usize = 16;
+
+/// The first that is at least `level`.
+fn first(levels: &[u8], level: u8) -> Option<usize> {
+    let (strides, _) = levels.as_chunks::<STRIDE>();
+    let from = strides.iter().take_while(|stride| highest(&stride[..]) < level).count() * STRIDE;
+    Some(from + levels[from..].iter().position(|has| *has >= level)?)
+}
+
+/// The last that is.
+fn last(levels: &[u8], level: u8) -> Option<usize> {
+    let (_, strides) = levels.as_rchunks::<STRIDE>();
+    let short = strides.iter().rev().take_while(|stride| highest(&stride[..]) < level).count() * STRIDE;
+    levels[..levels.len() - short].iter().rposition(|has| *has >= level)
 }
 
 fn highest(levels: &[u8]) -> u8 {
