@@ -22,13 +22,19 @@ pub enum Tie {
 pub struct TwinIndex {
     set: ExtentSet,
     tie: Tie,
+    sized_blocks_min: u64,
 }
 
 impl TwinIndex {
     /// An index that breaks ties as told; then `reset`.
     #[must_use]
     pub fn new(tie: Tie) -> TwinIndex {
-        TwinIndex { set: ExtentSet::default(), tie }
+        TwinIndex { tie, ..TwinIndex::default() }
+    }
+    /// The same, with free runs of fewer blocks left out of the order by size; then `reset`. See [`ExtentSet::with_sized_blocks_min`].
+    #[must_use]
+    pub fn with_sized_blocks_min(self, blocks: u64) -> TwinIndex {
+        TwinIndex { sized_blocks_min: blocks, ..self }
     }
     /// The free runs, to look at.
     #[must_use]
@@ -39,7 +45,7 @@ impl TwinIndex {
 
 impl FreeIndex for TwinIndex {
     fn reset(&mut self, universe: Extent) {
-        self.set = ExtentSet::new(universe);
+        self.set = ExtentSet::new(universe).with_sized_blocks_min(self.sized_blocks_min);
     }
     fn insert(&mut self, run: Extent) {
         self.set.insert(run);
@@ -84,13 +90,26 @@ const TIE: Parameter = Parameter::word(
      seeks between the pieces of a file. The default is the key-value article's: the first key at or after (size, 0).",
 );
 
+/// The floor of the order by size, of both indexes.
+pub(crate) const SIZED_BLOCKS_MIN: Parameter = Parameter::integer(
+    "sized_blocks_min",
+    1,
+    "Free runs of fewer blocks are left out of the order by size, as in ZFS below 16 KiB (4 blocks): less to keep for each change of a \
+     short run, but a request for less is then served from a run of at least so many blocks while there is one, which breaks what a \
+     shorter run would have spared. Nothing of it is stored, so it may differ each time a pool is opened. The default, 1, leaves none \
+     out: an entry is a bit for each region here, so the floor saves next to nothing (study index-memory).",
+);
+
 /// The row of the registry.
 pub const INDEX: IndexEntry = IndexEntry {
     name: "twin",
     summary: "free extents by address and by size; the smallest run that fits",
     paper: "XFS (1996), by-block and by-size trees; the key-value article, <LBA, length> and <length, LBA>",
-    parameters: &[TIE],
-    build: |settings| Ok(Box::new(TwinIndex::new(tie(settings)?))),
+    parameters: &[TIE, SIZED_BLOCKS_MIN],
+    build: |settings| {
+        let blocks = settings.integer(&SIZED_BLOCKS_MIN);
+        Ok(Box::new(TwinIndex::new(tie(settings)?).with_sized_blocks_min(blocks)))
+    },
 };
 
 fn tie(settings: &Settings) -> Result<Tie> {
@@ -111,6 +130,9 @@ mod tests {
     }
     spinney_testkit::index_laws!(lowest, || build("lowest").unwrap());
     spinney_testkit::index_laws!(near, || build("near").unwrap());
+    spinney_testkit::index_laws!(floor, || {
+        (INDEX.build)(&Settings::new().with("sized_blocks_min", Setting::Integer(8))).unwrap()
+    });
 
     #[test]
     fn the_smallest_run_that_fits_is_taken_at_the_lowest_address() {
@@ -134,6 +156,17 @@ mod tests {
         index.insert(Extent::new(Pba(50), 12));
         assert_eq!(index.pick(&Want::exactly(13)), None);
         assert_eq!(index.pick(&Want::up_to(13)), Some(Extent::new(Pba(50), 12)));
+    }
+
+    #[test]
+    fn runs_below_the_floor_are_taken_when_nothing_else_is_left() {
+        let mut index = TwinIndex::default().with_sized_blocks_min(4);
+        index.reset(Extent::new(Pba(0), 1000));
+        for (start, blocks) in [(0, 2), (10, 3), (20, 6), (40, 5)] {
+            index.insert(Extent::new(Pba(start), blocks));
+        }
+        let starts: Vec<u64> = (0..4).map(|_| index.pick(&Want::exactly(3)).unwrap().start.0).collect();
+        assert_eq!(starts, [40, 20, 10, 23]); // the last two by address
     }
 
     #[test]

@@ -12,6 +12,7 @@
 //! ends when no larger size is left, after some twenty steps. Whichever ends first decides, so a place among a hundred
 //! thousand runs that are too short costs twenty steps and not a hundred thousand: what XFS changed in 2019.
 
+use crate::index::SIZED_BLOCKS_MIN;
 use alloc::boxed::Box;
 use spinney_alloc::{Class, ExtentSet, FreeIndex, IndexEntry, Want};
 use spinney_core::{Effort, Error, Extent, Flow, Parameter, Pba, Result};
@@ -35,6 +36,7 @@ pub enum Walk {
 pub struct NearIndex {
     set: ExtentSet,
     walk: Walk,
+    sized_blocks_min: u64,
     steps: u64,
     fallbacks: u64,
 }
@@ -80,6 +82,11 @@ impl NearIndex {
     #[must_use]
     pub fn new(walk: Walk) -> NearIndex {
         NearIndex { walk, ..NearIndex::default() }
+    }
+    /// The same, with free runs of fewer blocks left out of the order by size; then `reset`. See [`ExtentSet::with_sized_blocks_min`].
+    #[must_use]
+    pub fn with_sized_blocks_min(self, blocks: u64) -> NearIndex {
+        NearIndex { sized_blocks_min: blocks, ..self }
     }
     /// The free runs, to look at.
     #[must_use]
@@ -166,7 +173,8 @@ impl NearIndex {
 
 impl FreeIndex for NearIndex {
     fn reset(&mut self, universe: Extent) {
-        *self = NearIndex { set: ExtentSet::new(universe), ..NearIndex::new(self.walk) };
+        let set = ExtentSet::new(universe).with_sized_blocks_min(self.sized_blocks_min);
+        *self = NearIndex { set, steps: 0, fallbacks: 0, ..*self };
     }
     fn insert(&mut self, run: Extent) {
         self.set.insert(run);
@@ -231,14 +239,15 @@ pub const NEAR: IndexEntry = IndexEntry {
     name: "near-fit",
     summary: "the run nearest to the wished place that holds the request; best fit without a wish",
     paper: "XFS (1996), near mode; its locality-aware lookups by size (2019)",
-    parameters: &[WALK, LEAF],
+    parameters: &[WALK, LEAF, SIZED_BLOCKS_MIN],
     build: |settings| -> Result<Box<dyn FreeIndex>> {
         let walk = match settings.word(&WALK) {
             "both" => Walk::Both,
             "address" => Walk::Address { leaf_runs: settings.integer(&LEAF) },
             _ => return Err(Error::BadSetting("walk must be both or address")),
         };
-        Ok(Box::new(NearIndex::new(walk)))
+        let blocks = settings.integer(&SIZED_BLOCKS_MIN);
+        Ok(Box::new(NearIndex::new(walk).with_sized_blocks_min(blocks)))
     },
 };
 

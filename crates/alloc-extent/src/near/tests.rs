@@ -12,6 +12,7 @@ fn build(walk: &str) -> Result<Box<dyn FreeIndex>> {
 }
 spinney_testkit::index_laws!(both, || build("both").unwrap());
 spinney_testkit::index_laws!(address, || build("address").unwrap());
+spinney_testkit::index_laws!(floor, || Box::new(NearIndex::default().with_sized_blocks_min(8)));
 
 const WALKS: [Walk; 2] = [Walk::Both, Walk::Address { leaf_runs: 4 }];
 
