@@ -1,24 +1,29 @@
 //! Allocators' indexes side by side under the aging program: spinney's, plain structures of the standard library, crates.
 //!
-//! Invariant: the first entrant is the pair of B-trees with best fit, which all ratios are to; all get the same program in
-//! one run. Heap bytes are counted alike for all, by a counting allocator. Knows no form and no pages.
+//! Invariant: all get the same program; a ratio is to the pair of B-trees of the same run, in turns with it. Heap bytes are counted
+//! alike for all, by a counting allocator. Knows no candidate.
 
 #[cfg(feature = "alloc")]
 mod crates;
+mod field;
+mod load;
 mod plain;
+mod record;
 mod threads;
+mod whole;
 
-use clap::Parser;
+use clap::{Args, Parser};
+use record::Record;
 use spinney_alloc::FreeIndex;
-use spinney_alloc_bitmap::areas::Within;
-use spinney_alloc_bitmap::{AreaIndex, AreaTuning, BitmapIndex, BlueStoreIndex, CursorIndex, Fit};
-use spinney_alloc_buddy::{Buddy, BuddyIndex, Pieces, SlabIndex, VmemIndex};
-use spinney_alloc_extent::{Tie, TwinIndex};
-use spinney_alloc_spacemap::{Policy, RangeIndex, Tuning};
-use spinney_testkit::aging::{Entrant, Floor, Race, TreePair, all_free};
+use spinney_alloc_bitmap::BitmapIndex;
+use spinney_alloc_extent::TwinIndex;
+use spinney_alloc_spacemap::RangeIndex;
+use spinney_registry::Registry;
+use spinney_testkit::aging::{Patience, Race};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 use std::alloc::System;
-use std::io::{Write, stdout};
+use std::io::{self, Write, stdout};
+use std::path::PathBuf;
 use std::time::Duration;
 
 #[global_allocator]
@@ -30,91 +35,104 @@ fn heap_bytes() -> u64 {
     stats.bytes_allocated.wrapping_sub(stats.bytes_deallocated) as u64
 }
 
-/// Indexes under aging: a table, or JSON lines.
+/// Allocators under the aging program, and what a million free runs cost.
 #[derive(Parser)]
-struct Options {
+enum Command {
+    /// Free and allocate in an aged space: a row for each candidate, space and level.
+    Race(RaceOptions),
+    /// Commit and load many free runs.
+    Load(LoadOptions),
+    /// So many threads at once on one sharded space of ours, each count in turn.
+    Threads {
+        /// Counts of threads.
+        #[arg(long, value_delimiter = ',', default_values_t = [1, 2])]
+        threads: Vec<u32>,
+        #[command(flatten)]
+        work: Work,
+    },
+    /// The table of a race's file, or of a load's.
+    Table {
+        /// Made by `race --csv` or `load --csv`.
+        file: PathBuf,
+        /// It is a load's.
+        #[arg(long)]
+        load: bool,
+    },
+    /// Names of all candidates.
+    List,
+}
+
+#[derive(Args)]
+struct Work {
     /// Blocks of the space, as powers of two.
     #[arg(long, value_delimiter = ',', default_values_t = [20, 24])]
     powers: Vec<u32>,
     /// Levels, in percent, rising.
-    #[arg(long, value_delimiter = ',', default_values_t = [50, 80, 95])]
+    #[arg(long, value_delimiter = ',', default_values_t = [50, 80, 95, 99])]
     percents: Vec<u64>,
-    /// Only entrants whose name contains one of these (the pair of B-trees always runs).
-    #[arg(long, value_delimiter = ',')]
-    only: Vec<String>,
     /// Turns that each gets at a level; figures are medians over them.
     #[arg(long, default_value_t = 5)]
     rounds: usize,
     /// Pairs of a turn.
     #[arg(long, default_value_t = 100_000)]
     pairs: usize,
+}
+
+#[derive(Args)]
+struct RaceOptions {
+    #[command(flatten)]
+    work: Work,
+    /// Only entrants whose name contains one of these (the pair of B-trees always runs).
+    #[arg(long, value_delimiter = ';')]
+    only: Vec<String>,
+    /// Only entrants whose name is one of `--only`.
+    #[arg(long)]
+    exact: bool,
     /// Seconds that a candidate may take to come to a level.
     #[arg(long, default_value_t = 20)]
     limit_s: u64,
+    /// Rest after so many seconds of work, for those who share the machine.
+    #[arg(long)]
+    work_s: Option<u64>,
+    /// Seconds of a rest.
+    #[arg(long, default_value_t = 0)]
+    rest_s: u64,
     /// Spaces up to this power are run once more under a referee.
     #[arg(long, default_value_t = 24)]
     referee_power_max: u32,
     /// Seed of the program.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// JSON lines instead of a table.
+    /// Append rows to this file, and leave out whom it has at a size.
     #[arg(long)]
-    json: bool,
-    /// Instead of the race: so many threads at once on one sharded space of ours, each count in turn.
-    #[arg(long, value_delimiter = ',')]
-    threads: Vec<u32>,
+    csv: Option<PathBuf>,
+    /// With a file: so many candidates run beside the pair of B-trees at once.
+    #[arg(long, default_value_t = 1)]
+    together: usize,
 }
 
-fn range(policy: Policy) -> impl Fn(u64) -> RangeIndex {
-    move |blocks| all_free(RangeIndex::new(Tuning { policy, ..Tuning::default() }), blocks)
-}
-
-fn entrants(only: &[String]) -> Vec<Entrant> {
-    let bitmap = |fit| move |blocks| all_free(BitmapIndex::new(fit, 8, 4096), blocks);
-    let mut all = vec![
-        Entrant::new("pair of B-trees, best fit", TreePair::new),
-        Entrant::new("spinney extent (twin)", |blocks| all_free(TwinIndex::new(Tie::Lowest), blocks)),
-        Entrant::new("spinney space map (dynamic fit)", range(Policy::Dynamic)),
-        Entrant::new("spinney space map (first fit)", range(Policy::First)),
-        Entrant::new("spinney bitmap", bitmap(Fit::Best)),
-        Entrant::new("spinney bitmap (near)", bitmap(Fit::Near)),
-        Entrant::new("spinney areas (hbps, whole)", |blocks| {
-            all_free(AreaIndex::new(AreaTuning { within: Within::Whole, ..AreaTuning::default() }), blocks)
-        }),
-        Entrant::new("spinney cursor", |blocks| all_free(CursorIndex::default(), blocks)),
-        Entrant::new("spinney bluestore-bitmap", |blocks| all_free(BlueStoreIndex::default(), blocks)),
-        Entrant::new("spinney buddy (trimmed)", |blocks| {
-            all_free(BuddyIndex::with(Buddy::new(Pieces::Trimmed)), blocks)
-        }),
-        Entrant::new("spinney slab", |blocks| all_free(SlabIndex::default(), blocks)),
-        Entrant::new("spinney vmem", |blocks| all_free(VmemIndex::default(), blocks)),
-        Entrant::new("floor of a bitmap", Floor::new).floor(),
-        Entrant::new("pair of B-trees, dynamic fit", plain::DynamicPair::new),
-        Entrant::new("one B-tree, first fit", plain::OneTree::first_fit),
-        Entrant::new("one B-tree, next fit", plain::OneTree::next_fit),
-        Entrant::new("plain bitmap, next fit", plain::PlainBitmap::new),
-    ];
-    #[cfg(feature = "alloc")]
-    all.extend(crates::entrants());
-    let wanted = |name: &str| only.is_empty() || only.iter().any(|part| name.contains(part.as_str()));
-    let mut first = true;
-    all.retain(|entrant| std::mem::take(&mut first) || wanted(&entrant.name));
-    all
+#[derive(Args)]
+struct LoadOptions {
+    /// Free runs.
+    #[arg(long, default_value_t = 1_000_000)]
+    runs: u64,
+    /// Append rows to this file, and leave out what it has.
+    #[arg(long)]
+    csv: PathBuf,
 }
 
 /// A row for each space and level: pairs a second of each count of threads, the median of the rounds, all in turns.
-fn race_threads<I: FreeIndex>(options: &Options, name: &str, make: fn() -> I) -> std::io::Result<()> {
-    let spaces =
-        options.powers.iter().flat_map(|power| options.percents.iter().map(move |level| (power, level)));
+fn race_threads<I: FreeIndex>(work: &Work, counts: &[u32], name: &str, make: fn() -> I) -> io::Result<()> {
+    let spaces = work.powers.iter().flat_map(|power| work.percents.iter().map(move |level| (power, level)));
     for (power, percent) in spaces {
-        let mut rates = vec![Vec::new(); options.threads.len()];
-        for _ in 0..options.rounds {
-            for (rates, threads) in rates.iter_mut().zip(&options.threads) {
-                rates.push(threads::pairs_a_second(make, *power, *percent, *threads, options.pairs as u64));
+        let mut rates = vec![Vec::new(); counts.len()];
+        for _ in 0..work.rounds {
+            for (rates, threads) in rates.iter_mut().zip(counts) {
+                rates.push(threads::pairs_a_second(make, *power, *percent, *threads, work.pairs as u64));
             }
         }
         write!(stdout(), "{name}, 2^{power}, {percent} %, M pairs/s:")?;
-        for (rates, threads) in rates.iter_mut().zip(&options.threads) {
+        for (rates, threads) in rates.iter_mut().zip(counts) {
             rates.sort_unstable_by(f64::total_cmp);
             write!(stdout(), " {:.2} with {threads};", rates[rates.len() / 2] / 1e6)?;
         }
@@ -123,32 +141,85 @@ fn race_threads<I: FreeIndex>(options: &Options, name: &str, make: fn() -> I) ->
     Ok(())
 }
 
-fn main() -> std::io::Result<()> {
-    let options = Options::parse();
-    if !options.threads.is_empty() {
-        race_threads(&options, "spinney bitmap", BitmapIndex::default)?;
-        race_threads(&options, "spinney extent (twin)", TwinIndex::default)?;
-        return race_threads(&options, "spinney space map (dynamic fit)", RangeIndex::default);
-    }
-    let race = Race {
-        powers: options.powers,
-        percents: options.percents,
-        rounds: options.rounds,
-        pairs: options.pairs,
+/// Run `race` over those of the field that `only` names, each row to `each`.
+fn run(
+    race: &Race,
+    only: &[String],
+    exact: bool,
+    mut each: impl FnMut(&Record) -> io::Result<()>,
+) -> io::Result<()> {
+    writeln!(stdout(), "{}", Race::head())?;
+    let mut written = Ok(());
+    race.run(&field::entrants(only, exact), &mut |row| {
+        if written.is_ok() {
+            written = writeln!(stdout(), "{row}").and_then(|()| each(&Record::from(row)));
+        }
+    });
+    written
+}
+
+fn race(options: &RaceOptions) -> io::Result<()> {
+    let work = &options.work;
+    let patience = Patience {
         limit: Duration::from_secs(options.limit_s),
+        work: options.work_s.map_or(Duration::MAX, Duration::from_secs),
+        rest: Duration::from_secs(options.rest_s),
+    };
+    let race = Race {
+        powers: work.powers.clone(),
+        percents: work.percents.clone(),
+        rounds: work.rounds,
+        pairs: work.pairs,
+        patience,
         referee_power_max: options.referee_power_max,
         seed: options.seed,
         heap_bytes: Some(heap_bytes),
     };
-    if !options.json {
-        writeln!(stdout(), "{}", Race::head())?;
-    }
-    let mut written = Ok(());
-    race.run(&entrants(&options.only), &mut |row| {
-        let line = if options.json { row.json() } else { row.to_string() };
-        if written.is_ok() {
-            written = writeln!(stdout(), "{line}");
+    let Some(path) = &options.csv else { return run(&race, &options.only, options.exact, |_| Ok(())) };
+    for power in &work.powers {
+        let race = Race { powers: vec![*power], ..race.clone() };
+        let done = record::read::<Record>(path)?;
+        let here = |name: &String| done.iter().any(|row| row.candidate == *name && row.blocks_log2 == *power);
+        let mut names: Vec<String> =
+            field::entrants(&options.only, options.exact).into_iter().map(|e| e.name).collect();
+        names.retain(|name| !here(name));
+        for some in names.chunks(options.together) {
+            let wanted = |row: &Record| some.contains(&row.candidate);
+            run(&race, some, true, |row| if wanted(row) { record::append(path, row) } else { Ok(()) })?;
         }
-    });
-    written
+    }
+    Ok(())
+}
+
+fn load(options: &LoadOptions) -> io::Result<()> {
+    let done: Vec<load::Loaded> = record::read(&options.csv)?;
+    for name in Registry::standard().allocator_names() {
+        if done.iter().any(|row| row.allocator == name) {
+            continue;
+        }
+        let row = load::measure(name, options.runs)
+            .map_err(|error| io::Error::other(format!("{name}: {error}")))?;
+        record::append(&options.csv, &row)?;
+        writeln!(stdout(), "{name}: load {:.1} ms", row.load_ms)?;
+    }
+    Ok(())
+}
+
+fn main() -> io::Result<()> {
+    match Command::parse() {
+        Command::Race(options) => race(&options),
+        Command::Load(options) => load(&options),
+        Command::Threads { threads, work } => {
+            race_threads(&work, &threads, "bitmap", BitmapIndex::default)?;
+            race_threads(&work, &threads, "twin", TwinIndex::default)?;
+            race_threads(&work, &threads, "range (dynamic fit)", RangeIndex::default)
+        }
+        Command::Table { file, load: true } => {
+            write!(stdout(), "{}", record::load_table(&record::read(&file)?))
+        }
+        Command::Table { file, load: false } => write!(stdout(), "{}", record::table(&record::read(&file)?)),
+        Command::List => {
+            field::entrants(&[], false).iter().try_for_each(|entrant| writeln!(stdout(), "{}", entrant.name))
+        }
+    }
 }

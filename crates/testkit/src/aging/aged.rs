@@ -3,9 +3,10 @@
 //! Invariant: sizes are log-uniform, 1 to 256 blocks; a request that finds no run is halved until one is found, so only a
 //! candidate that refuses single blocks does not come through. Times are of the candidate's calls alone.
 
+use super::patience::{Patience, Watch};
 use super::space::{Place, Space};
 use crate::dice::Dice;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// A candidate at some point of the program.
 pub struct Aged<S> {
@@ -23,6 +24,7 @@ pub struct Aged<S> {
     pairs: Vec<u32>,
     frees: Vec<u32>,
     picks: Vec<u32>,
+    settled_ns: u64,
 }
 
 /// Times since the last [`Aged::forget_times`], in nanoseconds, the clock's own taken off.
@@ -37,6 +39,8 @@ pub struct Times {
     pub pick_p99: u32,
     /// 99.9th percentile of a call, the worse of the two kinds.
     pub p999: u32,
+    /// What a pair's share of [`Space::settle`] costs, which is in none of the others.
+    pub settle: f64,
 }
 
 /// A run that is held.
@@ -46,9 +50,6 @@ struct Live {
     blocks: u32,
     token: u32,
 }
-
-/// Calls between two looks at the limit of time.
-const CALLS_A_LOOK: u64 = 64;
 
 impl<S: Space> Aged<S> {
     /// An empty space of `blocks` blocks, all of which are free in `space`.
@@ -65,6 +66,7 @@ impl<S: Space> Aged<S> {
             pairs: Vec::new(),
             frees: Vec::new(),
             picks: Vec::new(),
+            settled_ns: 0,
         }
     }
     fn size(&mut self) -> u64 {
@@ -92,20 +94,20 @@ impl<S: Space> Aged<S> {
         }
         None
     }
-    /// Fill to `percent`, then turn the live set over once, in no more time than `limit`.
+    /// Fill to `percent`, then turn the live set over once, within `patience`.
     ///
     /// # Errors
     /// What kept the candidate from getting there.
-    pub fn age(&mut self, percent: u64, limit: Duration) -> Result<(), &'static str> {
-        let begun = Instant::now();
+    pub fn age(&mut self, percent: u64, patience: Patience) -> Result<(), &'static str> {
+        let mut watch = Watch::start(patience);
         self.target = self.blocks / 100 * percent;
         while self.used < self.target {
             self.request().ok_or(REFUSED)?;
-            in_time(begun, limit, self.requests)?;
+            watch.look(self.requests)?;
         }
         for turn in 0..self.live.len() {
             self.pair().ok_or(REFUSED)?;
-            in_time(begun, limit, turn as u64)?;
+            watch.look(turn as u64)?;
         }
         (self.requests, self.halved) = (0, 0);
         self.forget_times();
@@ -124,6 +126,10 @@ impl<S: Space> Aged<S> {
         while self.used < self.target {
             pair = pair.saturating_add(self.request()?);
         }
+        let begun = Instant::now();
+        if self.space.settle() {
+            self.settled_ns += begun.elapsed().as_nanos() as u64;
+        }
         self.pairs.push(pair);
         self.frees.push(free);
         if self.frees.len() > TIMES_MAX {
@@ -136,6 +142,7 @@ impl<S: Space> Aged<S> {
         self.pairs.clear();
         self.frees.clear();
         self.picks.clear();
+        self.settled_ns = 0;
     }
     /// Times of the pairs since then.
     #[must_use]
@@ -148,6 +155,7 @@ impl<S: Space> Aged<S> {
             free_p99: quantile(&self.frees, 990),
             pick_p99: quantile(&self.picks, 990),
             p999: quantile(&self.frees, 999).max(quantile(&self.picks, 999)),
+            settle: self.settled_ns as f64 / self.pairs.len().max(1) as f64,
         }
     }
     /// Maximal runs that no live run covers: what a candidate without any waste has as free runs.
@@ -168,9 +176,9 @@ impl<S: Space> Aged<S> {
         let times = self.pairs.capacity() + self.frees.capacity() + self.picks.capacity();
         (self.live.capacity() * size_of::<Live>() + times * size_of::<u32>()) as u64
     }
-    /// Fill to the last block. Returns whether it was reached within `limit`.
-    pub fn fill_up(&mut self, limit: Duration) -> bool {
-        let begun = Instant::now();
+    /// Fill to the last block. Returns whether it was reached within `patience`.
+    pub fn fill_up(&mut self, patience: Patience) -> bool {
+        let mut watch = Watch::start(patience);
         self.target = self.blocks;
         while self.used < self.blocks {
             let blocks = self.size().min(self.blocks - self.used);
@@ -180,7 +188,7 @@ impl<S: Space> Aged<S> {
             };
             self.used += blocks;
             self.requests += 1;
-            if in_time(begun, limit, self.requests).is_err() {
+            if watch.look(self.requests).is_err() {
                 return false;
             }
         }
@@ -190,12 +198,7 @@ impl<S: Space> Aged<S> {
 
 /// Times kept at most: aging is longer than any measurement.
 const TIMES_MAX: usize = 1 << 20;
-const REFUSED: &str = "refuses single blocks";
-
-fn in_time(begun: Instant, limit: Duration, calls: u64) -> Result<(), &'static str> {
-    let late = calls.is_multiple_of(CALLS_A_LOOK) && begun.elapsed() > limit;
-    if late { Err("too slow to age") } else { Ok(()) }
-}
+pub(super) const REFUSED: &str = "refuses single blocks";
 
 fn nanoseconds(begun: Instant) -> u32 {
     u32::try_from(begun.elapsed().as_nanos()).unwrap_or(u32::MAX)
@@ -229,8 +232,10 @@ pub fn clock_ns() -> f64 {
 mod tests {
     use super::super::space::TreePair;
     use super::*;
+    use std::time::Duration;
 
-    const LONG: Duration = Duration::from_secs(60);
+    const LONG: Patience =
+        Patience { limit: Duration::from_secs(60), work: Duration::MAX, rest: Duration::ZERO };
 
     #[test]
     fn levels_are_kept_and_the_last_block_is_reached() {
@@ -266,7 +271,7 @@ mod tests {
     fn a_candidate_that_refuses_a_block_is_stuck_and_a_slow_one_is_late() {
         assert_eq!(Aged::new(Empty, 100, 1).age(50, LONG), Err(REFUSED));
         let mut slow = Aged::new(TreePair::new(100_000), 100_000, 1);
-        assert_eq!(slow.age(50, Duration::ZERO), Err("too slow to age"));
+        assert_eq!(slow.age(50, Patience::of(Duration::ZERO)), Err("too slow to age"));
     }
 
     #[test]

@@ -4,12 +4,14 @@
 //! the same program. It reads the clock, and so is for benches only. Knows no peer by name.
 
 mod aged;
+mod patience;
 mod race;
 mod referee;
 mod row;
 mod space;
 
 pub use aged::{Aged, Times, clock_ns};
+pub use patience::Patience;
 pub use race::{Entrant, Race};
 pub use referee::Refereed;
 pub use row::Row;

@@ -3,10 +3,12 @@
 //! Invariant: all get the same seed, and the first entrant is what the others are compared with. Who does not come through a
 //! level in time is out for that space. Knows no peer by name.
 
-use super::aged::{Aged, Times};
+use super::aged::{Aged, REFUSED, Times};
+use super::patience::Patience;
 use super::referee::Refereed;
 use super::row::{HEAD, Row};
 use super::space::Space;
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 /// One candidate.
@@ -14,19 +16,33 @@ pub struct Entrant {
     /// Its name in the table.
     pub name: String,
     make: Box<dyn Fn(u64) -> Box<dyn Space>>,
-    refereed: bool,
+    kind: Kind,
+}
+
+/// What may be asked of a candidate.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Index,
+    Floor,
+    Whole,
 }
 
 impl Entrant {
     /// A candidate, and how to make one over so many blocks, all of them free.
     pub fn new<S: Space + 'static>(name: &str, make: impl Fn(u64) -> S + 'static) -> Entrant {
         let make = Box::new(move |blocks| -> Box<dyn Space> { Box::new(make(blocks)) });
-        Entrant { name: name.into(), make, refereed: true }
+        Entrant { name: name.into(), make, kind: Kind::Index }
     }
     /// The same, but its answers mean nothing: a floor.
     #[must_use]
     pub fn floor(self) -> Entrant {
-        Entrant { refereed: false, ..self }
+        Entrant { kind: Kind::Floor, ..self }
+    }
+    /// The same, but blocks come back to it at a commit only, so a referee would be wrong about it, and pages lie in its heap: its own
+    /// reckoning of its memory counts.
+    #[must_use]
+    pub fn whole(self) -> Entrant {
+        Entrant { kind: Kind::Whole, ..self }
     }
 }
 
@@ -41,8 +57,8 @@ pub struct Race {
     pub rounds: usize,
     /// Pairs of a turn.
     pub pairs: usize,
-    /// The longest that a candidate may take to come to a level; a tenth of it is the longest turn.
-    pub limit: Duration,
+    /// The longest that a candidate may take to come to a level, with rests; a tenth of the limit is the longest turn.
+    pub patience: Patience,
     /// Up to this power each candidate runs once more, untimed, under a referee.
     pub referee_power_max: u32,
     /// Of the program.
@@ -58,7 +74,7 @@ impl Default for Race {
             percents: vec![50, 80, 95],
             rounds: 5,
             pairs: 100_000,
-            limit: Duration::from_secs(20),
+            patience: Patience::of(Duration::from_secs(20)),
             referee_power_max: 24,
             seed: 1,
             heap_bytes: None,
@@ -98,12 +114,13 @@ impl Race {
             field.iter_mut().for_each(|runner| self.age(runner, *percent));
             for _ in 0..self.rounds {
                 field.iter_mut().for_each(|runner| self.turn(runner));
+                sleep(self.patience.rest);
             }
             let first = field.first().map_or(0.0, |runner| median(&runner.turns).pair);
             let last = level + 1 == self.percents.len();
             for runner in &mut field {
                 let mut row = runner.row(power, level, *percent, first);
-                row.filled = (last && row.failed.is_none()).then(|| runner.aged.fill_up(self.limit));
+                row.filled = (last && row.failed.is_none()).then(|| runner.aged.fill_up(self.patience));
                 each(&row);
                 runner.turns.clear();
             }
@@ -111,11 +128,12 @@ impl Race {
         }
     }
     fn enter<'a>(&self, power: u32, entrant: &'a Entrant) -> Runner<'a> {
-        let refereed = entrant.refereed && power <= self.referee_power_max;
+        let refereed = entrant.kind == Kind::Index && power <= self.referee_power_max;
         let refused_wrongly = refereed.then(|| self.supervise(power, entrant));
         let before = self.heap();
         let aged = Aged::new((entrant.make)(1 << power), 1 << power, self.seed);
-        let heap_bytes = self.heap_bytes.map(|_| self.heap() - before);
+        let heap_bytes =
+            self.heap_bytes.filter(|_| entrant.kind != Kind::Whole).map(|_| self.heap() - before);
         Runner { name: &entrant.name, aged, failed: None, turns: Vec::new(), heap_bytes, refused_wrongly }
     }
     fn heap(&self) -> i64 {
@@ -126,17 +144,18 @@ impl Race {
         let space = Refereed::new((entrant.make)(1 << power), 1 << power);
         let (mut aged, mut shares) = (Aged::new(space, 1 << power, self.seed), Vec::new());
         for percent in &self.percents {
-            if aged.age(*percent, self.limit).is_err() {
+            if aged.age(*percent, self.patience).is_err() {
                 break;
             }
             aged.space.refused_wrongly = 0;
             let begun = Instant::now();
             for _ in 0..self.pairs {
-                if aged.pair().is_none() || begun.elapsed() > self.limit / 10 {
+                if aged.pair().is_none() || begun.elapsed() > self.patience.limit / 10 {
                     break;
                 }
             }
             shares.push(aged.space.refused_wrongly as f64 / aged.requests.max(1) as f64);
+            sleep(self.patience.rest);
         }
         shares
     }
@@ -148,7 +167,8 @@ impl Race {
         runner.heap_bytes = runner.heap_bytes.map(|bytes| bytes + after - before);
     }
     fn age(&self, runner: &mut Runner, percent: u64) {
-        self.charged(runner, |runner| runner.failed = runner.aged.age(percent, self.limit).err());
+        self.charged(runner, |runner| runner.failed = runner.aged.age(percent, self.patience).err());
+        sleep(self.patience.rest);
     }
     /// A turn: an eighth to warm the caches after the others, then what counts.
     fn turn(&self, runner: &mut Runner) {
@@ -161,7 +181,10 @@ impl Race {
                 if pair == self.pairs / 8 {
                     runner.aged.forget_times();
                 }
-                if runner.aged.pair().is_none() || begun.elapsed() > self.limit / 10 {
+                if runner.aged.pair().is_none() {
+                    runner.failed = Some(REFUSED);
+                }
+                if runner.failed.is_some() || begun.elapsed() > self.patience.limit / 10 {
                     break;
                 }
             }
@@ -202,7 +225,9 @@ fn median(turns: &[Times]) -> Times {
         list.sort_unstable();
         list.get(list.len() / 2).copied().unwrap_or(0)
     };
+    let settle = turns.iter().map(|times| times.settle).sum::<f64>() / turns.len().max(1) as f64;
     Times {
+        settle,
         pair: pairs.get(pairs.len() / 2).copied().unwrap_or(0.0),
         free_p99: middle(|times| times.free_p99),
         pick_p99: middle(|times| times.pick_p99),

@@ -34,6 +34,9 @@ impl<S: Space> Space for Refereed<S> {
         self.truth.give(place, blocks);
         self.space.give(place, blocks);
     }
+    fn settle(&mut self) -> bool {
+        self.space.settle()
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! One line of the race's table: a candidate at a level.
 //!
-//! Invariant: text and JSON say the same. Knows no candidate.
+//! Invariant: a cell that was not measured is a dash. Knows no candidate.
 
 use super::aged::Times;
 use core::fmt;
@@ -52,34 +52,6 @@ impl Row {
     pub fn bits_a_block(&self) -> Option<f64> {
         self.bytes.map(|bytes| bytes as f64 * 8.0 / (1u64 << self.power) as f64)
     }
-    /// One line of JSON.
-    #[must_use]
-    pub fn json(&self) -> String {
-        let number = |value: Option<f64>| value.map_or("null".into(), |value| format!("{value:.4}"));
-        let begin = format!(
-            "{{\"candidate\":\"{}\",\"blocks_log2\":{},\"percent\":{}",
-            self.name, self.power, self.percent
-        );
-        if let Some(failed) = self.failed {
-            return format!("{begin},\"failed\":\"{failed}\"}}");
-        }
-        format!(
-            "{begin},\"pair_ns\":{:.1},\"ratio\":{:.3},\"free_p99_ns\":{},\"pick_p99_ns\":{},\"p999_ns\":{},\
-             \"halved_share\":{:.5},\"refused_wrongly_share\":{},\"free_runs\":{},\"bytes\":{},\"bits_a_block\":{},\
-             \"filled\":{}}}",
-            self.times.pair,
-            self.ratio,
-            self.times.free_p99,
-            self.times.pick_p99,
-            self.times.p999,
-            self.halved,
-            number(self.refused_wrongly),
-            self.free_runs,
-            self.bytes.map_or("null".into(), |bytes| bytes.to_string()),
-            number(self.bits_a_block()),
-            self.filled.map_or("null".into(), |filled| filled.to_string()),
-        )
-    }
 }
 
 impl fmt::Display for Row {
@@ -110,6 +82,5 @@ mod tests {
         let head = cells(HEAD.lines().next().expect("a head"));
         let failed = Row { failed: Some("too slow"), ..Row::default() };
         assert_eq!((cells(&Row::default().to_string()), cells(&failed.to_string())), (head, head));
-        assert_eq!(failed.json(), r#"{"candidate":"","blocks_log2":0,"percent":0,"failed":"too slow"}"#);
     }
 }

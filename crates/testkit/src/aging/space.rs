@@ -28,6 +28,11 @@ pub trait Space {
     fn take(&mut self, blocks: u64) -> Option<Place>;
     /// The run is free again.
     fn give(&mut self, place: Place, blocks: u64);
+    /// Between two pairs: the place for work that is not a part of a free or an allocation, as a commit is. Returns whether it
+    /// did any.
+    fn settle(&mut self) -> bool {
+        false
+    }
     /// Bytes of memory by its own reckoning, if it has one.
     fn memory_bytes(&self) -> Option<u64> {
         None
@@ -155,6 +160,9 @@ impl Space for Box<dyn Space> {
     }
     fn give(&mut self, place: Place, blocks: u64) {
         (**self).give(place, blocks);
+    }
+    fn settle(&mut self) -> bool {
+        (**self).settle()
     }
     fn memory_bytes(&self) -> Option<u64> {
         (**self).memory_bytes()
