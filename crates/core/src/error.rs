@@ -80,6 +80,12 @@ pub enum Error {
     },
     /// No such version.
     NotFound(DevId),
+    /// No volume or snapshot of that name.
+    NoSuchName,
+    /// A volume or snapshot of that name is there already.
+    NameTaken,
+    /// Something else stands in the way; the text says what, and what to do.
+    Busy(&'static str),
     /// A write to a snapshot.
     ReadOnly(DevId),
     /// This plug-in does not offer the operation; the text says what it is.
@@ -114,6 +120,9 @@ impl fmt::Display for Error {
                 write!(f, "{start}+{length} is past the end, {limit}")
             }
             Error::NotFound(dev) => write!(f, "no version {dev}"),
+            Error::NoSuchName => write!(f, "no volume or snapshot of that name"),
+            Error::NameTaken => write!(f, "that name is taken; choose another, or destroy what has it"),
+            Error::Busy(what) => write!(f, "busy: {what}"),
             Error::ReadOnly(dev) => write!(f, "version {dev} is a snapshot and cannot be written; clone it"),
             Error::Unsupported(what) => write!(f, "not supported here: {what}"),
             Error::BadSetting(what) => write!(f, "bad setting: {what}"),

@@ -10,7 +10,7 @@ use spinney_core::{BLOCK_BYTES, BlockDevice, DevId, Error, Lba, LbaRange, Pba, R
 use spinney_device::MemoryDevice;
 use spinney_registry::Registry;
 use spinney_sim::Pair;
-use spinney_volume::{Pool, PoolOptions, SUPERBLOCK_SLOTS, Superblock};
+use spinney_volume::{Name, Pool, PoolOptions, SUPERBLOCK_SLOTS, Superblock};
 use std::sync::{Arc, OnceLock};
 
 const METADATA_BLOCKS: u64 = 120;
@@ -62,15 +62,16 @@ fn base(pair: &Pair) -> Image {
     build(&pair.allocator, &pair.scheme).expect("a pool of this size has room")
 }
 
-/// A volume, a snapshot, a clone and a version that is being dropped.
+/// A volume, a snapshot (these two with names), a clone and a version that is being dropped.
 fn build(allocator: &str, scheme: &str) -> Result<Image> {
     let device = Arc::new(MemoryDevice::new(16 + METADATA_BLOCKS + DATA_BLOCKS));
     let spec = registry().spec(allocator, scheme).expect("a registered name");
     let parts = registry().parts(&spec).expect("defaults are lawful");
     let mut pool = Pool::format(device.clone(), parts, PoolOptions { tend_budget: 0, ..options() })?;
-    let volume = pool.create(VOLUME_BLOCKS)?;
+    let name = |text: &str| text.parse::<Name>();
+    let volume = pool.create_named(&name("volume")?, VOLUME_BLOCKS, 1)?;
     pool.write(volume, 0, &vec![1; 20 * BLOCK_BYTES])?;
-    let snapshot = pool.snapshot(volume)?;
+    let snapshot = pool.snapshot_as(&name("volume@then")?, 2)?;
     pool.write(volume, 5 * BLOCK, &vec![2; 4 * BLOCK_BYTES])?;
     let clone = pool.clone_of(snapshot)?;
     pool.write(clone, 30 * BLOCK, &vec![3; 5 * BLOCK_BYTES])?;
@@ -188,7 +189,7 @@ fn operate(pool: &mut Pool, input: &mut Bytes<'_>) -> Result<()> {
     let (dev, blocks) = choose(input);
     let (at, length) = (u64::from(input.byte()) * BLOCK / 3, (1 + u64::from(input.byte())) * 97);
     let range = LbaRange::new(Lba(0), blocks.min(500));
-    match input.byte() % 14 {
+    match input.byte() % 20 {
         0 | 1 => pool.read(dev, at, &mut vec![0; length as usize]),
         2..=4 => pool.write(dev, at, &vec![5; length as usize]),
         5 => pool.discard(dev, at, length * 8),
@@ -199,7 +200,23 @@ fn operate(pool: &mut Pool, input: &mut Bytes<'_>) -> Result<()> {
         10 => pool.flush(),
         11 => pool.usage(dev).map(drop),
         12 => pool.diff(dev, choose(input).0, range, &mut |_| ()),
-        _ => pool.tend(u64::from(input.byte())).map(drop),
+        13 => pool.tend(u64::from(input.byte())).map(drop),
+        by_name => operate_by_name(pool, by_name, input),
+    }
+}
+
+fn operate_by_name(pool: &mut Pool, operation: u8, input: &mut Bytes<'_>) -> Result<()> {
+    let names = pool.names()?;
+    let Some(named) = names.get(usize::from(input.byte()) % names.len().max(1)) else { return Ok(()) };
+    let (name, number) = (&named.name, input.byte() % 4);
+    let other: Name = format!("other{number}").parse()?;
+    match operation {
+        14 => pool.create_named(&other, VOLUME_BLOCKS, 3).map(drop),
+        15 => pool.snapshot_as(&name.at(&format!("s{number}"))?, 4).map(drop),
+        16 => pool.clone_as(name, &other, 5).map(drop),
+        17 => pool.rename(name, &other),
+        18 => pool.rollback(name).and_then(|_| pool.promote(&other).map(drop)),
+        _ => pool.destroy(std::slice::from_ref(name)),
     }
 }
 

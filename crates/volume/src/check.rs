@@ -47,6 +47,7 @@ impl Pool {
         self.scheme.check(&self.pages, &mut |finding| findings.push(finding))?;
         self.allocator.check(&self.pages, &mut |finding| findings.push(finding))?;
         self.pages.check(&mut |finding| findings.push(finding))?;
+        self.check_names(&mut |finding| findings.push(finding))?;
         if scrub {
             let mut block = vec![0; BLOCK_BYTES];
             for run in owned {
@@ -91,6 +92,7 @@ impl Pool {
         self.scheme.visit_pages(&self.pages, &mut each)?;
         self.allocator.visit_pages(&self.pages, &mut each)?;
         self.checksums.visit_pages(&self.pages, &mut each)?;
+        self.names.visit_pages(&self.pages, &mut each)?;
         let findings = &mut report.findings;
         let mut find = |rule, page| findings.push(Finding { rule, place: Place::Page(page) });
         twice.into_iter().for_each(|page| find("a page has one owner", page));

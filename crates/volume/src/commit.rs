@@ -19,6 +19,7 @@ impl Pool {
     /// policy has let go of what it would with time.
     pub fn flush(&mut self) -> Result<()> {
         self.alive()?;
+        self.reap_if_possible()?;
         let waits = self.dirty.any || self.allocator.is_draining(self.pages.oldest_view());
         if waits { self.commit() } else { Ok(()) }
     }
@@ -69,6 +70,7 @@ impl Pool {
             allocator: roots.allocator,
             scheme: roots.scheme,
             checksum_page: self.checksums.root(),
+            names_page: self.names.root,
             description: self.description.clone(),
         };
         self.device.flush()?;

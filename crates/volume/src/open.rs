@@ -4,6 +4,7 @@
 //! superblock that it found once more, and writes nothing else.
 
 use crate::checksum::Checksums;
+use crate::names::Table;
 use crate::pool::Dirty;
 use crate::segment_table::Segments;
 use crate::slots::Found;
@@ -45,10 +46,12 @@ impl Pool {
             allocator,
             scheme,
             checksums,
+            names: Table::default(),
             epoch,
             dirty,
             freed,
             tend_left: 0,
+            reaps: false,
             closed: false,
             stats,
         };
@@ -106,10 +109,12 @@ impl Pool {
             allocator,
             scheme,
             checksums,
+            names: Table { root: superblock.names_page },
             epoch: epoch.next(),
             dirty: Dirty::default(),
             freed: Freed::default(),
             tend_left: u64::MAX,
+            reaps: superblock.names_page.is_some(),
             closed: false,
             stats: PoolStats::default(),
         })

@@ -4,6 +4,7 @@
 //! gives the last durable epoch. One writer (`&mut self`); readers take `&self`.
 
 use crate::checksum::Checksums;
+use crate::names::Table;
 use crate::segment_table::Segments;
 use crate::{Layout, PoolOptions, PoolStats};
 use spinney_alloc::Allocator;
@@ -44,12 +45,15 @@ pub struct Pool {
     pub(crate) allocator: Box<dyn Allocator>,
     pub(crate) scheme: Box<dyn SnapshotScheme>,
     pub(crate) checksums: Checksums,
+    pub(crate) names: Table,
     /// The epoch that is open: the next commit makes it durable.
     pub(crate) epoch: Epoch,
     pub(crate) dirty: Dirty,
     pub(crate) freed: Freed,
     /// Slots that `tend` has still to visit, as far as is known.
     pub(crate) tend_left: u64,
+    /// Whether a version may be doomed that a crash kept from being deleted.
+    pub(crate) reaps: bool,
     pub(crate) closed: bool,
     pub(crate) stats: PoolStats,
 }

@@ -15,7 +15,7 @@ const PATIENCE: u32 = 4;
 impl Pool {
     /// The pages that only deletes and discards may use: 24 let a discard copy the nodes above one block, shared ones
     /// and their counts included, in trees as deep as they come.
-    fn slop_pages(&self) -> u64 {
+    pub(crate) fn slop_pages(&self) -> u64 {
         (self.pages.area_blocks() / 32).max(24)
     }
 
@@ -40,7 +40,7 @@ impl Pool {
     }
 
     /// Admit `work`, after commits and background work as long as these may make room.
-    fn admit_with(&mut self, work: &[Work], takes: u64, reserve: u64) -> Result<()> {
+    pub(crate) fn admit_with(&mut self, work: &[Work], takes: u64, reserve: u64) -> Result<()> {
         loop {
             let refused = match self.fits(work, takes, reserve) {
                 Err(refused @ Error::NoPages { .. }) => refused,

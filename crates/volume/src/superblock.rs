@@ -51,6 +51,8 @@ pub struct Superblock {
     pub scheme: Root,
     /// Root page of the data checksums.
     pub checksum_page: PageNo,
+    /// Root page of the table of names; none before the first name.
+    pub names_page: Option<PageNo>,
     /// Which allocator and scheme, in the words of whoever formatted the pool.
     pub description: String,
 }
@@ -112,6 +114,8 @@ impl Superblock {
         for word in [self.segments.at.0, self.segments.runs, self.segments.checksum] {
             fields.extend_from_slice(&word.to_le_bytes());
         }
+        let names_page = self.names_page.map_or(0, |page| page.0 + 1);
+        fields.extend_from_slice(&names_page.to_le_bytes());
         fields.resize(EPOCH_AGAIN_AT, 0);
         let (seal, epoch) = (seal(&fields, slot), self.epoch.0.to_le_bytes());
         fields.extend_from_slice(&epoch);
@@ -170,6 +174,7 @@ impl Superblock {
         if placement == Placement::Area && segments != SegmentTable::default() {
             return Err(corrupt("superblock version (one without segments that names some)"));
         }
+        let names_page = reader.word()?.checked_sub(1).map(PageNo);
         if rest.len() != BLOCK_BYTES - SECTOR_BYTES || rest_sum != xxh3_64_with_seed(rest, slot as u64) {
             return Err(corrupt("superblock checksum (of the description)"));
         }
@@ -188,6 +193,7 @@ impl Superblock {
             allocator,
             scheme,
             checksum_page,
+            names_page,
             description,
         })
     }

@@ -11,11 +11,14 @@ impl Pool {
     /// A new volume of `blocks` blocks, all holes. Errors: `OutOfRange` if its bytes cannot be counted in 64 bits.
     pub fn create(&mut self, blocks: u64) -> Result<DevId> {
         self.alive()?;
-        if blocks > VERSION_BLOCKS_MAX {
-            return Err(Error::OutOfRange { start: 0, length: blocks, limit: VERSION_BLOCKS_MAX });
-        }
+        Pool::countable(blocks)?;
         self.admit(Work::Create(blocks))?;
         self.whole(|pool| pool.scheme.create(blocks, &mut pool.pages))
+    }
+
+    pub(crate) fn countable(blocks: u64) -> Result<()> {
+        let limit = VERSION_BLOCKS_MAX;
+        if blocks <= limit { Ok(()) } else { Err(Error::OutOfRange { start: 0, length: blocks, limit }) }
     }
 
     /// A read-only version with the content of `of` as it is now.
@@ -35,10 +38,13 @@ impl Pool {
         self.whole(|pool| pool.scheme.snapshot(of, access, &mut pool.pages))
     }
 
-    /// Delete a version. Its space comes back over the next commits. Works on a full pool.
+    /// Delete a version. Its space comes back over the next commits. Works on a full pool. Errors: `Busy` if it has a name.
     pub fn delete(&mut self, dev: DevId) -> Result<()> {
         self.alive()?;
         self.scheme.version(dev, &self.pages)?;
+        if self.names.has(dev, &self.pages)? {
+            return Err(Error::Busy("the version has a name: destroy it by that"));
+        }
         self.admit_delete(dev)?;
         self.whole(|pool| pool.scheme.delete(dev, &mut pool.pages, &mut pool.freed))?;
         self.tend_left = u64::MAX;
@@ -74,6 +80,7 @@ impl Pool {
     /// Commit and tend until nothing is pending and every freed block is allocatable again, or as long as that brings
     /// anything: a reader may hold blocks back. Errors: as `tend`; `NoPages` if there is no room to go on.
     pub fn settle(&mut self) -> Result<()> {
+        self.reap_if_possible()?;
         let mut stuck = false;
         loop {
             let before = self.pending();

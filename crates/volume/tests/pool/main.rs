@@ -12,6 +12,7 @@ mod faults;
 mod flat;
 mod forged;
 mod import;
+mod names;
 mod options;
 mod readers;
 mod segments;
