@@ -28,5 +28,7 @@ pub const ENTRIES: &[WorkloadEntry] = &[
     generate::fsperf::ENTRY,
     generate::bluestore::ENTRY,
     generate::geriatrix::ENTRY,
+    generate::history::ENTRY,
+    generate::spike::ENTRY,
     trace::ENTRY,
 ];

@@ -107,6 +107,11 @@ const SIMPLE: &[(&str, &str, &str)] = &[
     ),
     plain("free_chunks_1m", "share", "aligned chunks of 1 MiB that are wholly free, of all (e2freefrag -c)"),
     plain(
+        "waste_2m",
+        "share",
+        "free blocks of the regions of 2 MiB (counted from the first data block) that are not wholly free, as a share of those regions",
+    ),
+    plain(
         "layout_score",
         "share",
         "Smith and Seltzer: mapped blocks of the first volume that follow their predecessor on the device",
@@ -295,6 +300,7 @@ const LABELS: &[(&str, &str)] = &[
     ("unusable_16k", "free space useless for 16 KiB"),
     ("unusable_256k", "free space useless for 256 KiB"),
     ("unusable_4m", "free space useless for 4 MiB"),
+    ("waste_2m", "free space in regions of 2 MiB that are in use"),
     ("free_chunks_64k", "free aligned chunks of 64 KiB"),
     ("free_chunks_1m", "free aligned chunks of 1 MiB"),
     ("load_pages", "pages read to open the pool"),

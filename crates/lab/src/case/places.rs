@@ -93,6 +93,19 @@ pub(super) fn free_chunks(data: Extent, runs: &[Extent], blocks: u64) -> f64 {
     if all == 0 { 0.0 } else { runs.iter().map(whole).sum::<u64>() as f64 / all as f64 }
 }
 
+/// The waste of a kernel's allocator, applied to space: of the parts of `blocks` that hold anything, the share of blocks that is free.
+pub(super) fn waste(data: Extent, runs: &[Extent], blocks: u64) -> f64 {
+    let (mut held, mut unused) = (0u64, 0u64);
+    parts(data, blocks, runs, |part, inside| {
+        let free: u64 = inside.iter().map(|run| run.blocks).sum();
+        if free < part.blocks {
+            held += part.blocks;
+            unused += free;
+        }
+    });
+    if held == 0 { 0.0 } else { unused as f64 / held as f64 }
+}
+
 /// BlueStore's rating of its bitmap allocator: of the summary entries with free units, those that are not wholly free.
 pub(super) fn bluestore_rating_bitmap(data: Extent, runs: &[Extent]) -> f64 {
     let (mut partial, mut whole) = (0u64, 0u64);
@@ -127,6 +140,14 @@ mod tests {
         // Of data at 16..48 the chunks of 8 are 16, 24, 32 and 40; the run 20..41 covers 24 and 32.
         assert_eq!(free_chunks(extent(16, 32), &[extent(20, 21)], 8), 0.5);
         assert_eq!(free_chunks(extent(20, 3), &[extent(20, 3)], 8), 0.0, "no chunk lies inside");
+    }
+
+    #[test]
+    fn waste_counts_only_parts_that_hold_something() {
+        // Of parts of 10 from 100 on: wholly free, half free, full.
+        let waste_of = |runs: &[Extent]| waste(extent(100, 30), runs, 10);
+        assert_eq!(waste_of(&[extent(100, 15)]), 0.25);
+        assert_eq!(waste_of(&[extent(100, 30)]), 0.0);
     }
 
     #[test]

@@ -150,6 +150,7 @@ impl Sampler {
         put("bluestore_rating_bitmap", places::bluestore_rating_bitmap(data, runs));
         put("free_chunks_64k", places::free_chunks(data, runs, 16));
         put("free_chunks_1m", places::free_chunks(data, runs, 256));
+        put("waste_2m", places::waste(data, runs, 512));
         places::put_regions(data, runs, &mut put);
         let pages = bench.pool.page_stats();
         put("metadata_pages_live", pages.live.total() as f64);

@@ -92,6 +92,11 @@ impl Ground {
         let (to, bytes) = self.place(stretch);
         Op::Write { to, bytes }
     }
+    /// The read of a stretch.
+    pub(crate) fn read(&self, stretch: Stretch) -> Op {
+        let (of, bytes) = self.place(stretch);
+        Op::Read { of, bytes }
+    }
     /// The discard of a stretch.
     pub(crate) fn discard(&self, stretch: Stretch) -> Op {
         let (of, bytes) = self.place(stretch);

@@ -12,7 +12,9 @@ pub mod fsperf;
 pub mod geriatrix;
 pub(crate) mod ground;
 pub mod grow;
+pub mod history;
 pub mod overwrite;
+pub mod spike;
 pub mod spread;
 pub mod target;
 

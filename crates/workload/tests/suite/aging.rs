@@ -169,3 +169,64 @@ fn bad_distributions_are_refused() {
         assert!(matches!(error, Some(WorkloadError::BadSetting { .. })), "{name} {text:?}: {error:?}");
     }
 }
+
+#[test]
+fn a_spike_rises_falls_walks_and_churns_to_its_levels() {
+    let volume = 256 * MIB_BLOCKS;
+    for seed in [1, 2] {
+        let ops = ops_of("spike", volume, seed, &[("walk", Real(0.3)), ("base", Real(0.2))]);
+        check_laws(&ops, volume * BLOCK, &format!("spike, seed {seed}"));
+        let (mut alive, mut levels) = (Alive::default(), Vec::new());
+        for op in &ops {
+            alive.apply(op);
+            if matches!(op, Op::Round(_)) {
+                levels.push(alive.blocks as f64 / volume as f64);
+            }
+        }
+        let wanted = [0.2, 0.8, 0.2, 0.5, 0.5];
+        let near = levels.iter().zip(wanted).all(|(level, mark)| (level - mark).abs() < 0.005);
+        assert!(near && levels.len() == 5, "seed {seed}: {levels:?}");
+    }
+}
+
+/// Lengths of what is read, in order; a file may lie in several places.
+fn read_blocks(ops: &[Op]) -> u64 {
+    ops.iter().map(|op| if let Op::Read { bytes, .. } = op { bytes.length / BLOCK } else { 0 }).sum()
+}
+
+#[test]
+fn a_copy_of_a_history_is_its_last_tree_written_once() {
+    let volume = 64 * MIB_BLOCKS;
+    for seed in [1, 2] {
+        let of = |copy: &str| {
+            let pairs =
+                [("copy", word(copy)), ("pulls", integer(150)), ("changed", Real(0.02)), ("fill", Real(0.5))];
+            ops_of("history", volume, seed, &pairs)
+        };
+        let (aged, copy, shuffled) = (of("none"), of("names"), of("shuffled"));
+        let alive = |ops: &[Op]| {
+            let mut alive = Alive::default();
+            ops.iter().for_each(|op| alive.apply(op));
+            alive.blocks
+        };
+        assert_eq!(read_blocks(&aged), alive(&aged), "seed {seed}: all that lives is read once");
+        for fresh in [&copy, &shuffled] {
+            assert_eq!(read_blocks(fresh), read_blocks(&aged), "seed {seed}: the same tree");
+            assert!(!fresh.iter().any(|op| matches!(op, Op::Discard { .. })), "seed {seed}");
+        }
+        // The copy in the order of names is read front to back; the shuffled one is not.
+        let reads = |ops: &[Op]| -> Vec<u64> {
+            ops.iter()
+                .filter_map(|op| if let Op::Read { bytes, .. } = op { Some(bytes.offset) } else { None })
+                .collect()
+        };
+        assert!(reads(&copy).is_sorted() && !reads(&shuffled).is_sorted(), "seed {seed}");
+        let mut sizes = [&copy, &shuffled].map(|ops| -> Vec<u64> {
+            ops.iter()
+                .filter_map(|op| if let Op::Write { bytes, .. } = op { Some(bytes.length) } else { None })
+                .collect()
+        });
+        sizes.iter_mut().for_each(|sizes| sizes.sort_unstable());
+        assert_eq!(sizes[0], sizes[1], "seed {seed}");
+    }
+}

@@ -97,6 +97,9 @@ fn agers() -> Vec<(&'static str, Pairs)> {
                 ("keep", integer(2)),
             ],
         ),
+        ("history", vec![("pulls", integer(120)), ("changed", Real(0.02))]),
+        ("history", vec![("pulls", integer(50)), ("copy", word("shuffled")), ("fill", Real(0.97))]),
+        ("spike", vec![("scan", Setting::Switch(true)), ("sizes", word("4096:3 65536:2 1048576:1"))]),
         ("geriatrix", vec![("stop", word("confidence")), ("sizes", word("4096:1 32768:1"))]),
         (
             "fsperf",

@@ -5,7 +5,7 @@
 //! have no meaning on a volume.
 
 mod census;
-mod profile;
+pub(super) mod profile;
 
 use super::ground::{Ground, Stretch};
 use super::{Commits, FLUSH_EVERY, part, real_in};

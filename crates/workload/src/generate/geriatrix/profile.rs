@@ -35,33 +35,33 @@ fn shares(pairs: &[(f64, f64)]) -> Vec<f64> {
 }
 
 /// Sizes.
-pub(super) struct Weighted {
+pub(crate) struct Weighted {
     blocks: Vec<u64>,
     shares: Vec<f64>,
 }
 
 impl Weighted {
-    pub(super) fn parse(parameter: &Parameter, settings: &Settings) -> Result<Weighted> {
+    pub(crate) fn parse(parameter: &Parameter, settings: &Settings) -> Result<Weighted> {
         let pairs = pairs(parameter, settings)?;
         Ok(Weighted {
             blocks: pairs.iter().map(|(bytes, _)| blocks_of(*bytes as u64)).collect(),
             shares: shares(&pairs),
         })
     }
-    pub(super) fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.blocks.len()
     }
-    pub(super) fn blocks(&self, size: usize) -> u64 {
+    pub(crate) fn blocks(&self, size: usize) -> u64 {
         self.blocks[size]
     }
-    pub(super) fn blocks_max(&self) -> u64 {
+    pub(crate) fn blocks_max(&self) -> u64 {
         self.blocks.last().copied().unwrap_or(1)
     }
-    pub(super) fn share(&self, size: usize) -> f64 {
+    pub(crate) fn share(&self, size: usize) -> f64 {
         self.shares[size]
     }
     /// A size by weight.
-    pub(super) fn draw(&self, chance: &mut Chance) -> usize {
+    pub(crate) fn draw(&self, chance: &mut Chance) -> usize {
         let mut place = chance.real();
         let found = self.shares.iter().position(|share| {
             place -= share;
