@@ -155,6 +155,13 @@ pub(crate) fn metaslab_log(data: &[u8]) {
     run(make, BASE.get_or_init(|| base(make)), data);
 }
 
+pub(crate) fn lmdb(data: &[u8]) {
+    static BASE: OnceLock<Sheet> = OnceLock::new();
+    let make: Make =
+        || (spinney_alloc_freelist::ALLOCATOR.build)(&Settings::new()).expect("defaults are lawful");
+    run(make, BASE.get_or_init(|| base(make)), data);
+}
+
 fn run(make: Make, base: &Sheet, data: &[u8]) {
     let mut input = Bytes(data);
     let mut sheet = base.damaged(&mut input);

@@ -28,7 +28,7 @@ struct Image {
     written: Vec<Pba>,
 }
 
-fn options() -> PoolOptions {
+pub(crate) fn options() -> PoolOptions {
     PoolOptions {
         metadata_blocks: Some(METADATA_BLOCKS),
         cache_pages: 32,
@@ -40,7 +40,7 @@ fn options() -> PoolOptions {
     }
 }
 
-fn registry() -> &'static Arc<Registry> {
+pub(crate) fn registry() -> &'static Arc<Registry> {
     static REGISTRY: OnceLock<Arc<Registry>> = OnceLock::new();
     REGISTRY.get_or_init(|| Arc::new(Registry::standard()))
 }
@@ -140,7 +140,11 @@ pub(crate) fn run(data: &[u8]) {
     let mut image = bases[usize::from(input.byte()) % bases.len()].clone();
     let sound = Superblock::load(&image.device, false).expect("not yet damaged");
     patch::apply(&mut image, &mut input);
-    let device = Arc::new(image.sealed(&sound));
+    drive(&Arc::new(image.sealed(&sound)), &mut input);
+}
+
+/// Open, check, operate as the input says, close and open again: what the checker passed must hold through all of it.
+pub(crate) fn drive(device: &Arc<MemoryDevice>, input: &mut Bytes<'_>) {
     let Ok(mut pool) = open(device.clone()) else { return };
     let passed = passes(&pool);
     for _ in 0..OPERATIONS {
@@ -157,7 +161,7 @@ pub(crate) fn run(data: &[u8]) {
                 }
                 Ok(())
             }
-            false => operate(&mut pool, &mut input),
+            false => operate(&mut pool, input),
         };
         if let Err(error @ (Error::Corrupt { .. } | Error::Closed)) = done {
             assert!(!passed, "the checker passed it, and then: {error}");
@@ -169,7 +173,7 @@ pub(crate) fn run(data: &[u8]) {
         "the checker passed it before, and not now: {flushed:?}"
     );
     drop(pool);
-    let again = open(device).map(|pool| passes(&pool));
+    let again = open(device.clone()).map(|pool| passes(&pool));
     assert!(!passed || again == Ok(true), "the checker passed it before it was closed, and not now");
 }
 

@@ -17,6 +17,7 @@ mod patch;
 mod radix_array;
 mod scheme;
 mod seal;
+mod segments;
 mod sheet;
 mod store;
 mod superblock;
@@ -52,6 +53,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "metaslab-log", run: form::metaslab_log, seeds: patch::seeds },
     Target { name: "extent-tree", run: form::extent_tree, seeds: patch::seeds },
     Target { name: "free-space-tree", run: form::free_space_tree, seeds: patch::seeds },
+    Target { name: "lmdb", run: form::lmdb, seeds: patch::seeds },
     Target { name: "batched-log", run: form::batched_log, seeds: patch::seeds },
     Target { name: "threshold-log", run: form::threshold_log, seeds: patch::seeds },
     Target { name: "ordered-map-fixed", run: ordered_map::fixed, seeds: patch::seeds },
@@ -60,6 +62,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "page-log", run: page_log::run, seeds: patch::seeds },
     Target { name: "snap-flat", run: scheme::flat, seeds: patch::seeds },
     Target { name: "snap-refcount", run: scheme::refcount, seeds: patch::seeds },
+    Target { name: "segments", run: segments::run, seeds: patch::seeds },
     Target { name: "image", run: image::run, seeds: image::seeds },
 ];
 

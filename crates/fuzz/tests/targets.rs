@@ -61,6 +61,7 @@ targets! {
     metaslab_log, "metaslab-log", 3000;
     extent_tree, "extent-tree", 5000;
     free_space_tree, "free-space-tree", 5000;
+    lmdb, "lmdb", 5000;
     batched_log, "batched-log", 5000;
     threshold_log, "threshold-log", 5000;
     ordered_map_fixed, "ordered-map-fixed", 10000;
@@ -69,5 +70,23 @@ targets! {
     page_log, "page-log", 15000;
     snap_flat, "snap-flat", 10000;
     snap_refcount, "snap-refcount", 15000;
+    segments, "segments", 1500;
     image, "image", 10000;
+}
+
+/// What is kept on pages, by the registry's names, and its target where that has another one.
+const OTHER_NAMES: [(&str, &str); 2] = [("zfs-regions", "metaslab"), ("zfs", "metaslab-log")];
+
+#[test]
+fn every_form_allocator_and_scheme_of_the_registry_has_a_target() {
+    let registry = spinney_registry::Registry::standard();
+    let forms = registry.forms.iter().map(|entry| entry.name.to_owned());
+    let allocators = registry.allocators.iter().map(|entry| {
+        let other = OTHER_NAMES.iter().find(|(name, _)| *name == entry.name);
+        other.map_or(entry.name, |(_, target)| target).to_owned()
+    });
+    let schemes = registry.schemes.iter().map(|entry| format!("snap-{}", entry.name));
+    let without: Vec<String> =
+        forms.chain(allocators).chain(schemes).filter(|name| target(name).is_none()).collect();
+    assert!(without.is_empty(), "no target in crates/fuzz for what is on pages of {without:?}");
 }
