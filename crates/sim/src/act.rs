@@ -34,7 +34,9 @@ impl Life {
             Step::Zero { of, offset, bytes } => {
                 self.zero(of, self.place(u64::from(offset)), u64::from(bytes))
             }
-            Step::Audit | Step::Reopen | Step::Fail { .. } | Step::Crash { .. } => Ok(()),
+            Step::Audit | Step::Pin | Step::Unpin | Step::Reopen | Step::Fail { .. } | Step::Crash { .. } => {
+                Ok(())
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! The device under a life: power that can be cut, errors on order, and a hash of all that passed.
 //!
-//! Invariant: two runs of one life show the same hash; what is hashed is every request, its bytes and its outcome.
+//! Invariant: two runs of one life show the same hash; what is hashed is every request, what it
+//! writes, and its outcome. What it reads follows from these.
 
 use crate::pair::PlantDevice;
 use crate::step::Bad;
@@ -33,7 +34,7 @@ impl BlockDevice for TraceDevice {
     }
     fn read(&self, at: Pba, buffer: &mut [u8]) -> Result<()> {
         let done = self.below.read(at, buffer);
-        self.note(b'r', at, buffer, done.is_ok());
+        self.note(b'r', at, &(buffer.len() as u64).to_le_bytes(), done.is_ok());
         done
     }
     fn write(&self, at: Pba, data: &[u8]) -> Result<()> {

@@ -160,8 +160,15 @@ fn print(options: &Options, name: &str, outcome: &Outcome, found: Option<&Found>
     let Outcome { lives, twice, failed, sum, seconds } = outcome;
     println!(
         "{name}: {lives} lives ({twice} twice), {} steps ({} refused), {} cuts ({} inside a commit), {} warm reopens, \
-         {} failed requests, trace {:016x}; {failed} failed, {seconds:.0} s",
-        sum.steps, sum.refused, sum.cuts, sum.cuts_in_commit, sum.reopened, sum.failed, sum.trace
+         {} readers, {} failed requests, trace {:016x}; {failed} failed, {seconds:.0} s",
+        sum.steps,
+        sum.refused,
+        sum.cuts,
+        sum.cuts_in_commit,
+        sum.reopened,
+        sum.readers,
+        sum.failed,
+        sum.trace
     );
     if let Some(Found { seed, failure, case, shrunk, written }) = found {
         println!("seed {seed}: {failure}\nshrunk to {} steps ({shrunk}), case {written}:", case.steps.len());
@@ -172,7 +179,7 @@ fn print(options: &Options, name: &str, outcome: &Outcome, found: Option<&Found>
 fn as_json(options: &Options, name: &str, outcome: &Outcome, found: Option<&Found>) -> Value {
     let Outcome { lives, twice, failed, sum, seconds } = outcome;
     json!({
-        "output_version": { "command": "sim", "vers_major": 1, "vers_minor": 0 },
+        "output_version": { "command": "sim", "vers_major": 1, "vers_minor": 1 },
         "pair": name,
         "seed_first": options.from,
         "steps_each": options.steps,
@@ -184,6 +191,7 @@ fn as_json(options: &Options, name: &str, outcome: &Outcome, found: Option<&Foun
         "cuts_with_pending": sum.cuts_with_pending,
         "cuts_in_commit": sum.cuts_in_commit,
         "warm_reopens": sum.reopened,
+        "readers": sum.readers,
         "requests_failed": sum.failed,
         "trace": format!("{:016x}", sum.trace),
         "failed": failed,

@@ -8,7 +8,7 @@ use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 /// Weight of each kind of step, in the order of [`step`].
-const WEIGHTS: [u32; 14] = [30, 12, 6, 6, 4, 2, 9, 8, 9, 8, 4, 2, 4, 8];
+const WEIGHTS: [u32; 16] = [30, 12, 6, 6, 4, 2, 9, 8, 9, 8, 4, 2, 4, 8, 8, 2];
 /// Kinds that are never off: writes and cuts.
 const ALWAYS: usize = 2;
 
@@ -82,6 +82,8 @@ fn step(kind: usize, chance: &mut impl Rng) -> Step {
         10 => Step::Tend { budget: chance.random_range(1..=8) },
         11 => Step::Audit,
         12 => Step::Reopen,
+        14 => Step::Pin,
+        15 => Step::Unpin,
         _ => fail(chance),
     }
 }
@@ -99,7 +101,7 @@ mod tests {
         };
         assert_eq!(draw(7, 60), draw(7, 60));
         let all: usize = (0..200).map(kinds).sum();
-        // Write, crash and the flush that a cut is aimed at; of the other eleven, half.
-        assert!((200 * 7..200 * 10).contains(&all), "{all} kinds in 200 lives");
+        // Write, crash and the flush that a cut is aimed at; of the other thirteen, half.
+        assert!((200 * 8..200 * 11).contains(&all), "{all} kinds in 200 lives");
     }
 }

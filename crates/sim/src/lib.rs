@@ -19,6 +19,7 @@ pub mod model;
 pub mod pair;
 pub mod planted;
 mod progress;
+mod readers;
 pub mod shrink;
 pub mod stats;
 pub mod step;

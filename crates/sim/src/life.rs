@@ -4,6 +4,7 @@
 //! model's allowed states. At the end everything is deleted, and every block must be free again.
 
 use crate::bench::Bench;
+use crate::readers::Readers;
 use crate::step::Step;
 use crate::{Geometry, LifeStats, Model, Pair, audit, draw};
 use spinney_core::{DevId, Error};
@@ -36,6 +37,7 @@ pub struct Life {
     bench: Bench,
     pool: Option<Pool>,
     pub(crate) model: Model,
+    readers: Readers,
     /// Each write has bytes of its own.
     pub(crate) stamp: u64,
     stats: LifeStats,
@@ -81,7 +83,8 @@ impl Life {
             pool => pool.map_err(|error| format!("format: {error}"))?,
         };
         let model = Model::new(pair.overwrites());
-        let mut life = Life { pair, bench, pool: Some(pool), model, stamp: 0, stats: LifeStats::default() };
+        let (readers, stats) = (Readers::default(), LifeStats::default());
+        let mut life = Life { pair, bench, pool: Some(pool), model, readers, stamp: 0, stats };
         life.apply(Step::Create { blocks: 40 })?;
         Ok(Some(life))
     }
@@ -105,6 +108,8 @@ impl Life {
             // Who accepts an unreadable slot asks for a read error there to open one commit back, which the model calls lost.
             Step::Fail { .. } if self.pair.geometry.shears > 0 => {}
             Step::Fail { kind, after, then_cut } => self.bench.fail_after(kind, u64::from(after), then_cut),
+            Step::Pin => self.pin()?,
+            Step::Unpin => self.unpin()?,
             Step::Reopen => self.reopen()?,
             Step::Audit => self.audit()?,
             _ => self.apply(step)?,
@@ -128,15 +133,49 @@ impl Life {
             (Ok(()), _) => Ok(()),
             (Err(_), _) if self.bench.is_dead() => Ok(()),
             (Err(_), Some(then_cut)) => self.after_failure(before, then_cut),
-            (Err(error @ (Error::NoSpace { .. } | Error::NoPages { .. })), None) => match step {
-                Step::Delete { .. } => Err(format!("a delete must always work: {error}")),
-                _ => {
-                    self.stats.refused += 1;
-                    self.quietly(|model, pool| model.refused(before, pool))
+            (Err(error @ (Error::NoSpace { .. } | Error::NoPages { .. })), None) => {
+                self.stats.refused += 1;
+                self.quietly(|model, pool| model.refused(before, pool))?;
+                match step {
+                    Step::Delete { .. } => self.delete_again(step, error),
+                    _ => Ok(()),
                 }
-            },
+            }
             (Err(error), None) => Err(error.to_string()),
         }
+    }
+
+    /// A delete was refused. Only a reader excuses that, and once it is gone the delete must work.
+    fn delete_again(&mut self, step: Step, error: Error) -> Result<(), String> {
+        match self.readers.forget() {
+            true => self.apply(step),
+            false => Err(format!("a delete must always work: {error}")),
+        }
+    }
+
+    /// A reader of the last commit. In-place writes since would change what it sees.
+    fn pin(&mut self) -> Result<(), String> {
+        if self.pair.overwrites() && self.model.states().len() > 1 {
+            return Ok(());
+        }
+        self.bench.pause_faults();
+        let pinned = self.readers.pin(self.pool.as_ref().expect("open"), self.model.states());
+        self.bench.resume_faults();
+        self.stats.readers += u64::from(pinned?);
+        Ok(())
+    }
+
+    fn unpin(&mut self) -> Result<(), String> {
+        self.audit_readers()?;
+        self.readers.unpin();
+        Ok(())
+    }
+
+    fn audit_readers(&mut self) -> Result<(), String> {
+        self.bench.pause_faults();
+        let seen = self.readers.audit(self.pool.as_ref().expect("open"));
+        self.bench.resume_faults();
+        if self.bench.is_dead() { Ok(()) } else { seen }
     }
 
     /// The device failed a request and the pool said so: it goes on, or is closed and opened again.
@@ -149,6 +188,7 @@ impl Life {
     }
 
     fn audit(&mut self) -> Result<(), String> {
+        self.audit_readers()?;
         let audited = self.quietly(|model, pool| {
             model.audit(pool)?;
             let idle = pool.tend(0).map_err(|error| error.to_string())?.left == 0;
@@ -162,6 +202,7 @@ impl Life {
     fn recover(&mut self) -> Result<(), String> {
         let data = self.pool.as_ref().map(|pool| pool.layout().data);
         self.count_cut(data);
+        self.readers.forget();
         self.pool = None;
         self.bench.cut();
         self.open("after a cut").map(|_| ())
@@ -170,6 +211,8 @@ impl Life {
     /// Close without a flush, open, compare. Opening flushes, and so may fall into a cut.
     fn reopen(&mut self) -> Result<(), String> {
         self.stats.reopened += 1;
+        self.audit_readers()?;
+        self.readers.forget();
         let data = self.pool.take().map(|pool| pool.layout().data);
         match self.open("after closing") {
             Err(_) if self.bench.is_dead() => {
@@ -215,6 +258,7 @@ impl Life {
             self.recover()?;
         }
         self.audit()?;
+        self.readers.forget();
         let all: Vec<DevId> = self.model.now().keys().copied().collect();
         let pool = self.pool();
         for dev in all {

@@ -19,6 +19,8 @@ pub struct LifeStats {
     pub refused: u64,
     /// Times that the pool was opened again with the power on.
     pub reopened: u64,
+    /// Readers opened.
+    pub readers: u64,
     /// Requests that the device failed and the pool reported.
     pub failed: u64,
     /// Sum of the hashes of all that the devices saw.
@@ -37,6 +39,7 @@ impl LifeStats {
             shears: self.shears + other.shears,
             refused: self.refused + other.refused,
             reopened: self.reopened + other.reopened,
+            readers: self.readers + other.readers,
             failed: self.failed + other.failed,
             trace: self.trace.wrapping_add(other.trace),
         }

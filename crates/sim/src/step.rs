@@ -87,6 +87,10 @@ pub enum Step {
     },
     /// Compare everything with the model, without a crash.
     Audit,
+    /// Open a reader of the last commit, unless there are enough.
+    Pin,
+    /// See whether all readers see what they saw, and let the oldest go.
+    Unpin,
     /// Close without a flush, and open again; the power stays on.
     Reopen,
     /// Let one request fail with EIO.
@@ -121,6 +125,8 @@ impl fmt::Display for Step {
             Step::Flush => write!(f, "flush"),
             Step::Tend { budget } => write!(f, "tend {budget}"),
             Step::Audit => write!(f, "audit"),
+            Step::Pin => write!(f, "pin"),
+            Step::Unpin => write!(f, "unpin"),
             Step::Reopen => write!(f, "reopen"),
             Step::Fail { kind, after, then_cut } => {
                 let name = BAD.iter().find(|(_, other)| other == kind).map_or("", |(name, _)| name);
@@ -152,6 +158,8 @@ pub fn parse(line: &str) -> Option<Step> {
         "flush" => Step::Flush,
         "tend" => Step::Tend { budget: number()? as u8 },
         "audit" => Step::Audit,
+        "pin" => Step::Pin,
+        "unpin" => Step::Unpin,
         "reopen" => Step::Reopen,
         "crash" => Step::Crash { after: number()? as u8, fates: number()? },
         _ => return None,

@@ -16,6 +16,7 @@ enum Twist {
     IssuesTwice,
     KeepsReservations,
     LosesARunAtOpen,
+    ForgetsReaders,
 }
 
 struct Twisted {
@@ -54,7 +55,15 @@ pub(super) fn loses_a_run_at_open(registry: &Registry, spec: &PoolSpec) -> Parts
     twisted(registry, spec, Twist::LosesARunAtOpen)
 }
 
+pub(super) fn forgets_readers(registry: &Registry, spec: &PoolSpec) -> Parts {
+    twisted(registry, spec, Twist::ForgetsReaders)
+}
+
 impl Twisted {
+    /// The oldest reader, if it may be known.
+    fn known(&self, oldest_reader: Option<Epoch>) -> Option<Epoch> {
+        oldest_reader.filter(|_| self.twist != Twist::ForgetsReaders)
+    }
     /// Take the first free block and tell nobody.
     fn lose_a_block(&mut self, pages: &dyn PageRead) -> Result<()> {
         let mut first = None;
@@ -129,13 +138,13 @@ impl Allocator for Twisted {
         self.inner.commit(epoch, pages)
     }
     fn committed(&mut self, epoch: Epoch, oldest_reader: Option<Epoch>) {
-        self.inner.committed(epoch, oldest_reader);
+        self.inner.committed(epoch, self.known(oldest_reader));
     }
     fn hurry(&mut self) {
         self.inner.hurry();
     }
     fn is_draining(&self, oldest_reader: Option<Epoch>) -> bool {
-        self.inner.is_draining(oldest_reader)
+        self.inner.is_draining(self.known(oldest_reader))
     }
     fn visit_free(&self, pages: &dyn PageRead, each: &mut dyn FnMut(Extent) -> Flow) -> Result<()> {
         self.inner.visit_free(pages, each)

@@ -52,6 +52,13 @@ pub const FAULTS: &[Fault] = &[
         plant: |pair| pair.parts = allocator::reuses_at_once,
     },
     Fault {
+        name: "forgets-readers",
+        what: "blocks that an open reader reaches are issued again",
+        needs_cut: false,
+        in_a_part: false,
+        plant: |pair| pair.parts = allocator::forgets_readers,
+    },
+    Fault {
         name: "forgets-releases",
         what: "every tenth released run is lost",
         needs_cut: false,
