@@ -75,7 +75,7 @@ impl<S: Space> Aged<S> {
     }
     /// One request; halved until a run is found. Returns the time inside the candidate, or `None` if it refused a block.
     fn request(&mut self) -> Option<u32> {
-        let (size, mut spent) = (self.size(), 0);
+        let (size, mut spent) = (self.size(), 0u32);
         self.requests += 1;
         let mut blocks = size;
         while blocks > 0 {
@@ -83,7 +83,7 @@ impl<S: Space> Aged<S> {
             let place = self.space.take(blocks);
             let call = nanoseconds(begun);
             self.picks.push(call);
-            spent += call;
+            spent = call.saturating_add(spent);
             if let Some(Place { start, token }) = place {
                 self.halved += u64::from(blocks < size);
                 self.live.push(Live { start, blocks: blocks as u32, token });
