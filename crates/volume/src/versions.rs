@@ -87,7 +87,8 @@ impl Pool {
             self.allocator.hurry();
             self.dirty.any = true;
             self.commit()?;
-            let progress = self.tend(self.options.tend_budget)?;
+            // A pool that is set to do none by itself does it here all the same.
+            let progress = self.tend(self.options.tend_budget.max(1))?;
             let after = self.pending();
             let drains = self.allocator.is_draining(self.pages.oldest_view());
             match (progress.done, progress.left) {

@@ -1,9 +1,10 @@
-//! The project's chores: `cargo xtask test|tidy|sim|bench|fuzz`.
+//! The project's chores: `cargo xtask test|tidy|sim|bench|fuzz|alone`.
 //!
 //! Invariant: every chore is one plain cargo command or a check of the tree; none but `fuzz` needs more than Rust.
 
 #![expect(clippy::print_stdout, reason = "a chore talks to its terminal")]
 
+mod alone;
 mod arrows;
 mod fuzz;
 mod source;
@@ -18,6 +19,7 @@ cargo xtask CHORE
   tidy          arrows between crates, sizes, headers, registry, forbidden words
   sim [ARGS]    long crash lives in a release build; `cargo xtask sim --help` has its options
   bench [ARGS]  the criterion benches (ARGS go to `cargo bench`, for example `-p spinney-alloc-bitmap`)
+  alone         each allocator crate by path in an empty crate: few dependencies, the README's example runs
   fuzz TARGET   libFuzzer on a target of `crates/fuzz`, for `--seconds N` (60); needs a C++ compiler
 ";
 
@@ -27,6 +29,7 @@ fn main() -> ExitCode {
     match args.first().map(String::as_str) {
         Some("test") => cargo(&["test", "--workspace"], &rest),
         Some("tidy") => tidy::run(),
+        Some("alone") => alone::run(),
         Some("sim") => {
             cargo(&["run", "--release", "--package", "spinney-sim", "--bin", "spinney-sim", "--"], &rest)
         }

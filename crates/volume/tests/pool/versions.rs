@@ -1,10 +1,12 @@
 //! Snapshots, clones, deletes, differences and usage.
 
-use crate::bench::{BLOCK, holds, pool_of, put, sound};
+use crate::bench::{BLOCK, holds, metadata, parts, pool_of, put, sound};
 use spinney_core::{DevId, Error, Lba, LbaRange};
+use spinney_device::MemoryDevice;
 use spinney_snap::Access;
 use spinney_testkit::Dice;
-use spinney_volume::Pool;
+use spinney_volume::{Pool, PoolOptions};
+use std::sync::Arc;
 
 #[test]
 fn a_snapshot_keeps_its_content_when_the_volume_is_overwritten() {
@@ -54,6 +56,19 @@ fn a_clone_of_a_clone_goes_its_own_way() {
     holds(&pool, third, 4, 2, 2);
     holds(&pool, third, 6, 4, 3);
     holds(&pool, third, 10, 6, 1);
+}
+
+#[test]
+fn settling_drops_what_was_deleted_in_a_pool_that_does_nothing_by_itself() {
+    let options = PoolOptions { tend_budget: 0, ..metadata(400) };
+    let mut pool = Pool::format(Arc::new(MemoryDevice::new(16 + 400 + 128)), parts(), options).unwrap();
+    let volume = pool.create(40).unwrap();
+    put(&mut pool, volume, 0, 40, 1).unwrap();
+    pool.delete(volume).unwrap();
+    pool.flush().unwrap();
+    assert_eq!(pool.space().free_blocks, 88);
+    pool.settle().unwrap();
+    assert_eq!(pool.space().free_blocks, 128);
 }
 
 #[test]
