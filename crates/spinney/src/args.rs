@@ -40,6 +40,21 @@ pub(crate) enum Command {
     /// Look at a block trace, or write it in the plain format.
     #[command(after_help = "Example: spinney trace info configs/traces/cargo-xfs.csv.zst")]
     Trace(Trace),
+    /// Make, find, look at and check pools.
+    #[command(after_help = "Example: spinney pool create tank tank.img --size 10G")]
+    Pool {
+        #[command(subcommand)]
+        command: PoolCommand,
+    },
+    /// Volumes, snapshots and clones of a pool, as POOL/VOLUME and POOL/VOLUME@SNAPSHOT.
+    #[command(after_help = "Example: spinney vol snapshot tank/home@monday")]
+    Vol {
+        #[command(subcommand)]
+        command: VolCommand,
+    },
+    /// Serve every volume and snapshot of a pool as a network block device, until interrupted.
+    #[command(after_help = "Example: spinney serve tank --nbd unix:/run/user/1000/tank.sock")]
+    Serve(Serve),
     /// See how fast a device model is, or fit one to a fio run.
     #[command(after_help = "Example: spinney device predict ssd-nvme")]
     Device(Device),
@@ -68,6 +83,212 @@ pub(crate) struct Run {
     /// The outcome as JSON.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// How a list is printed.
+#[derive(Args)]
+pub(crate) struct Output {
+    /// No header, tabs between columns.
+    #[arg(short = 'H')]
+    pub(crate) script: bool,
+    /// Exact numbers: bytes, and seconds since 1970.
+    #[arg(short = 'p')]
+    pub(crate) parsable: bool,
+    /// These columns, in this order.
+    #[arg(short = 'o', value_name = "COLUMN,...", value_delimiter = ',')]
+    pub(crate) columns: Vec<String>,
+    /// As JSON.
+    #[arg(short = 'j', long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum PoolCommand {
+    /// Make a pool in a file or on a disk.
+    #[command(after_help = "Example: spinney pool create tank tank.img --size 10G -o allocator=xfs")]
+    Create {
+        /// The pool's name, for this user.
+        name: String,
+        /// A new file, or a file or disk that is there and holds no pool.
+        device: PathBuf,
+        /// Size of a new file.
+        #[arg(long)]
+        size: Option<String>,
+        /// allocator=NAME, scheme=NAME, metadata=segments|area, checksums=NAME; for the life of the pool.
+        #[arg(short = 'o', value_name = "KEY=VALUE,...", value_delimiter = ',')]
+        options: Vec<String>,
+        /// Format although there is a pool, which is lost.
+        #[arg(long)]
+        force: bool,
+    },
+    /// The pools that this user knows.
+    #[command(after_help = "Example: spinney pool list -H -p -o name,free")]
+    List {
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Space, content and parts of a pool.
+    #[command(after_help = "Example: spinney pool status tank --json")]
+    Status {
+        /// The pool.
+        pool: String,
+        /// As JSON.
+        #[arg(short = 'j', long)]
+        json: bool,
+    },
+    /// Prove that every block and page is accounted for, once; writes nothing.
+    #[command(after_help = "Example: spinney pool check tank")]
+    Check {
+        /// The pool.
+        pool: String,
+        /// Read every block of data and verify its checksum, too.
+        #[arg(long)]
+        scrub: bool,
+        /// As JSON.
+        #[arg(short = 'j', long)]
+        json: bool,
+    },
+    /// Check, and read and verify every block of data.
+    #[command(after_help = "Example: spinney pool scrub tank")]
+    Scrub {
+        /// The pool.
+        pool: String,
+        /// As JSON.
+        #[arg(short = 'j', long)]
+        json: bool,
+    },
+    /// Learn of a pool by its file or disk.
+    #[command(after_help = "Example: spinney pool import /mnt/usb/tank.img")]
+    Import {
+        /// The file or disk.
+        device: PathBuf,
+        /// The pool's name [default: the file's without its ending].
+        #[arg(long)]
+        name: Option<String>,
+    },
+    /// Forget a pool's name; the pool stays as it is.
+    #[command(after_help = "Example: spinney pool export tank")]
+    Export {
+        /// The pool.
+        pool: String,
+    },
+    /// Make everything in a pool unreadable, and forget its name.
+    #[command(after_help = "Example: spinney pool destroy tank --yes")]
+    Destroy {
+        /// The pool.
+        pool: String,
+        /// Do it.
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum VolCommand {
+    /// A new volume, all zeros; it takes space as it is written.
+    #[command(after_help = "Example: spinney vol create tank/home --size 40G")]
+    Create {
+        /// POOL/VOLUME.
+        name: String,
+        /// Its size.
+        #[arg(long)]
+        size: String,
+    },
+    /// Volumes and snapshots, with their space.
+    #[command(after_help = "Example: spinney vol list tank -o name,exclusive")]
+    List {
+        /// The pool.
+        pool: String,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Keep a volume as it is now.
+    #[command(after_help = "Example: spinney vol snapshot tank/home@monday")]
+    Snapshot {
+        /// POOL/VOLUME@SNAPSHOT.
+        name: String,
+    },
+    /// A writable volume with the content of a snapshot; it shares all that neither changes.
+    #[command(after_help = "Example: spinney vol clone tank/home@monday tank/try")]
+    Clone {
+        /// POOL/VOLUME@SNAPSHOT.
+        of: String,
+        /// POOL/VOLUME.
+        name: String,
+    },
+    /// Give a clone the snapshots that it came from, so that the other volume can be destroyed.
+    #[command(after_help = "Example: spinney vol promote tank/try")]
+    Promote {
+        /// POOL/VOLUME of a clone.
+        name: String,
+    },
+    /// Give a volume the content of its snapshot again; later snapshots stay.
+    #[command(after_help = "Example: spinney vol rollback tank/home@monday")]
+    Rollback {
+        /// POOL/VOLUME@SNAPSHOT.
+        name: String,
+    },
+    /// Another name for a volume or a snapshot.
+    #[command(after_help = "Example: spinney vol rename tank/home@monday tank/home@before-upgrade")]
+    Rename {
+        /// POOL/VOLUME or POOL/VOLUME@SNAPSHOT.
+        from: String,
+        /// The new name, in the same pool.
+        to: String,
+    },
+    /// Destroy volumes and snapshots; POOL/VOLUME@A%B is every snapshot from A to B.
+    #[command(after_help = "Example: spinney vol destroy -n -v tank/home@january%march")]
+    Destroy {
+        /// POOL/VOLUME, POOL/VOLUME@SNAPSHOT, POOL/VOLUME@A%B, also @%B and @A%.
+        #[arg(required = true)]
+        names: Vec<String>,
+        /// A volume's snapshots, too.
+        #[arg(short)]
+        recursive: bool,
+        /// Change nothing.
+        #[arg(short = 'n', long)]
+        dry_run: bool,
+        /// Say what goes, and how much space comes back.
+        #[arg(short)]
+        verbose: bool,
+        /// What goes and what comes back, as JSON.
+        #[arg(short = 'j', long)]
+        json: bool,
+    },
+    /// What a volume or snapshot takes, or what comes back if a set is destroyed.
+    #[command(after_help = "Example: spinney vol space --if-destroyed tank/home@january%march")]
+    Space {
+        /// POOL/VOLUME, POOL/VOLUME@SNAPSHOT or a set.
+        #[arg(required = true)]
+        names: Vec<String>,
+        /// Exactly the bytes that destroying all of these together would give back.
+        #[arg(long)]
+        if_destroyed: bool,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Where two versions differ: offset, length and kind (+ only in the second, - only in the first, M both).
+    #[command(after_help = "Example: spinney vol diff tank/home@monday tank/home")]
+    Diff {
+        /// The older one.
+        old: String,
+        /// The newer one, in the same pool.
+        new: String,
+        #[command(flatten)]
+        output: Output,
+    },
+}
+
+#[derive(Args)]
+pub(crate) struct Serve {
+    /// The pool.
+    pub(crate) pool: String,
+    /// unix:PATH or ADDRESS:PORT. Whoever can reach it can write the volumes.
+    #[arg(long, value_name = "WHERE")]
+    pub(crate) nbd: String,
+    /// Allow an address that is not this machine's own.
+    #[arg(long)]
+    pub(crate) public: bool,
 }
 
 #[derive(Args)]

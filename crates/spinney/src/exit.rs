@@ -28,6 +28,8 @@ pub(crate) enum Failure {
     Busy(String),
     /// Memory or a disk is too small.
     OutOfSpace(String),
+    /// What was read is not what was written.
+    Damaged(String),
     /// Nobody reads what is printed any more (`spinney list metrics | head -1`): not a failure worth a word.
     Deaf,
     /// Something else, in words that say what to do.
@@ -40,8 +42,20 @@ impl Failure {
             Failure::Config(_) | Failure::Usage(_) => ExitCode::from(2),
             Failure::Busy(_) => ExitCode::from(TRY_AGAIN),
             Failure::OutOfSpace(_) => ExitCode::from(OUT_OF_SPACE),
+            Failure::Damaged(_) => ExitCode::from(DAMAGED),
             Failure::Deaf => ExitCode::SUCCESS,
             Failure::Other(_) => ExitCode::FAILURE,
+        }
+    }
+}
+
+impl Failure {
+    /// In a word, for a list that goes on.
+    pub(crate) fn state(&self) -> &'static str {
+        match self {
+            Failure::Busy(_) => "in use",
+            Failure::Damaged(_) => "damaged",
+            _ => "not readable",
         }
     }
 }
@@ -53,6 +67,7 @@ impl fmt::Display for Failure {
             Failure::Usage(message)
             | Failure::Busy(message)
             | Failure::OutOfSpace(message)
+            | Failure::Damaged(message)
             | Failure::Other(message) => {
                 write!(f, "error: {message}")
             }

@@ -1,17 +1,22 @@
-//! The command: `spinney run|plan|plot|advise|list|config|trace|device`.
+//! The command: `spinney run|plan|plot|advise|list|config|trace|device|pool|vol|serve`.
 //!
 //! Invariant: results go to standard output, everything else to standard error; exit codes are those of the README.
-//! Knows how to talk to a terminal and nothing of allocators, schemes or pools.
+//! Knows how to talk to a terminal and no allocator or scheme.
 
 mod advise;
 mod args;
 mod config;
 mod device;
 mod exit;
+mod known;
 mod list;
 mod plan;
+mod pool;
 mod run;
+mod serve;
+mod table;
 mod trace;
+mod vol;
 
 use args::{Cli, Command};
 use clap::Parser;
@@ -26,6 +31,9 @@ fn main() -> ExitCode {
         Command::List(args) => list::list(&args),
         Command::Config(args) => config::config(&args),
         Command::Trace(args) => trace::trace(&args),
+        Command::Pool { command } => pool::pool(&command),
+        Command::Vol { command } => vol::vol(&command),
+        Command::Serve(args) => serve::serve(&args),
         Command::Device(args) => device::device(&args),
     };
     match done {

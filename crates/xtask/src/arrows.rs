@@ -18,6 +18,7 @@ const LAYERS: &[(&str, u32)] = &[
     ("backref", 3),
     ("volume", 4),
     ("registry", 5),
+    ("export", 5),
     ("lab", 6),
     ("spinney", 7),
 ];

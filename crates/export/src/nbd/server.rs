@@ -1,0 +1,216 @@
+//! Listening, and a thread for each connection.
+//!
+//! Invariant: at most so many connections at a time; one more is told nothing and closed, and the others go on. When `serve`
+//! returns, no thread of its is left and everything that was answered is durable.
+
+use super::handshake::greet;
+use super::transmit::transmit;
+use crate::Store;
+use std::io::{self, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long the listener sleeps when nobody comes, and a connection when its client is silent, before it looks whether to stop.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// What a server allows.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Connections at a time. Each costs a thread and at most two requests' bytes (64 MiB, while such requests are under way). The
+    /// default, 64, is four clients with sixteen connections each.
+    pub connections_max: usize,
+    /// How long a handshake may take: a half-open connection costs a thread no longer than this. The default is 30 s.
+    pub handshake: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { connections_max: 64, handshake: Duration::from_secs(30) }
+    }
+}
+
+/// Where clients come from.
+pub enum Listener {
+    /// A Unix socket.
+    Unix(UnixListener),
+    /// A TCP port.
+    Tcp(TcpListener),
+}
+
+/// One client's stream.
+enum Stream {
+    Unix(UnixStream),
+    Tcp(TcpStream),
+}
+
+impl Listener {
+    fn accept(&self) -> io::Result<Stream> {
+        match self {
+            Listener::Unix(listener) => listener.accept().map(|(stream, _)| Stream::Unix(stream)),
+            Listener::Tcp(listener) => listener.accept().map(|(stream, _)| Stream::Tcp(stream)),
+        }
+    }
+    fn set_nonblocking(&self) -> io::Result<()> {
+        match self {
+            Listener::Unix(listener) => listener.set_nonblocking(true),
+            Listener::Tcp(listener) => listener.set_nonblocking(true),
+        }
+    }
+}
+
+impl Stream {
+    fn prepare(&self, wait: Duration) -> io::Result<()> {
+        match self {
+            Stream::Unix(stream) => {
+                stream.set_nonblocking(false)?;
+                stream.set_read_timeout(Some(wait))?;
+                stream.set_write_timeout(Some(Duration::from_secs(60)))
+            }
+            Stream::Tcp(stream) => {
+                stream.set_nonblocking(false)?;
+                stream.set_nodelay(true)?;
+                stream.set_read_timeout(Some(wait))?;
+                stream.set_write_timeout(Some(Duration::from_secs(60)))
+            }
+        }
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Stream::Unix(stream) => stream.read(buffer),
+            Stream::Tcp(stream) => stream.read(buffer),
+        }
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        match self {
+            Stream::Unix(stream) => stream.write(buffer),
+            Stream::Tcp(stream) => stream.write(buffer),
+        }
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Reads that wait for a client, but not past the end of the server or of a handshake.
+struct Patient<'a> {
+    stream: Stream,
+    stop: &'a AtomicBool,
+    deadline: Option<Instant>,
+}
+
+impl Read for Patient<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.stream.read(buffer) {
+                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
+                }
+                read => return read,
+            }
+            if self.stop.load(Ordering::Relaxed) {
+                return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the server stops"));
+            }
+            if self.deadline.is_some_and(|deadline| Instant::now() > deadline) {
+                return Err(io::Error::new(io::ErrorKind::TimedOut, "the handshake took too long"));
+            }
+        }
+    }
+}
+
+/// Both ways of one connection; what is written goes out at a flush, or when it is much.
+struct Duplex<'a> {
+    reader: BufReader<Patient<'a>>,
+    out: Vec<u8>,
+}
+
+/// Written bytes that wait for a flush at most; larger pieces go straight through.
+const OUT_BYTES: usize = 64 << 10;
+
+impl Read for Duplex<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.reader.read(buffer)
+    }
+}
+
+impl Write for Duplex<'_> {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        if self.out.len() + buffer.len() > OUT_BYTES {
+            self.flush()?;
+        }
+        if buffer.len() > OUT_BYTES {
+            self.reader.get_mut().stream.write_all(buffer)?;
+        } else {
+            self.out.extend_from_slice(buffer);
+        }
+        Ok(buffer.len())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        let out = std::mem::take(&mut self.out);
+        self.reader.get_mut().stream.write_all(&out)
+    }
+}
+
+/// Serve until `stop` is set; then let go of all clients and flush. `log` gets a line for what a person should know. Errors: the
+/// listener's own, and the last flush's.
+pub fn serve(
+    listener: &Listener,
+    store: &Store,
+    limits: Limits,
+    stop: &AtomicBool,
+    log: &(dyn Fn(&str) + Sync),
+) -> io::Result<()> {
+    listener.set_nonblocking()?;
+    let connections = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        while !stop.load(Ordering::Relaxed) {
+            let stream = match listener.accept() {
+                Ok(stream) => stream,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    thread::sleep(LOOK);
+                    continue;
+                }
+                // A client that left at once, or too many open files: neither is the end of the others.
+                Err(error) => {
+                    log(&format!("a client could not be accepted: {error}"));
+                    thread::sleep(LOOK);
+                    continue;
+                }
+            };
+            if connections.load(Ordering::Relaxed) >= limits.connections_max {
+                log(&format!("refused a connection: {} are open, which is the most", limits.connections_max));
+                continue;
+            }
+            connections.fetch_add(1, Ordering::Relaxed);
+            let connections = &connections;
+            scope.spawn(move || {
+                if let Err(error) = connection(stream, store, limits, stop) {
+                    log(&format!("a connection ended: {error}"));
+                }
+                connections.fetch_sub(1, Ordering::Relaxed);
+            });
+        }
+    });
+    store.with(|pool| pool.flush()).map_err(|error| io::Error::other(error.to_string()))
+}
+
+fn connection(stream: Stream, store: &Store, limits: Limits, stop: &AtomicBool) -> io::Result<()> {
+    stream.prepare(LOOK)?;
+    let patient = Patient { stream, stop, deadline: Some(Instant::now() + limits.handshake) };
+    let mut duplex = Duplex { reader: BufReader::with_capacity(OUT_BYTES, patient), out: Vec::new() };
+    let Some(agreed) = greet(&mut duplex, store)? else { return Ok(()) };
+    duplex.reader.get_mut().deadline = None;
+    match transmit(&mut duplex, store, &agreed) {
+        Err(error) if stop.load(Ordering::Relaxed) && error.kind() == io::ErrorKind::ConnectionAborted => {
+            Ok(())
+        }
+        done => done,
+    }
+}

@@ -1,0 +1,182 @@
+//! The transmission phase: requests in, answers out.
+//!
+//! Invariant: every request but a disconnect is answered once, in order; an error of the pool is an answer, not the end of the
+//! connection. A write is answered once the pool has it; durable is what a flush, or FUA, has made durable.
+
+use super::handshake::{ALLOCATION_ID, Agreed};
+use super::request::Request;
+use super::wire::{CHUNK_MAGIC, Message, SIMPLE_REPLY_MAGIC, chunk, command, command_flag, errno};
+use crate::Store;
+use spinney_core::{Error, Result};
+use std::io::{self, Read, Write};
+
+/// The most stretches in one answer to a block status request; the client asks on.
+const STRETCHES_MAX: usize = 4096;
+/// Flags of `base:allocation`: a hole that reads as zeros.
+const HOLE_AND_ZERO: u32 = 3;
+
+/// Handle requests until the client disconnects or leaves.
+pub(super) fn transmit<S: Read + Write>(stream: &mut S, store: &Store, agreed: &Agreed) -> io::Result<()> {
+    loop {
+        let request = match Request::read(stream) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
+            read => read?,
+        };
+        if request.command == command::DISCONNECT {
+            return Ok(());
+        }
+        let payload = request.payload(stream)?;
+        let mut connection = Connection { stream, store, agreed, request };
+        connection.handle(&payload)?;
+        connection.stream.flush()?;
+    }
+}
+
+struct Connection<'a, S: Read + Write> {
+    stream: &'a mut S,
+    store: &'a Store,
+    agreed: &'a Agreed,
+    request: Request,
+}
+
+impl<S: Read + Write> Connection<'_, S> {
+    fn handle(&mut self, payload: &[u8]) -> io::Result<()> {
+        let request = self.request;
+        if let Err(code) = request.check(&self.agreed.export) {
+            return self.fail(code);
+        }
+        match request.command {
+            command::READ if self.agreed.structured => self.read_in_chunks(),
+            command::READ => self.read_simple(),
+            command::BLOCK_STATUS if self.agreed.allocation => self.block_status(),
+            _ => match self.change(payload) {
+                Ok(()) => self.done(),
+                Err(error) => self.fail(code(&error)),
+            },
+        }
+    }
+
+    fn change(&self, payload: &[u8]) -> Result<()> {
+        let Request { command, offset, length, .. } = self.request;
+        let (dev, length) = (self.agreed.export.dev, u64::from(length));
+        self.store.with(|pool| {
+            match command {
+                command::WRITE => pool.write(dev, offset, payload)?,
+                command::TRIM => pool.discard(dev, offset, length)?,
+                command::WRITE_ZEROES
+                    if self.request.has(command_flag::FAST_ZERO) && ragged(offset, length) =>
+                {
+                    return Err(Error::Unsupported("fast zeroes of parts of blocks"));
+                }
+                command::WRITE_ZEROES => pool.zero(dev, offset, length)?,
+                command::FLUSH => return pool.flush(),
+                command::CACHE => return Ok(()),
+                _ => return Err(Error::BadSetting("a command that this server does not know")),
+            }
+            if self.request.has(command_flag::FUA) { pool.flush() } else { Ok(()) }
+        })
+    }
+
+    fn read(&self, offset: u64, length: u64) -> Result<Vec<u8>> {
+        let mut bytes = vec![0; length as usize];
+        let dev = self.agreed.export.dev;
+        self.store.with(|pool| pool.read(dev, offset, &mut bytes)).map(|()| bytes)
+    }
+
+    fn read_simple(&mut self) -> io::Result<()> {
+        match self.read(self.request.offset, u64::from(self.request.length)) {
+            Ok(bytes) => {
+                self.simple(0)?;
+                self.stream.write_all(&bytes)
+            }
+            Err(error) => self.simple(code(&error)),
+        }
+    }
+
+    /// Holes need not be sent, unless the client wants all in one piece.
+    fn read_in_chunks(&mut self) -> io::Result<()> {
+        let Request { offset, length, .. } = self.request;
+        let whole = || Ok(vec![(u64::from(length), false)]);
+        let stretches = match self.request.has(command_flag::DF) || length == 0 {
+            true => whole(),
+            false => self.store.stretches(self.agreed.export.dev, offset, u64::from(length)),
+        };
+        let stretches = match stretches {
+            Ok(stretches) => stretches,
+            Err(error) => return self.fail(code(&error)),
+        };
+        let (mut at, last) = (offset, stretches.len() - 1);
+        for (index, (bytes, hole)) in stretches.into_iter().enumerate() {
+            let flags = if index == last { chunk::DONE } else { 0 };
+            if hole {
+                let body = Message::default().u64(at).u32(bytes as u32).into_bytes();
+                self.chunk(flags, chunk::OFFSET_HOLE, &[&body])?;
+            } else {
+                match self.read(at, bytes) {
+                    Ok(data) => {
+                        let place = Message::default().u64(at).into_bytes();
+                        self.chunk(flags, chunk::OFFSET_DATA, &[&place, &data])?;
+                    }
+                    Err(error) => return self.fail(code(&error)),
+                }
+            }
+            at += bytes;
+        }
+        Ok(())
+    }
+
+    fn block_status(&mut self) -> io::Result<()> {
+        let Request { offset, length, .. } = self.request;
+        match self.store.stretches(self.agreed.export.dev, offset, u64::from(length)) {
+            Ok(stretches) => {
+                let most = if self.request.has(command_flag::REQ_ONE) { 1 } else { STRETCHES_MAX };
+                let id = Message::default().u32(ALLOCATION_ID);
+                let body = stretches.into_iter().take(most).fold(id, |body, (bytes, hole)| {
+                    body.u32(bytes as u32).u32(if hole { HOLE_AND_ZERO } else { 0 })
+                });
+                self.chunk(chunk::DONE, chunk::BLOCK_STATUS, &[&body.into_bytes()])
+            }
+            Err(error) => self.fail(code(&error)),
+        }
+    }
+
+    fn done(&mut self) -> io::Result<()> {
+        if self.agreed.structured { self.chunk(chunk::DONE, chunk::NONE, &[]) } else { self.simple(0) }
+    }
+
+    fn fail(&mut self, code: u32) -> io::Result<()> {
+        if !self.agreed.structured {
+            return self.simple(code);
+        }
+        let body = Message::default().u32(code).u16(0).into_bytes();
+        self.chunk(chunk::DONE, chunk::ERROR, &[&body])
+    }
+
+    fn simple(&mut self, code: u32) -> io::Result<()> {
+        Message::default().u32(SIMPLE_REPLY_MAGIC).u32(code).u64(self.request.cookie).send(self.stream)
+    }
+
+    fn chunk(&mut self, flags: u16, kind: u16, parts: &[&[u8]]) -> io::Result<()> {
+        let length: usize = parts.iter().map(|part| part.len()).sum();
+        let head = Message::default().u32(CHUNK_MAGIC).u16(flags).u16(kind);
+        head.u64(self.request.cookie).u32(length as u32).send(self.stream)?;
+        parts.iter().try_for_each(|part| self.stream.write_all(part))
+    }
+}
+
+fn ragged(offset: u64, length: u64) -> bool {
+    let block = spinney_core::BLOCK_BYTES as u64;
+    !offset.is_multiple_of(block) || !length.is_multiple_of(block)
+}
+
+/// What a client is told of an error.
+fn code(error: &Error) -> u32 {
+    match error {
+        Error::NoSpace { .. } | Error::NoPages { .. } => errno::NO_SPACE,
+        Error::ReadOnly(_) => errno::PERMITTED,
+        Error::OutOfRange { .. } | Error::BadSetting(_) => errno::INVALID,
+        Error::Unsupported(_) => errno::NOT_SUPPORTED,
+        Error::Closed | Error::NotFound(_) => errno::SHUTDOWN,
+        _ => errno::IO,
+    }
+}

@@ -1,0 +1,277 @@
+//! A server over a pool in memory, and a client of its own making.
+//!
+//! Invariant: the client takes no code from the server, so that both would have to be wrong in the same way.
+
+use spinney_alloc::{Composed, reclaim::AtCommit};
+use spinney_alloc_bitmap::{BitmapForm, BitmapIndex};
+use spinney_core::BlockDevice;
+use spinney_device::MemoryDevice;
+use spinney_export::{Store, nbd};
+use spinney_snap_refcount::RefCount;
+use spinney_volume::{Name, Parts, Pool, PoolOptions};
+use std::io::{Read, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+pub(crate) const CONNECTIONS_MAX: usize = 6;
+
+pub(crate) mod errno {
+    pub(crate) const PERMITTED: u32 = 1;
+    pub(crate) const INVALID: u32 = 22;
+    pub(crate) const NO_SPACE: u32 = 28;
+}
+
+fn parts() -> Parts {
+    let (index, form) = (Box::new(BitmapIndex::default()), Box::new(BitmapForm::default()));
+    let allocator = Box::new(Composed::new(index, form, Box::new(AtCommit)));
+    let scheme = Box::new(RefCount::new(506, false).unwrap());
+    Parts { allocator, scheme, description: String::new() }
+}
+
+/// A pool with volume `a` of 64 blocks, of which the first eight hold 7, and a snapshot of it, served.
+pub(crate) struct Served {
+    device: Arc<MemoryDevice>,
+    folder: tempfile::TempDir,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+    turn: u32,
+}
+
+impl Served {
+    pub(crate) fn new() -> Served {
+        let device = Arc::new(MemoryDevice::new(1000));
+        let mut pool = Pool::format(device.clone(), parts(), PoolOptions::default()).unwrap();
+        let name = |text: &str| text.parse::<Name>().unwrap();
+        let volume = pool.create_named(&name("a"), 64, 0).unwrap();
+        pool.write(volume, 0, &[7; 8 * 4096]).unwrap();
+        pool.snapshot_as(&name("a@1"), 0).unwrap();
+        pool.flush().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut served = Served { device, folder, stop, thread: None, turn: 0 };
+        served.serve(pool);
+        served
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.folder.path().join(format!("{}.sock", self.turn))
+    }
+
+    fn serve(&mut self, pool: Pool) {
+        let listener = nbd::Listener::Unix(UnixListener::bind(self.socket()).unwrap());
+        self.stop = Arc::new(AtomicBool::new(false));
+        let stop = self.stop.clone();
+        self.thread = Some(std::thread::spawn(move || {
+            let store = Store::new(pool);
+            let limits = nbd::Limits { connections_max: CONNECTIONS_MAX, handshake: Duration::from_secs(3) };
+            nbd::serve(&listener, &store, limits, &stop, &|_| ()).unwrap();
+        }));
+    }
+
+    /// As if the power had gone: another server over a copy of what the device has now.
+    pub(crate) fn restart_without_flush(&mut self) {
+        let copy: Arc<MemoryDevice> = Arc::new((*self.device).clone());
+        self.end();
+        self.turn += 1;
+        assert_eq!(copy.blocks(), self.device.blocks());
+        self.serve(Pool::open(copy, PoolOptions::default(), &|_| Ok(parts())).unwrap());
+    }
+
+    fn end(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.take().into_iter().for_each(|thread| thread.join().unwrap());
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+pub(crate) struct Client {
+    stream: UnixStream,
+    structured: bool,
+    cookie: u64,
+}
+
+impl Client {
+    /// Connected, greeted, nothing agreed on.
+    pub(crate) fn connect(served: &Served) -> Client {
+        let mut client = Client::connect_raw(served);
+        assert_eq!(client.take(8), b"NBDMAGIC");
+        assert_eq!(client.take(8), b"IHAVEOPT");
+        assert_eq!(client.take(2), [0, 3]);
+        client.send_raw(&[0, 0, 0, 3]);
+        client
+    }
+    pub(crate) fn connect_raw(served: &Served) -> Client {
+        let stream = UnixStream::connect(served.socket()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        Client { stream, structured: false, cookie: 0 }
+    }
+    pub(crate) fn send_raw(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).unwrap();
+    }
+    /// Whether the server ends the connection, after whatever it has still to say.
+    pub(crate) fn is_closed(&mut self) -> bool {
+        let mut rest = [0; 1024];
+        loop {
+            match self.stream.read(&mut rest) {
+                Ok(0) => return true,
+                Ok(_) => {}
+                Err(error) => return error.kind() == std::io::ErrorKind::ConnectionReset,
+            }
+        }
+    }
+    fn take(&mut self, bytes: usize) -> Vec<u8> {
+        let mut buffer = vec![0; bytes];
+        self.stream.read_exact(&mut buffer).unwrap();
+        buffer
+    }
+    fn number(&mut self, bytes: usize) -> u64 {
+        self.take(bytes).iter().fold(0, |number, byte| number << 8 | u64::from(*byte))
+    }
+
+    fn option(&mut self, option: u32, data: &[u8]) {
+        let head = [&b"IHAVEOPT"[..], &big(u64::from(option), 4), &big(data.len() as u64, 4)].concat();
+        self.send_raw(&[&head[..], data].concat());
+    }
+    /// Replies until an acknowledgement or an error.
+    fn replies(&mut self) -> Result<Vec<(u32, Vec<u8>)>, u32> {
+        let mut replies = Vec::new();
+        loop {
+            assert_eq!(self.number(8), 0x0003_e889_0455_65a9);
+            self.number(4);
+            let (kind, length) = (self.number(4) as u32, self.number(4) as usize);
+            let data = self.take(length);
+            match kind {
+                1 => return Ok(replies),
+                error if error >= 1 << 31 => return Err(error),
+                kind => replies.push((kind, data)),
+            }
+        }
+    }
+    pub(crate) fn list(&mut self) -> Vec<String> {
+        self.option(3, &[]);
+        let replies = self.replies().unwrap();
+        replies.into_iter().map(|(_, data)| String::from_utf8(data[4..].to_vec()).unwrap()).collect()
+    }
+    pub(crate) fn structured(&mut self) {
+        self.option(8, &[]);
+        self.replies().unwrap();
+        self.structured = true;
+    }
+    pub(crate) fn allocation(&mut self, name: &str) {
+        let query = b"base:allocation";
+        let data = [&named(name)[..], &big(1, 4), &big(query.len() as u64, 4), query].concat();
+        self.option(10, &data);
+        assert_eq!(self.replies().unwrap().len(), 1);
+    }
+    /// Size and flags of the export, which is used from now on.
+    pub(crate) fn go(&mut self, name: &str) -> Result<(u64, u16), u32> {
+        self.option(7, &[&named(name)[..], &big(0, 2)].concat());
+        let replies = self.replies()?;
+        let about = replies.iter().find(|(kind, data)| *kind == 3 && data[..2] == [0, 0]).unwrap();
+        let flags = u16::from(about.1[10]) << 8 | u16::from(about.1[11]);
+        Ok((about.1[2..10].iter().fold(0, |number, byte| number << 8 | u64::from(*byte)), flags))
+    }
+
+    pub(crate) fn send_header(&mut self, flags: u16, command: u16, offset: u64, length: u32) {
+        self.cookie += 1;
+        let head =
+            [&big(0x2560_9513, 4)[..], &big(u64::from(flags), 2), &big(u64::from(command), 2)].concat();
+        let rest = [&big(self.cookie, 8)[..], &big(offset, 8), &big(u64::from(length), 4)].concat();
+        self.send_raw(&[head, rest].concat());
+    }
+    /// One request without an answer's data, other than the error.
+    pub(crate) fn request(
+        &mut self,
+        flags: u16,
+        command: u16,
+        offset: u64,
+        length: u32,
+        data: &[u8],
+    ) -> Result<(), u32> {
+        self.send_header(flags, command, offset, length);
+        self.send_raw(data);
+        if self.structured {
+            return self.chunks().map(drop);
+        }
+        self.simple()
+    }
+    fn simple(&mut self) -> Result<(), u32> {
+        assert_eq!(self.number(4), 0x6744_6698);
+        let error = self.number(4) as u32;
+        assert_eq!(self.number(8), self.cookie);
+        if error == 0 { Ok(()) } else { Err(error) }
+    }
+    fn chunks(&mut self) -> Result<Vec<(u16, Vec<u8>)>, u32> {
+        let mut chunks = Vec::new();
+        loop {
+            assert_eq!(self.number(4), 0x668e_33ef);
+            let (flags, kind) = (self.number(2), self.number(2) as u16);
+            assert_eq!(self.number(8), self.cookie);
+            let length = self.number(4) as usize;
+            let data = self.take(length);
+            if kind >= 1 << 15 {
+                return Err(data[..4].iter().fold(0, |number, byte| number << 8 | u32::from(*byte)));
+            }
+            chunks.push((kind, data));
+            if flags & 1 != 0 {
+                return Ok(chunks);
+            }
+        }
+    }
+
+    pub(crate) fn read(&mut self, offset: u64, length: u32) -> Result<Vec<u8>, u32> {
+        self.send_header(0, 0, offset, length);
+        self.simple()?;
+        Ok(self.take(length as usize))
+    }
+    /// The bytes, holes as zeros, and how many chunks were holes.
+    pub(crate) fn read_chunks(&mut self, offset: u64, length: u32) -> Result<(Vec<u8>, usize), u32> {
+        self.send_header(0, 0, offset, length);
+        let (mut bytes, mut holes) = (vec![0; length as usize], 0);
+        for (kind, data) in self.chunks()? {
+            let at = data[..8].iter().fold(0, |number, byte| number << 8 | u64::from(*byte)) - offset;
+            match kind {
+                1 => bytes[at as usize..][..data.len() - 8].copy_from_slice(&data[8..]),
+                2 => holes += 1,
+                kind => panic!("chunk of type {kind}"),
+            }
+        }
+        Ok((bytes, holes))
+    }
+    pub(crate) fn write(&mut self, offset: u64, data: &[u8], flags: u16) -> Result<(), u32> {
+        self.request(flags, 1, offset, data.len() as u32, data)
+    }
+    pub(crate) fn flush(&mut self) -> Result<(), u32> {
+        self.request(0, 3, 0, 0, &[])
+    }
+    pub(crate) fn trim(&mut self, offset: u64, length: u32) -> Result<(), u32> {
+        self.request(0, 4, offset, length, &[])
+    }
+    pub(crate) fn zeroes(&mut self, offset: u64, length: u32) -> Result<(), u32> {
+        self.request(0, 6, offset, length, &[])
+    }
+    /// Lengths and flags.
+    pub(crate) fn block_status(&mut self, offset: u64, length: u32) -> Result<Vec<(u32, u32)>, u32> {
+        self.send_header(0, 7, offset, length);
+        let chunks = self.chunks()?;
+        let word = |bytes: &[u8]| bytes.iter().fold(0, |number, byte| number << 8 | u32::from(*byte));
+        Ok(chunks[0].1[4..].chunks(8).map(|pair| (word(&pair[..4]), word(&pair[4..]))).collect())
+    }
+}
+
+fn big(number: u64, bytes: usize) -> Vec<u8> {
+    (0..bytes).rev().map(|byte| (number >> (8 * byte)) as u8).collect()
+}
+
+fn named(name: &str) -> Vec<u8> {
+    [&big(name.len() as u64, 4)[..], name.as_bytes()].concat()
+}

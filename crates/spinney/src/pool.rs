@@ -1,0 +1,291 @@
+//! `spinney pool`: making, finding, looking at and checking pools.
+//!
+//! Invariant: a file that holds a pool is never formatted without being told to. What a pool is made of is chosen here once and
+//! read back from the pool ever after.
+
+use crate::args::{Output, PoolCommand};
+use crate::exit::{DAMAGED, Failure, say, versioned};
+use crate::known::Known;
+use crate::table::{Cell, Listing};
+use serde_json::json;
+use spinney_core::{BLOCK_BYTES, BlockDevice, Error};
+use spinney_device::FileDevice;
+use spinney_lab::config::{format_bytes, parse_bytes};
+use spinney_registry::Registry;
+use spinney_volume::{ChecksumKind, Name, Placement, Pool, PoolOptions, SUPERBLOCK_SLOTS, Superblock};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+const BLOCK: u64 = BLOCK_BYTES as u64;
+/// A pool that nobody chose parts for: best fit over twin trees keeps free space whole and has a bound on memory; reference counts
+/// delete and clone in any order; metadata that grows never ends a pool that has blocks left.
+const ALLOCATOR: &str = "extent";
+const SCHEME: &str = "refcount";
+
+pub(crate) fn pool(command: &PoolCommand) -> Result<ExitCode, Failure> {
+    match command {
+        PoolCommand::Create { name, device, size, options, force } => {
+            create(name, device, size.as_deref(), options, *force)
+        }
+        PoolCommand::List { output } => list(output),
+        PoolCommand::Status { pool, json } => status(pool, *json),
+        PoolCommand::Check { pool, scrub, json } => check(pool, *scrub, *json),
+        PoolCommand::Scrub { pool, json } => check(pool, true, *json),
+        PoolCommand::Import { device, name } => import(device, name.as_deref()),
+        PoolCommand::Export { pool } => Known::load()?.forget_known(pool),
+        PoolCommand::Destroy { pool, yes } => destroy(pool, *yes),
+    }
+}
+
+/// What the pool's errors mean at the command line.
+pub(crate) fn failed(what: &str, error: Error) -> Failure {
+    let text = format!("{what}: {error}");
+    match error {
+        Error::Io { operation: "lock", .. } => {
+            Failure::Busy(format!("{what} is in use by another process (a server?); stop that first"))
+        }
+        Error::NoSpace { .. } | Error::NoPages { .. } => Failure::OutOfSpace(text),
+        Error::NoSuchName | Error::NameTaken | Error::BadSetting(_) | Error::Busy(_) => Failure::Usage(text),
+        Error::Corrupt { .. } => Failure::Damaged(text),
+        _ => Failure::Other(text),
+    }
+}
+
+/// The pool of this name, open.
+pub(crate) fn open(pool: &str) -> Result<Pool, Failure> {
+    let known = Known::load()?;
+    open_at(pool, known.path(pool)?)
+}
+
+fn open_at(name: &str, path: &Path) -> Result<Pool, Failure> {
+    let device = FileDevice::open(path)
+        .map_err(|error| failed(&format!("pool `{name}` ({})", path.display()), error))?;
+    let registry = Registry::standard();
+    let unknown = |_| Error::BadSetting("the pool was made with parts that this build does not know");
+    let build = |text: &str| registry.parts_of(text).map_err(unknown);
+    Pool::open(Arc::new(device), PoolOptions::default(), &build)
+        .map_err(|error| failed(&format!("pool `{name}`"), error))
+}
+
+/// `key=value` pairs: which parts, where metadata lives, which checksums.
+struct Choice {
+    allocator: String,
+    scheme: String,
+    options: PoolOptions,
+}
+
+fn choice(pairs: &[String]) -> Result<Choice, Failure> {
+    let options = PoolOptions { placement: Placement::Segments, ..PoolOptions::default() };
+    let mut choice = Choice { allocator: ALLOCATOR.into(), scheme: SCHEME.into(), options };
+    for pair in pairs {
+        let (key, value) =
+            pair.split_once('=').ok_or_else(|| Failure::Usage(format!("-o {pair}: write KEY=VALUE")))?;
+        match (key, value) {
+            ("allocator", name) => choice.allocator = name.into(),
+            ("scheme", name) => choice.scheme = name.into(),
+            ("metadata", "segments") => choice.options.placement = Placement::Segments,
+            ("metadata", "area") => choice.options.placement = Placement::Area,
+            ("checksums", name) => {
+                let unknown =
+                    || Failure::Usage(format!("-o checksums={name}: `spinney list checksums` has them"));
+                choice.options.checksums = ChecksumKind::named(name).ok_or_else(unknown)?;
+            }
+            _ => {
+                let known = "allocator, scheme, metadata=segments|area, checksums";
+                return Err(Failure::Usage(format!("-o {pair}: not an option; there are {known}")));
+            }
+        }
+    }
+    Ok(choice)
+}
+
+fn create(
+    name: &str,
+    path: &Path,
+    size: Option<&str>,
+    pairs: &[String],
+    force: bool,
+) -> Result<ExitCode, Failure> {
+    let mut known = Known::load()?;
+    pool_name(name)?;
+    if known.pools().contains_key(name) {
+        return Err(Failure::Usage(format!(
+            "a pool `{name}` is known already (`spinney pool export {name}` forgets it)"
+        )));
+    }
+    let choice = choice(pairs)?;
+    let registry = Registry::standard();
+    let spec = registry
+        .spec(&choice.allocator, &choice.scheme)
+        .map_err(|error| Failure::Usage(error.to_string()))?;
+    let parts = registry.parts(&spec).map_err(|error| Failure::Usage(error.to_string()))?;
+    let device = device(path, size, force)?;
+    let bytes = device.blocks() * BLOCK;
+    Pool::format(Arc::new(device), parts, choice.options).map_err(|error| failed(name, error))?;
+    known.add(name, path)?;
+    eprintln!(
+        "pool `{name}`: {} on {}, allocator {}, scheme {}",
+        format_bytes(bytes),
+        path.display(),
+        choice.allocator,
+        choice.scheme
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+fn pool_name(name: &str) -> Result<(), Failure> {
+    let parsed: Result<Name, Error> = name.parse();
+    match parsed {
+        Ok(parsed) if parsed.snapshot().is_none() => Ok(()),
+        _ => Err(Failure::Usage(format!(
+            "`{name}` is no name for a pool: a letter or digit, then letters, digits, _ - . :"
+        ))),
+    }
+}
+
+/// A new file, or one (or a disk) that is there and holds no pool.
+fn device(path: &Path, size: Option<&str>, force: bool) -> Result<FileDevice, Failure> {
+    let shown = path.display().to_string();
+    if !path.exists() {
+        let size = size.ok_or_else(|| {
+            Failure::Usage(format!("{shown} is not there: say how large it shall be, with --size"))
+        })?;
+        let bytes = parse_bytes(size).map_err(|error| Failure::Usage(format!("--size: {error}")))?;
+        return FileDevice::create(path, bytes / BLOCK).map_err(|error| failed(&shown, error));
+    }
+    if size.is_some() {
+        return Err(Failure::Usage(format!("{shown} is there already and has its size; leave --size out")));
+    }
+    let device = FileDevice::open(path).map_err(|error| failed(&shown, error))?;
+    if !force && Superblock::load(&device, true).is_ok() {
+        return Err(Failure::Usage(format!(
+            "{shown} holds a pool; `spinney pool import {shown}` finds it, --force destroys it"
+        )));
+    }
+    Ok(device)
+}
+
+fn import(path: &Path, name: Option<&str>) -> Result<ExitCode, Failure> {
+    let mut known = Known::load()?;
+    let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = name.unwrap_or(&stem);
+    pool_name(name)?;
+    if known.pools().contains_key(name) {
+        return Err(Failure::Usage(format!(
+            "a pool `{name}` is known already; give this one another name with --name"
+        )));
+    }
+    open_at(name, path)?;
+    known.add(name, path)?;
+    eprintln!("pool `{name}` on {}", path.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn list(output: &Output) -> Result<ExitCode, Failure> {
+    let mut rows = Vec::new();
+    for (name, path) in Known::load()?.pools() {
+        let text = |text: String| Cell::Text(text);
+        let row = match open_at(name, path) {
+            Ok(pool) => {
+                let space = pool.space();
+                let used = space.total_blocks - space.free_blocks;
+                let size = Cell::Bytes(pool.layout().data.blocks * BLOCK);
+                vec![
+                    text(name.clone()),
+                    size,
+                    Cell::Bytes(used * BLOCK),
+                    Cell::Bytes(space.free_blocks * BLOCK),
+                    text("ok".into()),
+                ]
+            }
+            Err(failure) => {
+                vec![text(name.clone()), Cell::None, Cell::None, Cell::None, text(failure.state().into())]
+            }
+        };
+        rows.push([row, vec![Cell::Text(path.display().to_string())]].concat());
+    }
+    let columns = &["name", "size", "used", "free", "state", "device"];
+    Listing { columns, rows }.print("spinney pool list", output)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn status(name: &str, json: bool) -> Result<ExitCode, Failure> {
+    let pool = open(name)?;
+    let (space, pages) = (pool.space(), pool.pages().pages_live());
+    let used = (space.total_blocks - space.free_blocks) * BLOCK;
+    let parts: Vec<&str> = pool.description().lines().collect();
+    let volumes = pool.names().map_err(|error| failed(name, error))?;
+    let snapshots = volumes.iter().filter(|named| named.name.snapshot().is_some()).count();
+    if json {
+        let body = json!({
+            "pool": name, "size_bytes": space.total_blocks * BLOCK, "used_bytes": used, "free_bytes": space.free_blocks * BLOCK,
+            "metadata_pages": pages, "epoch": pool.epoch().0, "volumes": volumes.len() - snapshots, "snapshots": snapshots, "parts": parts,
+        });
+        say(versioned("spinney pool status", &body))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    say(format!("pool       {name}"))?;
+    say(format!(
+        "space      {} used of {}, {} free",
+        format_bytes(used),
+        format_bytes(space.total_blocks * BLOCK),
+        format_bytes(space.free_blocks * BLOCK)
+    ))?;
+    say(format!("content    {} volumes, {snapshots} snapshots", volumes.len() - snapshots))?;
+    say(format!("metadata   {pages} pages in use, epoch {}", pool.epoch().0))?;
+    say(format!("parts      {}", parts.join("; ")))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn check(name: &str, scrub: bool, json: bool) -> Result<ExitCode, Failure> {
+    let pool = open(name)?;
+    let report = pool.check(scrub).map_err(|error| failed(name, error))?;
+    let findings: Vec<String> = report.findings.iter().map(ToString::to_string).collect();
+    if json {
+        let body = json!({
+            "pool": name, "scrub": scrub, "sound": report.is_sound(), "findings": findings,
+            "owned_blocks": report.owned_blocks, "free_blocks": report.free_blocks, "pages": report.pages,
+        });
+        say(versioned("spinney pool check", &body))?;
+    } else {
+        findings.iter().try_for_each(say)?;
+        let what = if scrub {
+            "every block read and verified"
+        } else {
+            "data not read (that is `spinney pool scrub`)"
+        };
+        let verdict = if report.is_sound() { "sound".into() } else { format!("{} findings", findings.len()) };
+        say(format!(
+            "{name}: {verdict}; {} blocks in use, {} metadata pages; {what}",
+            report.owned_blocks, report.pages
+        ))?;
+    }
+    Ok(if report.is_sound() { ExitCode::SUCCESS } else { ExitCode::from(DAMAGED) })
+}
+
+impl Known {
+    fn forget_known(mut self, pool: &str) -> Result<ExitCode, Failure> {
+        self.path(pool)?;
+        self.forget(pool)?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn destroy(name: &str, yes: bool) -> Result<ExitCode, Failure> {
+    let known = Known::load()?;
+    let path = known.path(name)?.to_owned();
+    if !yes {
+        return Err(Failure::Usage(format!(
+            "this makes everything in `{name}` ({}) unreadable: add --yes",
+            path.display()
+        )));
+    }
+    let device = FileDevice::open(&path).map_err(|error| failed(name, error))?;
+    for slot in SUPERBLOCK_SLOTS {
+        device.write(slot, &[0; BLOCK_BYTES]).map_err(|error| failed(name, error))?;
+    }
+    device.flush().map_err(|error| failed(name, error))?;
+    eprintln!("{} holds no pool any more; the file itself is still there", path.display());
+    known.forget_known(name)
+}

@@ -1,0 +1,218 @@
+//! `spinney vol`: volumes, snapshots and clones by name.
+//!
+//! Invariant: every command is one change of one pool, flushed before it says that it is done; `-n` changes nothing.
+
+use crate::args::{Output, VolCommand};
+use crate::exit::{Failure, say, versioned};
+use crate::pool::{failed, open};
+use crate::table::{Cell, Listing};
+use serde_json::json;
+use spinney_core::{BLOCK_BYTES, Error, Lba, LbaRange};
+use spinney_lab::config::{format_bytes, parse_bytes};
+use spinney_volume::{Name, Pool};
+use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+const BLOCK: u64 = BLOCK_BYTES as u64;
+
+pub(crate) fn vol(command: &VolCommand) -> Result<ExitCode, Failure> {
+    match command {
+        VolCommand::Create { name, size } => create(name, size)?,
+        VolCommand::List { pool, output } => list(pool, output)?,
+        VolCommand::Snapshot { name } => {
+            change(name, |pool, name| pool.snapshot_as(name, now_s()).map(drop))?
+        }
+        VolCommand::Clone { of, name } => {
+            let to = same_pool(of, name)?;
+            change(of, |pool, of| pool.clone_as(of, &to, now_s()).map(drop))?;
+        }
+        VolCommand::Promote { name } => change(name, |pool, name| pool.promote(name).map(drop))?,
+        VolCommand::Rollback { name } => change(name, |pool, name| pool.rollback(name).map(drop))?,
+        VolCommand::Rename { from, to } => {
+            let to = same_pool(from, to)?;
+            change(from, |pool, from| pool.rename(from, &to))?;
+        }
+        VolCommand::Destroy { names, recursive, dry_run, verbose, json } => {
+            destroy(names, *recursive, *dry_run, *verbose, *json)?;
+        }
+        VolCommand::Space { names, if_destroyed, output } => space(names, *if_destroyed, output)?,
+        VolCommand::Diff { old, new, output } => diff(old, new, output)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Seconds since 1970; 0 if the clock is before that.
+fn now_s() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// The two sides of the first slash.
+fn split(text: &str) -> Result<(&str, &str), Failure> {
+    text.split_once('/')
+        .ok_or_else(|| Failure::Usage(format!("`{text}`: write POOL/VOLUME or POOL/VOLUME@SNAPSHOT")))
+}
+
+fn named(text: &str) -> Result<(&str, Name), Failure> {
+    let (pool, name) = split(text)?;
+    Ok((pool, name.parse().map_err(|error| failed(text, error))?))
+}
+
+/// The name in `other`, which must be of the same pool as `text`.
+fn same_pool(text: &str, other: &str) -> Result<Name, Failure> {
+    let ((pool, _), (other_pool, name)) = (named(text)?, named(other)?);
+    if pool == other_pool {
+        return Ok(name);
+    }
+    Err(Failure::Usage(format!("`{other}` is in another pool than `{text}`")))
+}
+
+/// One change of the pool, durable when this returns.
+fn change(text: &str, act: impl FnOnce(&mut Pool, &Name) -> Result<(), Error>) -> Result<(), Failure> {
+    let (pool, name) = named(text)?;
+    let mut pool = open(pool)?;
+    act(&mut pool, &name).and_then(|()| pool.flush()).map_err(|error| failed(text, error))
+}
+
+fn create(text: &str, size: &str) -> Result<(), Failure> {
+    let bytes = parse_bytes(size).map_err(|error| Failure::Usage(format!("--size: {error}")))?;
+    if bytes == 0 {
+        return Err(Failure::Usage("--size: a volume has at least one byte".into()));
+    }
+    change(text, |pool, name| pool.create_named(name, bytes.div_ceil(BLOCK), now_s()).map(drop))
+}
+
+fn list(pool_name: &str, output: &Output) -> Result<(), Failure> {
+    let pool = open(pool_name)?;
+    let failed = |error| failed(pool_name, error);
+    let mut rows = Vec::new();
+    for named in pool.names().map_err(failed)? {
+        let usage = pool.usage(named.dev).map_err(failed)?;
+        let version = pool.version(named.dev).map_err(failed)?;
+        let origin = named.origin.map_or(Cell::None, |origin| Cell::Text(format!("{pool_name}/{origin}")));
+        rows.push(vec![
+            Cell::Text(format!("{pool_name}/{}", named.name)),
+            Cell::Bytes(version.blocks * BLOCK),
+            Cell::Bytes(usage.referenced_blocks * BLOCK),
+            Cell::Bytes(usage.exclusive_blocks * BLOCK),
+            origin,
+            Cell::Time(named.created_s),
+        ]);
+    }
+    let columns = &["name", "size", "referenced", "exclusive", "origin", "created"];
+    Listing { columns, rows }.print("spinney vol list", output)
+}
+
+/// The names that the words mean, in one pool: single ones and ranges of snapshots.
+fn set(texts: &[String], recursive: bool) -> Result<(&str, Pool, Vec<Name>), Failure> {
+    let (pool_name, _) = split(&texts[0])?;
+    let pool = open(pool_name)?;
+    let all = pool.names().map_err(|error| failed(pool_name, error))?;
+    let mut names = Vec::new();
+    for text in texts {
+        let (of, rest) = split(text)?;
+        if of != pool_name {
+            return Err(Failure::Usage(format!("`{text}` is in another pool than `{}`", texts[0])));
+        }
+        let (volume, range) = match rest.split_once('@') {
+            Some((volume, range)) if range.contains('%') => (volume, Some(range)),
+            _ => (rest, None),
+        };
+        let Some(range) = range else {
+            let name: Name = rest.parse().map_err(|error| failed(text, error))?;
+            let below = all.iter().map(|named| &named.name).filter(|other| {
+                recursive
+                    && name.snapshot().is_none()
+                    && other.volume() == name.volume()
+                    && other.snapshot().is_some()
+            });
+            names.extend(below.cloned());
+            names.push(name);
+            continue;
+        };
+        let snapshots: Vec<&Name> = all
+            .iter()
+            .map(|named| &named.name)
+            .filter(|name| name.volume() == volume && name.snapshot().is_some())
+            .collect();
+        names.extend(between(&snapshots, range).ok_or_else(|| failed(text, Error::NoSuchName))?);
+    }
+    Ok((pool_name, pool, names))
+}
+
+/// Of snapshots, oldest first, those from one to another; no name before or behind the sign is the oldest or the newest.
+fn between(snapshots: &[&Name], range: &str) -> Option<Vec<Name>> {
+    let (from, to) = range.split_once('%')?;
+    let at = |name: &str| snapshots.iter().position(|snapshot| snapshot.snapshot() == Some(name));
+    let from = if from.is_empty() { 0 } else { at(from)? };
+    let to = if to.is_empty() { snapshots.len().checked_sub(1)? } else { at(to)? };
+    Some(snapshots.get(from..=to)?.iter().map(|name| (*name).clone()).collect())
+}
+
+fn destroy(
+    texts: &[String],
+    recursive: bool,
+    dry_run: bool,
+    verbose: bool,
+    json: bool,
+) -> Result<(), Failure> {
+    let (pool_name, mut pool, names) = set(texts, recursive)?;
+    let failed = |error| failed(&texts.join(" "), error);
+    let bytes = pool.freed_by_destroying(&names).map_err(failed)? * BLOCK;
+    let shown: Vec<String> = names.iter().map(|name| format!("{pool_name}/{name}")).collect();
+    if json {
+        let body = json!({ "destroyed": shown, "freed_bytes": bytes, "dry_run": dry_run });
+        say(versioned("spinney vol destroy", &body))?;
+    } else if verbose || dry_run {
+        let verb = if dry_run { "would destroy" } else { "destroy" };
+        shown.iter().try_for_each(|name| say(format!("{verb} {name}")))?;
+        say(format!("{} {}", if dry_run { "would give back" } else { "gives back" }, format_bytes(bytes)))?;
+    }
+    if dry_run {
+        return Ok(());
+    }
+    pool.destroy(&names).and_then(|()| pool.settle()).map_err(failed)
+}
+
+fn space(texts: &[String], if_destroyed: bool, output: &Output) -> Result<(), Failure> {
+    let (pool_name, pool, names) = set(texts, false)?;
+    let failed = |error| failed(&texts.join(" "), error);
+    if if_destroyed {
+        let bytes = pool.freed_by_destroying(&names).map_err(failed)? * BLOCK;
+        let rows = vec![vec![Cell::Text(texts.join(" ")), Cell::Bytes(bytes)]];
+        return Listing { columns: &["set", "freed"], rows }.print("spinney vol space", output);
+    }
+    let mut rows = Vec::new();
+    for name in names {
+        let usage = pool.named(&name).and_then(|dev| pool.usage(dev)).map_err(failed)?;
+        let blocks = [usage.referenced_blocks, usage.exclusive_blocks, usage.shared_blocks];
+        let cells = blocks.map(|blocks| Cell::Bytes(blocks * BLOCK));
+        rows.push([Cell::Text(format!("{pool_name}/{name}"))].into_iter().chain(cells).collect());
+    }
+    Listing { columns: &["name", "referenced", "exclusive", "shared"], rows }
+        .print("spinney vol space", output)
+}
+
+fn diff(old_text: &str, new_text: &str, output: &Output) -> Result<(), Failure> {
+    let new = same_pool(old_text, new_text)?;
+    let (pool_name, old) = named(old_text)?;
+    let pool = open(pool_name)?;
+    let failed = |error| failed(&format!("{old_text} {new_text}"), error);
+    let (old, new) = (pool.named(&old).map_err(failed)?, pool.named(&new).map_err(failed)?);
+    let blocks = |dev| pool.version(dev).map(|version| version.blocks);
+    let range = LbaRange::new(Lba(0), blocks(old).map_err(failed)?.max(blocks(new).map_err(failed)?));
+    let mut rows: Vec<Vec<Cell>> = Vec::new();
+    pool.diff(old, new, range, &mut |delta| {
+        let kind = match (delta.old, delta.new) {
+            (None, _) => "+",
+            (_, None) => "-",
+            _ => "M",
+        };
+        rows.push(vec![
+            Cell::Bytes(delta.at.0 * BLOCK),
+            Cell::Bytes(delta.blocks * BLOCK),
+            Cell::Text(kind.into()),
+        ]);
+    })
+    .map_err(failed)?;
+    Listing { columns: &["offset", "length", "kind"], rows }.print("spinney vol diff", output)
+}
