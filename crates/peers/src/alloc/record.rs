@@ -92,7 +92,7 @@ fn short(value: f64) -> String {
     }
 }
 
-/// The levels' cells of a candidate, joined; a level that it did not come to is `cap`.
+/// The levels' cells of a candidate, joined; a level that it did not come to in time is `cap`, and so are those after it.
 struct Line<'a> {
     levels: &'a [u64],
     rows: Vec<&'a Record>,
@@ -100,16 +100,19 @@ struct Line<'a> {
 
 impl Line<'_> {
     fn cells(&self, show: impl Fn(&Record) -> Option<String>) -> String {
+        let failed_at =
+            |percent| self.rows.iter().any(|row| !row.failed.is_empty() && row.percent <= percent);
         let cell = |percent: &u64| {
             let row = self.rows.iter().find(|row| row.percent == *percent && row.failed.is_empty());
-            row.map_or("cap".into(), |row| show(row).unwrap_or("-".into()))
+            let absent = if failed_at(*percent) { "cap" } else { "not run" };
+            row.map_or(absent.into(), |row| show(row).unwrap_or("-".into()))
         };
         let cells: Vec<String> = self.levels.iter().map(cell).collect();
         let same = cells.iter().all(|cell| *cell == cells[0]);
         if same { cells[0].clone() } else { cells.join(" / ") }
     }
     fn write(&self, name: &str, power: u32, out: &mut String) {
-        let share = |share: f64| if share == 0.0 { "0".into() } else { format!("{:.1} %", share * 100.0) };
+        let share = |share: f64| if share == 0.0 { "0".into() } else { format!("{:.2} %", share * 100.0) };
         let bits = |row: &Record, bytes: u64| bytes as f64 * 8.0 / (1u64 << row.blocks_log2) as f64;
         let p99 = |row: &Record| short(f64::from(row.free_p99_ns.max(row.pick_p99_ns)));
         let commit = |row: &Record| (row.commit_ns_a_pair > 0.0).then(|| short(row.commit_ns_a_pair));
@@ -118,11 +121,13 @@ impl Line<'_> {
             self.rows.iter().find_map(|row| row.filled).map_or("-", |yes| if yes { "yes" } else { "no" });
         let columns = [
             self.cells(|row| Some(short(row.pair_ns))),
-            self.cells(|row| Some(format!("{:.2}", row.ratio))),
+            // The pair of B-trees may not have come to the level itself.
+            self.cells(|row| row.ratio.is_finite().then(|| format!("{:.2}", row.ratio))),
             self.cells(|row| Some(p99(row))),
             self.cells(commit),
             self.cells(|row| row.refused_wrongly_share.map(share)),
             self.cells(|row| Some(share(row.halved_share))),
+            self.cells(|row| Some(short(row.free_runs as f64))),
             self.cells(run),
             self.cells(|row| row.bytes.map(|bytes| format!("{:.2}", bits(row, bytes)))),
             last.into(),
@@ -136,8 +141,8 @@ pub(crate) fn table(records: &[Record]) -> String {
     let mut powers = distinct(records.iter().map(|row| row.blocks_log2));
     powers.sort_unstable();
     let mut out = String::from(
-        "| candidate | blocks | ns a pair | ratio | p99 of a call, ns | commits, ns a pair | refused wrongly | in pieces | bytes a free run | bits a block | last block |\n\
-         | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n",
+        "| candidate | blocks | ns a pair | ratio | p99 of a call, ns | commits, ns a pair | refused wrongly | in pieces | free runs | bytes a run | bits a block | last block |\n\
+         | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n",
     );
     for power in powers {
         let here: Vec<&Record> = records.iter().filter(|row| row.blocks_log2 == power).collect();
@@ -184,13 +189,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("race.csv");
         assert!(read::<Record>(&path).unwrap().is_empty());
-        for row in
-            [row("one", 50, 123.4), row("one", 80, 0.0), row("two", 50, 12_345.0), row("two", 80, 99.0)]
-        {
+        let one = [row("one", 50, 123.4), row("one", 80, 0.0), row("three", 50, 7.0)];
+        for row in one.into_iter().chain([row("two", 50, 12_345.0), row("two", 80, 99.0)]) {
             append(&path, &row).unwrap();
         }
         let text = table(&read::<Record>(&path).unwrap());
         assert!(text.contains("| one | 2^20 | 123 / cap | 0.50 / cap |"), "{text}");
+        assert!(text.contains("| three | 2^20 | 7 / not run |"), "{text}");
         assert!(text.contains("| two | 2^20 | 12.3 k / 99 | 0.50 |"), "{text}");
     }
 }
