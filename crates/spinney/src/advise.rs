@@ -40,7 +40,7 @@ pub(crate) fn advise(args: &args::Advise) -> Result<ExitCode, Failure> {
     if args.json {
         say(as_json(&ranked, &summary))?;
     } else {
-        print(&ranked, &summary)?;
+        print(&ranked, &summary, &question)?;
     }
     Ok(match (&summary, ranked.is_empty()) {
         (summary, _) if summary.damaged => ExitCode::from(DAMAGED),
@@ -83,7 +83,7 @@ fn short(value: Option<f64>) -> String {
     }
 }
 
-fn print(ranked: &[Ranked], summary: &RunSummary) -> Result<(), Failure> {
+fn print(ranked: &[Ranked], summary: &RunSummary, question: &Question) -> Result<(), Failure> {
     let Some(best) = ranked.first() else {
         eprintln!("no case is done, so there is nothing to recommend");
         return Ok(());
@@ -113,7 +113,30 @@ fn print(ranked: &[Ranked], summary: &RunSummary) -> Result<(), Failure> {
         ))?;
     }
     say(format!("\nTake {}: {}", best.allocator, because(ranked)))?;
+    for remark in remarks(best, question) {
+        say(remark)?;
+    }
     say(format!("\nreport: {}", summary.folder.join("report.html").display()))
+}
+
+/// What the figures do not say for themselves.
+fn remarks(best: &Ranked, question: &Question) -> Vec<String> {
+    let mut remarks = Vec::new();
+    if best.overwritten < 1.0 {
+        remarks.push(format!(
+            "Its live data was written {} times over: an answer for a young pool. A smaller --size ages more in the same time.",
+            short(Some(best.overwritten))
+        ));
+    }
+    let full = best.reasons.iter().find(|(name, _)| *name == "fullness").and_then(|(_, full)| *full);
+    if let Some(full) = full.filter(|full| *full < question.fullness * 0.8) {
+        remarks.push(format!(
+            "The pool was at most {:.0} % full and not {:.0}: that is all that lives at once in this load on a disk of its size.",
+            full * 100.0,
+            question.fullness * 100.0
+        ));
+    }
+    remarks
 }
 
 /// The recommendation's figures, against the next that is not as good.
@@ -143,6 +166,7 @@ fn as_json(ranked: &[Ranked], summary: &RunSummary) -> String {
             "tied_with_fastest": each.tied,
             "reasons": reasons,
             "refused": each.refused,
+            "overwritten": each.overwritten,
         })
     };
     let body = serde_json::json!({
