@@ -83,6 +83,7 @@ const ADDITIONS: &[Row] = &[
     ("[sweep]\nvolume.device_size = [\"4 KiB\"]", "a device of 4 KiB cannot be made", "from 1.2 MiB", 2),
     ("[sweep]\nvolume.cache_size = [\"1 PiB\"]", "more than any machine has", "at most 64 GiB", 2),
     ("[sweep]\nvolume.tend_budget = [0]", "`volume.tend_budget` must be a whole number from 1", "", 2),
+    ("[sweep]\nvolume.piece_size = [\"1 GiB\"]", "more than a write of a workload", "at most 64 MiB", 2),
     ("[sweep]\nvolume.checksums = [\"crc\"]", "no checksum is called `crc`", "known: none, xxh3, crc32c, blake3", 2),
     ("[sweep]\nvolume.sise = [1]", "unknown key `sise` in [volume]", "did you mean `size`?", 2),
     // Devices.

@@ -38,6 +38,11 @@ pub struct PoolOptions {
     /// data, but lose more in a power cut if nobody flushes. The default (16,384, 64 MiB) was
     /// chosen by judgement; no sweep has been run yet.
     pub commit_blocks: u64,
+    /// The most blocks of one write that are admitted, and asked of the allocator, at once. An allocator that sees a whole write can
+    /// give it a whole run where it would give eight tight holes to eight parts; but a piece is admitted whole, so its bound of
+    /// pages grows with it, and pools short of metadata fall back to halves more often. The default (256, 1 MiB) is what most
+    /// devices take in a request; `experiments/bluestore-aging` shows what 8 MiB changes.
+    pub piece_blocks: u64,
     /// Units of background work (slots visited) done in each commit: more gives space back sooner, and makes the
     /// commit longer. The default (4,096) is eight full index nodes.
     pub tend_budget: u64,
@@ -65,6 +70,7 @@ impl Default for PoolOptions {
             placement: Placement::Area,
             cache_pages: 16_384,
             commit_blocks: 16_384,
+            piece_blocks: 256,
             tend_budget: 4_096,
             checksums: ChecksumKind::Xxh3,
             checksum_key: ChecksumKey::PUBLIC,

@@ -8,21 +8,20 @@ use spinney_alloc::{Grant, Want};
 use spinney_core::{BLOCK_BYTES, DevId, Error, Extent, Lba, LbaRange, PageRead, Pba, Result};
 use spinney_snap::Step;
 
-/// Blocks written as one piece: a piece is admitted whole, and its page bound grows with it.
-const PIECE_BLOCKS: u64 = 256;
 const BLOCK: u64 = BLOCK_BYTES as u64;
 /// The most blocks of a version: its bytes can be counted, and rounded up, in 64 bits.
 pub(crate) const VERSION_BLOCKS_MAX: u64 = u64::MAX / BLOCK - 1;
 
 impl Pool {
     /// Write `data` at byte `offset` of a volume. Durable at the next `flush`. Ragged ends read, change and write
-    /// their block. Errors: `NoSpace`, `NoPages` (the pieces of 1 MiB before the refused one are written), `ReadOnly`,
+    /// their block. Errors: `NoSpace`, `NoPages` (the pieces of `piece_blocks` before the refused one are written), `ReadOnly`,
     /// `NotFound`, `OutOfRange`, `Corrupt` or `Io`.
     pub fn write(&mut self, dev: DevId, offset: u64, data: &[u8]) -> Result<()> {
         self.alive()?;
         let length = data.len() as u64;
-        let one_piece =
-            offset.is_multiple_of(BLOCK) && length.is_multiple_of(BLOCK) && length <= PIECE_BLOCKS * BLOCK;
+        let one_piece = offset.is_multiple_of(BLOCK)
+            && length.is_multiple_of(BLOCK)
+            && length / BLOCK <= self.options.piece_blocks;
         if !one_piece || data.is_empty() {
             self.in_range(&self.pages, dev, offset, length)?; // else the plan sees to it, before anything is written
         }
@@ -54,7 +53,7 @@ impl Pool {
     fn write_blocks(&mut self, dev: DevId, at: Lba, data: &[u8]) -> Result<()> {
         let mut at = at;
         let mut rest = data;
-        let mut piece = PIECE_BLOCKS;
+        let mut piece = self.options.piece_blocks.max(1);
         while !rest.is_empty() {
             let blocks = piece.min(rest.len() as u64 / BLOCK);
             match self.write_piece(dev, LbaRange::new(at, blocks), &rest[..(blocks * BLOCK) as usize]) {

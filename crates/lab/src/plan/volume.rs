@@ -22,6 +22,8 @@ pub(super) const DEVICE_BLOCKS_MAX: u64 = 1 << 32;
 const DEVICE_BLOCKS_MIN: u64 = 300;
 /// The largest page cache, 64 GiB.
 const CACHE_PAGES_MAX: u64 = 1 << 24;
+/// The largest piece of a write, 64 MiB.
+const PIECE_BLOCKS_MAX: u64 = 1 << 14;
 /// The place of the volume's side of overwriting in place; the scheme's setting is plain `in_place`.
 const IN_PLACE: &str = "volume.in_place";
 
@@ -177,6 +179,13 @@ fn options(section: &mut Section<'_>) -> PoolOptions {
         let help = Some(format!("at most {}", format_bytes(CACHE_PAGES_MAX * BLOCK)));
         section.complain("`volume.cache_size` is more than any machine has".into(), cache_at, help);
     }
+    let piece_at = section.peek("piece_size");
+    let piece_blocks =
+        section.bytes("piece_size").map_or(default.piece_blocks, |bytes| bytes.div_ceil(BLOCK));
+    if piece_blocks > PIECE_BLOCKS_MAX {
+        let help = Some(format!("at most {}", format_bytes(PIECE_BLOCKS_MAX * BLOCK)));
+        section.complain("`volume.piece_size` is more than a write of a workload".into(), piece_at, help);
+    }
     let kinds = ChecksumKind::ALL.map(|kind| (kind.name(), kind));
     let checksums = one_of(section, "checksums", "checksum", &kinds, " (`spinney list checksums`)");
     let placements = [("area", Placement::Area), ("segments", Placement::Segments)];
@@ -188,6 +197,7 @@ fn options(section: &mut Section<'_>) -> PoolOptions {
         commit_blocks: section
             .bytes("commit_size")
             .map_or(default.commit_blocks, |bytes| bytes.div_ceil(BLOCK)),
+        piece_blocks: piece_blocks.clamp(1, PIECE_BLOCKS_MAX),
         tend_budget: section.integer("tend_budget", 1..=1 << 40).unwrap_or(default.tend_budget),
         checksums: checksums.unwrap_or_default(),
         in_place: section.switch("in_place").unwrap_or(false),

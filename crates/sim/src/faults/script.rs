@@ -29,6 +29,7 @@ pub const OPTIONS: PoolOptions = PoolOptions {
     placement: Placement::Area,
     cache_pages: 8,
     commit_blocks: u64::MAX,
+    piece_blocks: 256,
     tend_budget: 0,
     checksums: ChecksumKind::Xxh3,
     checksum_key: ChecksumKey::PUBLIC,

@@ -136,3 +136,25 @@ fn statistics_count_what_was_written() {
     assert_eq!(stats.commits - before.commits, 1);
     assert!((1..=2).contains(&(stats.write_runs - before.write_runs)));
 }
+
+/// Two holes of 8 blocks and a long tail: in pieces of 8 a write of 16 fills the holes, asked for whole it lies whole.
+#[test]
+fn the_largest_piece_decides_whether_a_write_is_asked_for_whole() {
+    let runs = |piece_blocks| {
+        let device = Arc::new(MemoryDevice::new(16 + 400 + 300));
+        let mut pool = Pool::format(device, parts(), PoolOptions { piece_blocks, ..metadata(400) }).unwrap();
+        let (first, second) = (pool.create(60).unwrap(), pool.create(60).unwrap());
+        put(&mut pool, first, 0, 60, 1).unwrap();
+        for hole in [10, 30] {
+            pool.discard(first, hole * BLOCK, 8 * BLOCK).unwrap();
+        }
+        pool.flush().unwrap();
+        put(&mut pool, second, 0, 16, 2).unwrap();
+        holds(&pool, second, 0, 16, 2);
+        sound(&pool);
+        let mut runs = 0;
+        pool.runs(second, LbaRange::new(Lba(0), 16), &mut |_| runs += 1).unwrap();
+        runs
+    };
+    assert_eq!([8, 16, 256].map(runs), [2, 1, 1]);
+}
