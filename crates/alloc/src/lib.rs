@@ -12,6 +12,7 @@ pub mod entry;
 pub mod extents;
 pub mod form;
 pub mod free_view;
+pub mod gang;
 pub mod groups;
 mod held;
 pub mod index;
@@ -30,6 +31,7 @@ pub use entry::{AllocatorEntry, FormEntry, GroupsEntry, IndexEntry, ReclaimEntry
 pub use extents::ExtentSet;
 pub use form::SpaceForm;
 pub use free_view::FreeView;
+pub use gang::Gang;
 pub use groups::{Group, GroupChoice, Grouped};
 pub use index::FreeIndex;
 pub use reclaim::{FreeLog, Reclaim};

@@ -4,7 +4,7 @@
 //! is not known to be in vain. The cursor of a region always advances (P1): a failed walk leaves it at the end of what best fit gave.
 
 use super::Metaslabs;
-use spinney_alloc::{FreeIndex, Want};
+use spinney_alloc::{FreeIndex, Gang, Want};
 use spinney_core::{Extent, Flow, PageRead, Pba, Result};
 
 /// How far a search goes.
@@ -22,13 +22,45 @@ impl Metaslabs {
         let want = Want { blocks_max, ..*want };
         let full = Want { blocks_min: blocks_max, ..want };
         let easy = Effort { regions: self.tuning.tries_max, hard: false };
-        for (want, effort) in [(full, easy), (want, easy), (want, Effort { regions: u64::MAX, hard: true })] {
+        let open = self
+            .gang
+            .as_ref()
+            .is_some_and(|(stream, gang)| *stream == want.stream && gang.missing() == blocks_max);
+        if !open {
+            self.gang = None;
+            if let Some(run) = self.search(&full, easy, pages)? {
+                return Ok(Some(run));
+            }
+            self.effort.fallbacks += 1;
+        }
+        if let Some(run) = self.child(&want, easy, pages)? {
+            return Ok(Some(run));
+        }
+        for effort in [easy, Effort { regions: u64::MAX, hard: true }] {
             if let Some(run) = self.search(&want, effort, pages)? {
                 return Ok(Some(run));
             }
             self.effort.fallbacks += 1;
         }
         self.span(&want, pages)
+    }
+
+    /// The next piece of a gang: of the one that is open, else of a new one. The caller comes back for the rest.
+    fn child(&mut self, want: &Want, effort: Effort, pages: &dyn PageRead) -> Result<Option<Extent>> {
+        let Some(children) = self.tuning.gang.filter(|_| want.blocks_min < want.blocks_max) else {
+            return Ok(None);
+        };
+        let mut gang =
+            self.gang.take().map_or_else(|| Gang::new(want.blocks_max, children), |(_, gang)| gang);
+        while let Some((blocks_min, blocks_max)) = gang.next().filter(|(share, _)| *share > want.blocks_min) {
+            if let Some(run) = self.search(&Want { blocks_min, blocks_max, ..*want }, effort, pages)? {
+                gang.took(run.blocks);
+                self.gang = (gang.missing() > 0).then_some((want.stream, gang));
+                return Ok(Some(run));
+            }
+            gang.missed();
+        }
+        Ok(None)
     }
 
     /// The active region, then the others by weight.

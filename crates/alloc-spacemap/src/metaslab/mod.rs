@@ -20,8 +20,8 @@ mod tuning;
 mod tests;
 
 pub use tuning::{
-    HOLD_EPOCHS, KEEP_WHOLE, LOG, LOG_PAGES_MAX, MEMORY_MIB_MAX, METASLAB, MetaslabTuning, PRELOAD_REGIONS,
-    REGION_BLOCKS, SIZE_CACHE, TRIES_MAX, UNLOAD_EPOCHS, WEIGHT, Weight, ZFS,
+    GANG, HOLD_EPOCHS, KEEP_WHOLE, LOG, LOG_PAGES_MAX, MEMORY_MIB_MAX, METASLAB, MetaslabTuning,
+    PRELOAD_REGIONS, REGION_BLOCKS, SIZE_CACHE, TRIES_MAX, UNLOAD_EPOCHS, WEIGHT, Weight, ZFS,
 };
 
 use alloc::boxed::Box;
@@ -31,7 +31,7 @@ use core::cmp::Reverse;
 use log::Log;
 use region::Region;
 use spinney_alloc::reclaim::Moment;
-use spinney_alloc::{Allocator, Change, FreeIndex, Grant, Reclaim, RunSet, SpaceStats, Want};
+use spinney_alloc::{Allocator, Change, FreeIndex, Gang, Grant, Reclaim, RunSet, SpaceStats, Want};
 use spinney_core::{
     Effort, Epoch, Error, Extent, Finding, Flow, PageNo, PageRead, PageTxn, Pba, Place, Result, Root,
 };
@@ -51,6 +51,8 @@ pub struct Metaslabs {
     order: BTreeSet<(Reverse<u64>, u32)>,
     /// The region in use, and the power of two of its longest run when it was chosen.
     active: Option<(u32, u32)>,
+    /// The stream whose request is being put together, and what it lacks.
+    gang: Option<(u32, Gang)>,
     /// In memory.
     loaded: BTreeSet<u32>,
     /// With changes of the open epoch.
@@ -87,6 +89,7 @@ impl Metaslabs {
             regions: Vec::new(),
             order: BTreeSet::new(),
             active: None,
+            gang: None,
             loaded: BTreeSet::new(),
             dirty: BTreeSet::new(),
             released: Vec::new(),

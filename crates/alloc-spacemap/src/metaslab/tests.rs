@@ -250,3 +250,35 @@ fn what_is_held_comes_back_two_commits_later() {
         assert_eq!(allocator.stats().deferred_blocks, deferred, "epoch {epoch}");
     }
 }
+
+/// The active region has a run of 16 left, others 30 and 20. A gang of 54 wants a third at least, so it asks those first.
+#[test]
+fn a_gang_asks_other_regions_before_it_takes_a_small_piece() {
+    let pieces = |gang: &str| {
+        let (mut allocator, mut pages) =
+            (with(small(false).with("gang", Setting::Word(gang.into()))), MemoryPages::new());
+        allocator.format(UNIVERSE, &mut pages).unwrap();
+        let free = [(100, 40), (170, 30), (230, 20)];
+        let mut at = UNIVERSE.start.0;
+        for (start, blocks) in free.into_iter().chain([(UNIVERSE.end().0, 0)]) {
+            if let Some(taken) = Extent::checked(at, start - at) {
+                allocator.claim(taken, &pages).unwrap();
+            }
+            at = start + blocks;
+        }
+        let mut grant = allocator.reserve(24 + 54).unwrap();
+        let mut take = |blocks| allocator.allocate(&Want::up_to(blocks), &mut grant, &pages).unwrap().blocks;
+        assert_eq!(take(24), 24);
+        let (mut missing, mut sizes) = (54, Vec::new());
+        while missing > 0 {
+            let blocks = take(missing);
+            sizes.push(blocks);
+            missing -= blocks;
+        }
+        allocator.settle(grant);
+        sizes
+    };
+    assert_eq!(pieces("none"), [16, 30, 8]);
+    assert_eq!(pieces("ranges"), [30, 16, 8]);
+    assert_eq!(pieces("fixed"), [18, 18, 6, 6, 6]);
+}

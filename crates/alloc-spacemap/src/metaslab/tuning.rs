@@ -6,6 +6,7 @@ use super::Metaslabs;
 use crate::form::{CONDENSE_PAGES, CONDENSE_PERCENT, Condense, condense};
 use crate::policy::{self, Tuning};
 use alloc::boxed::Box;
+use spinney_alloc::gang::Children;
 use spinney_alloc::reclaim::{AtCommit, EPOCHS, HOLD, SLOP_BLOCKS_MIN, SLOP_SHIFT};
 use spinney_alloc::{AllocatorEntry, Reclaim};
 use spinney_core::{Error, Parameter, Result, Setting, Settings};
@@ -34,6 +35,8 @@ pub struct MetaslabTuning {
     pub weight: Weight,
     /// See [`TRIES_MAX`].
     pub tries_max: u64,
+    /// See [`GANG`].
+    pub gang: Option<Children>,
     /// See [`KEEP_WHOLE`].
     pub keep_whole: bool,
     /// See [`SIZE_CACHE`].
@@ -86,6 +89,12 @@ impl MetaslabTuning {
             "space" => Weight::Space,
             _ => return Err(Error::BadSetting("weight must be segment or space")),
         };
+        let gang = match settings.word(&GANG) {
+            "ranges" => Some(Children::Ranges),
+            "fixed" => Some(Children::Fixed),
+            "none" => None,
+            _ => return Err(Error::BadSetting("gang must be ranges, fixed or none")),
+        };
         let region_blocks = settings.integer(&REGION_BLOCKS);
         if region_blocks > REGION_BLOCKS_MAX {
             return Err(Error::BadSetting("region_blocks must be at most 2147483648"));
@@ -94,6 +103,7 @@ impl MetaslabTuning {
             region_blocks,
             weight,
             tries_max: settings.integer(&TRIES_MAX).max(1),
+            gang,
             keep_whole: settings.switch(&KEEP_WHOLE),
             size_cache: settings.switch(&SIZE_CACHE),
             preload_regions: settings.integer(&PRELOAD_REGIONS),
@@ -127,6 +137,12 @@ pub const TRIES_MAX: Parameter = Parameter::integer(
     100,
     "Regions that are looked at for a run of the full size before shorter ones are taken. More finds longer runs on a full pool \
      and takes longer to fail; a request that no shorter run would serve always looks at all. 100 is ZFS's.",
+);
+/// The fall-back for a request that no run holds.
+pub const GANG: Parameter = Parameter::word(
+    "gang",
+    "ranges",
+    "How a request is put together that no run of the regions tried holds. `ranges`: from at most three pieces, each between its share and all      that is missing, so that a piece is looked for in other regions before a small one is taken from the next best; `fixed`: each is its      share, ZFS's way until 2025, which makes three where two would do; `none`: whatever the best region has, however many pieces.      What finds no share is a gang itself. No header is written: a volume maps pieces by itself.",
 );
 /// The 15/16 rule.
 pub const KEEP_WHOLE: Parameter = Parameter::switch(
@@ -190,6 +206,7 @@ macro_rules! parameters {
             REGION_BLOCKS,
             WEIGHT,
             TRIES_MAX,
+            GANG,
             KEEP_WHOLE,
             SIZE_CACHE,
             PRELOAD_REGIONS,
