@@ -22,6 +22,8 @@ pub enum Pieces {
     Whole,
     /// All of it, from the start of the next power of two; the tail is free again at once.
     Trimmed,
+    /// All of it from a run that holds it, wherever that starts: the request is not rounded.
+    Exact,
 }
 
 /// The policy.
@@ -79,6 +81,16 @@ impl Buddy {
             self.orders[order as usize].insert(place);
         }
     }
+    /// All of the request from a run of its own class, if the first one there holds it, else from the first class where all do.
+    fn exact(space: &mut BitSpace, want: &Want) -> Option<Extent> {
+        let padded = want.blocks_max.saturating_add(want.align - 1);
+        let whole = Want { blocks_min: want.blocks_max, ..*want };
+        let own = space.head(space.class_of(padded)).and_then(|run| whole.fit(run));
+        own.or_else(|| {
+            let class = space.class_from(padded.checked_next_power_of_two()?.ilog2())?;
+            whole.fit(space.head(class)?)
+        })
+    }
     /// The lowest piece of an order.
     fn first(&self, space: &mut BitSpace, order: u32) -> Option<Pba> {
         let place = self.orders.get(order as usize)?.next(0)?;
@@ -116,6 +128,9 @@ impl Policy for Buddy {
         }
     }
     fn choose(&mut self, space: &mut BitSpace, want: &Want, spilled: &mut bool) -> Option<Extent> {
+        if self.pieces == Pieces::Exact {
+            return Buddy::exact(space, want); // else the exact search, from the longest run down
+        }
         if !want.align.is_power_of_two() {
             return None;
         }
@@ -166,7 +181,8 @@ fn pieces(settings: &Settings) -> Result<Pieces> {
     match settings.word(&PIECES) {
         "whole" => Ok(Pieces::Whole),
         "trimmed" => Ok(Pieces::Trimmed),
-        _ => Err(Error::BadSetting("pieces must be whole or trimmed")),
+        "exact" => Ok(Pieces::Exact),
+        _ => Err(Error::BadSetting("pieces must be whole, trimmed or exact")),
     }
 }
 
@@ -180,6 +196,7 @@ mod tests {
     }
     spinney_testkit::index_laws!(whole, || build(Pieces::Whole));
     spinney_testkit::index_laws!(trimmed, || build(Pieces::Trimmed));
+    spinney_testkit::index_laws!(exact, || build(Pieces::Exact));
 
     fn picks(pieces: Pieces, sizes: &[u64]) -> Vec<(u64, u64)> {
         let mut index = build(pieces);
@@ -194,6 +211,20 @@ mod tests {
     fn a_size_that_is_no_power_of_two_comes_in_powers_of_two_or_trimmed() {
         assert_eq!(picks(Pieces::Whole, &[13, 5, 1]), [(0, 8), (8, 4), (12, 1)]);
         assert_eq!(picks(Pieces::Trimmed, &[13, 5, 1]), [(0, 13), (16, 5), (13, 1)]);
+        assert_eq!(picks(Pieces::Exact, &[13, 5, 1]), [(0, 13), (13, 5), (18, 1)]);
+    }
+
+    /// R52 in small: rounded requests leave a tail behind each, requests as they are leave free space in one run.
+    #[test]
+    fn rounding_leaves_tails_where_exact_requests_leave_one_run() {
+        let runs_left = |pieces| {
+            let mut index = build(pieces);
+            index.reset(Extent::new(Pba(0), 1 << 16));
+            index.insert(Extent::new(Pba(0), 1 << 16));
+            (0..40).for_each(|_| assert_eq!(index.pick(&Want::exactly(600)).unwrap().blocks, 600));
+            index.free_runs()
+        };
+        assert_eq!([Pieces::Trimmed, Pieces::Exact].map(runs_left), [40, 1]);
     }
 
     #[test]

@@ -158,6 +158,18 @@ impl FreeSpace {
         let usable: u64 = self.lengths.iter().map(|(length, runs)| length / blocks * blocks * runs).sum();
         1.0 - usable as f64 / self.blocks as f64
     }
+
+    /// Share of free space that lies in runs of more than `blocks` blocks (0 if nothing is free).
+    #[must_use]
+    pub fn in_runs_over(&self, blocks: u64) -> f64 {
+        let long: u64 = self
+            .lengths
+            .iter()
+            .filter(|(length, _)| **length > blocks)
+            .map(|(length, runs)| length * runs)
+            .sum();
+        long as f64 / self.blocks.max(1) as f64
+    }
 }
 
 /// ZFS's fragmentation from a histogram: smallest length of a bucket (a power of two, in blocks) and how many runs it has.

@@ -100,6 +100,7 @@ const SIMPLE: &[(&str, &str, &str)] = &[
     plain("unusable_256k", "share", "share of free space useless for requests of 256 KiB"),
     plain("unusable_1m", "share", "share of free space useless for requests of 1 MiB"),
     plain("unusable_4m", "share", "share of free space useless for requests of 4 MiB"),
+    plain("free_in_runs_8m", "share", "share of free space that lies in runs over 8 MiB (ext4's measure)"),
     plain(
         "free_chunks_64k",
         "share",
@@ -301,6 +302,7 @@ const LABELS: &[(&str, &str)] = &[
     ("unusable_256k", "free space useless for 256 KiB"),
     ("unusable_4m", "free space useless for 4 MiB"),
     ("waste_2m", "free space in regions of 2 MiB that are in use"),
+    ("free_in_runs_8m", "free space in runs over 8 MiB"),
     ("free_chunks_64k", "free aligned chunks of 64 KiB"),
     ("free_chunks_1m", "free aligned chunks of 1 MiB"),
     ("load_pages", "pages read to open the pool"),

@@ -143,6 +143,7 @@ impl Sampler {
         for (name, blocks) in [("16k", 4), ("64k", 16), ("256k", 64), ("1m", 256), ("4m", 1024)] {
             put(&format!("unusable_{name}"), free.unusable_for(blocks));
         }
+        put("free_in_runs_8m", free.in_runs_over(2048));
         let data = bench.pool.layout().data;
         let zfs =
             |runs: &[Extent]| FreeSpace::gather(runs.iter().copied()).zfs_fragmentation(ZfsTable::Since2025);
