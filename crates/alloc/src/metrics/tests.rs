@@ -69,6 +69,7 @@ fn the_rest_of_each_run_is_unusable_for_a_size() {
     let run = |start, blocks| Extent::new(Pba(start), blocks);
     let space = FreeSpace::gather([run(0, 10), run(20, 3), run(30, 7)]);
     assert_eq!(space.unusable_for(4), 1.0 - 12.0 / 20.0);
+    assert_eq!([3, 6, 7, 10].map(|blocks| space.in_runs_over(blocks)), [17.0 / 20.0, 17.0 / 20.0, 0.5, 0.0]);
     assert_eq!((space.runs(), space.blocks(), space.largest_run_blocks()), (3, 20, 10));
     assert_eq!(space.histogram()[1], Bucket { blocks_min: 4, runs: 1, blocks: 7 });
 }
