@@ -63,6 +63,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "snap-flat", run: scheme::flat, seeds: patch::seeds },
     Target { name: "snap-refcount", run: scheme::refcount, seeds: patch::seeds },
     Target { name: "segments", run: segments::run, seeds: patch::seeds },
+    Target { name: "snap-gct-e", run: scheme::gct_e, seeds: patch::seeds },
+    Target { name: "snap-gct", run: scheme::gct, seeds: patch::seeds },
     Target { name: "image", run: image::run, seeds: image::seeds },
 ];
 

@@ -7,6 +7,7 @@ use crate::sheet::Sheet;
 use spinney_core::{DevId, Epoch, Error, Extent, Lba, LbaRange, Pba, Result};
 use spinney_snap::{Access, Freed, SnapshotScheme, Work, WritePlan};
 use spinney_snap_flat::Flat;
+use spinney_snap_gctree::{Encoding, GcTree};
 use spinney_snap_refcount::RefCount;
 use spinney_testkit::MemoryPages;
 use std::collections::BTreeSet;
@@ -61,6 +62,53 @@ pub(crate) fn refcount(data: &[u8]) {
     static BASE: OnceLock<Sheet> = OnceLock::new();
     let make: Make = || Box::new(RefCount::new(8, true).expect("a lawful fanout"));
     run(make, BASE.get_or_init(|| base(make)), data);
+}
+
+/// As [`base`], but with a hidden anchor, clones of clones, and a deleted branch half gone through.
+fn lineage(make: Make, tend: u64) -> Sheet {
+    let (mut scheme, mut pages, mut freed, mut next) =
+        (make(), MemoryPages::new(), Freed::default(), Next(50));
+    let mut build = || -> Result<spinney_core::Root> {
+        scheme.format(&mut pages)?;
+        let dev = scheme.create(BLOCKS, &mut pages)?;
+        let mut map = |scheme: &mut dyn SnapshotScheme, pages: &mut MemoryPages, dev, at, blocks| {
+            scheme.map(dev, Lba(at), next.run(blocks), pages, &mut freed)
+        };
+        map(&mut *scheme, &mut pages, dev, 0, 40)?;
+        let clone = scheme.snapshot(dev, Access::Writable, &mut pages)?;
+        while scheme.tend(50, &mut pages, &mut Freed::default())?.left > 0 {}
+        map(&mut *scheme, &mut pages, dev, 3, 9)?;
+        map(&mut *scheme, &mut pages, clone, 600, 5)?;
+        let gone = scheme.snapshot(clone, Access::ReadOnly, &mut pages)?;
+        let branch = scheme.snapshot(gone, Access::Writable, &mut pages)?;
+        map(&mut *scheme, &mut pages, branch, 602, 2)?;
+        map(&mut *scheme, &mut pages, clone, 1, 30)?;
+        scheme.snapshot(dev, Access::ReadOnly, &mut pages)?;
+        map(&mut *scheme, &mut pages, dev, 1000, 9)?;
+        scheme.delete(gone, &mut pages, &mut Freed::default())?;
+        scheme.tend(tend, &mut pages, &mut Freed::default())?;
+        scheme.commit(Epoch(1), &mut pages)
+    };
+    let root = build().expect("room");
+    Sheet::new(root.bytes(), pages)
+}
+
+pub(crate) fn gct_e(data: &[u8]) {
+    static BASE: OnceLock<[Sheet; 3]> = OnceLock::new();
+    let make: Make = || Box::new(GcTree::new(Encoding::Epochs, 8, 12).expect("a lawful fanout"));
+    run_lineage(make, BASE.get_or_init(|| [0, 5, 1000].map(|tend| lineage(make, tend))), data);
+}
+
+pub(crate) fn gct(data: &[u8]) {
+    static BASE: OnceLock<[Sheet; 3]> = OnceLock::new();
+    let make: Make = || Box::new(GcTree::new(Encoding::Bits, 8, 12).expect("a lawful fanout"));
+    run_lineage(make, BASE.get_or_init(|| [0, 5, 1000].map(|tend| lineage(make, tend))), data);
+}
+
+/// The first byte chooses how far the delete has come.
+fn run_lineage(make: Make, bases: &[Sheet; 3], data: &[u8]) {
+    let (first, rest) = data.split_first().unwrap_or((&0, &[]));
+    run(make, &bases[usize::from(*first) % bases.len()], rest);
 }
 
 fn run(make: Make, base: &Sheet, data: &[u8]) {

@@ -71,6 +71,8 @@ targets! {
     snap_flat, "snap-flat", 10000;
     snap_refcount, "snap-refcount", 15000;
     segments, "segments", 1500;
+    snap_gct_e, "snap-gct-e", 15000;
+    snap_gct, "snap-gct", 10000;
     image, "image", 10000;
 }
 

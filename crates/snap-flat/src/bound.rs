@@ -5,7 +5,7 @@
 use crate::map::{Map, parts};
 use crate::{State, contains};
 use spinney_core::{DevId, Flow, LbaRange, PageRead, Result};
-use spinney_snap_tree::{Catalogue, Counts, Record};
+use spinney_snap_tree::{Counts, Record};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The anchor, which any change of a structure's root may touch.
@@ -13,7 +13,7 @@ const ANCHOR: u64 = 1;
 
 /// `create`: a record, and the root of a map.
 pub(crate) fn create(state: &State, pages: &dyn PageRead) -> Result<u64> {
-    Ok(ANCHOR + Catalogue::pages_bound(state.next_dev(pages)?) + 1)
+    Ok(ANCHOR + state.catalogue.pages_bound(state.next_dev(pages)?) + 1)
 }
 
 /// `snapshot`: a record, a whole map, a count of each block.
@@ -25,14 +25,14 @@ pub(crate) fn snapshot(state: &State, of: DevId, pages: &dyn PageRead) -> Result
         Ok(())
     })?;
     map.array.visit_pages(pages, &mut |_| map_pages += 1)?;
-    let record = Catalogue::pages_bound(state.next_dev(pages)?);
+    let record = state.catalogue.pages_bound(state.next_dev(pages)?);
     Ok(ANCHOR + record + map_pages + Counts::pages_bound(&leaves))
 }
 
 /// `delete`: a record moves.
 pub(crate) fn delete(state: &State, dev: DevId, pages: &dyn PageRead) -> Result<u64> {
     state.catalogue.get(dev, pages)?;
-    Ok(ANCHOR + 2 * Catalogue::pages_bound(dev))
+    Ok(ANCHOR + 2 * state.catalogue.pages_bound(dev))
 }
 
 /// `map` of the range in any pieces, or `unmap`.
@@ -47,7 +47,7 @@ pub(crate) fn change(state: &State, dev: DevId, range: LbaRange, pages: &dyn Pag
         })?;
     }
     let map_pages = map.array.pages_bound(parts(range).count() as u64);
-    Ok(ANCHOR + Catalogue::pages_bound(dev) + map_pages + Counts::pages_bound(&leaves))
+    Ok(ANCHOR + state.catalogue.pages_bound(dev) + map_pages + Counts::pages_bound(&leaves))
 }
 
 /// What a `tend` would do.
@@ -98,7 +98,7 @@ impl<'a> Tend<'a> {
             Ok(Flow::Continue)
         })?;
         self.budget = self.budget.saturating_sub(1);
-        self.map_pages += map.array.pages_bound(touched).max(1) + Catalogue::pages_bound(dev);
+        self.map_pages += map.array.pages_bound(touched).max(1) + self.state.catalogue.pages_bound(dev);
         Ok(())
     }
     fn block(&mut self, on: u64) -> Result<()> {

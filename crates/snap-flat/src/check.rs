@@ -5,7 +5,7 @@
 use crate::State;
 use crate::map::Map;
 use spinney_core::{DevId, Extent, Finding, Flow, PageNo, PageRead, Pba, Place, Result};
-use spinney_snap_tree::{Catalogue, NumberRuns, Record};
+use spinney_snap_tree::{NumberRuns, Record};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The map of every version, then of what is still to be let go.
@@ -68,7 +68,7 @@ pub(crate) fn visit_pages(state: &State, pages: &dyn PageRead, each: &mut dyn Fn
 pub(crate) fn check(state: &State, pages: &dyn PageRead, found: &mut dyn FnMut(Finding)) -> Result<()> {
     no_page_is_shared(state, pages)?;
     let next = state.next_dev(pages)?;
-    if !Catalogue::holds(next) {
+    if !state.catalogue.holds(next) {
         found(Finding { rule: "the next id can be issued", place: Place::Page(state.anchor.0) });
     }
     each_map(state, pages, &mut |dev, record, map| {

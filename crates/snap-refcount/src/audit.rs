@@ -7,7 +7,7 @@ use spinney_core::{DevId, Extent, Finding, Flow, PageNo, PageRead, Pba, Place, R
 use spinney_snap::Usage;
 use spinney_snap_tree::counts::CountReader;
 use spinney_snap_tree::tree::child;
-use spinney_snap_tree::{Catalogue, Counts, Node, NumberRuns, Position, Record, Slot};
+use spinney_snap_tree::{Counts, Node, NumberRuns, Position, Record, Slot};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Space of one version: only nodes that it owns alone are entered.
@@ -153,7 +153,7 @@ pub(crate) fn check(state: &State, pages: &dyn PageRead, found: &mut dyn FnMut(F
     let mut nodes = Nodes { state: *state, pages, met: BTreeMap::new(), each: &mut each };
     let (mut roots, mut left) = (Vec::new(), 0u64);
     let next = state.next_dev(pages)?;
-    if !Catalogue::holds(next) {
+    if !state.catalogue.holds(next) {
         found(Finding { rule: "the next id can be issued", place: Place::Page(state.anchor.0) });
     }
     visit_roots(state, pages, &mut |dev, record, live| {

@@ -7,7 +7,7 @@
 use crate::state::{Emptied, State};
 use spinney_core::{DevId, LbaRange, PageNo, PageRead, Result};
 use spinney_snap_tree::tree::{child, clip};
-use spinney_snap_tree::{Catalogue, Counts, Node, Position, Slot};
+use spinney_snap_tree::{Counts, Node, Position, Slot};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The anchor, which any change of a structure's root may touch.
@@ -15,7 +15,7 @@ const ANCHOR: u64 = 1;
 
 /// `create`.
 pub(crate) fn create(state: &State, pages: &dyn PageRead) -> Result<u64> {
-    Ok(ANCHOR + Catalogue::pages_bound(state.next_dev(pages)?))
+    Ok(ANCHOR + state.catalogue.pages_bound(state.next_dev(pages)?))
 }
 
 /// `snapshot`.
@@ -25,7 +25,7 @@ pub(crate) fn snapshot(state: &State, of: DevId, pages: &dyn PageRead) -> Result
 
 /// `delete`.
 pub(crate) fn delete(state: &State, dev: DevId, pages: &dyn PageRead) -> Result<u64> {
-    Ok(ANCHOR + 2 * Catalogue::pages_bound(dev) + root_count(state, dev, pages)?)
+    Ok(ANCHOR + 2 * state.catalogue.pages_bound(dev) + root_count(state, dev, pages)?)
 }
 
 fn root_count(state: &State, dev: DevId, pages: &dyn PageRead) -> Result<u64> {
@@ -55,7 +55,7 @@ pub(crate) fn change(
         look.change(tree.root_position(), tree.root_slot(), false, unmap)?;
         look.touched()
     };
-    Ok(ANCHOR + Catalogue::pages_bound(dev) + touched)
+    Ok(ANCHOR + state.catalogue.pages_bound(dev) + touched)
 }
 
 /// `tend`.
@@ -68,7 +68,7 @@ pub(crate) fn tend(state: &State, budget: u64, pages: &dyn PageRead) -> Result<u
         if budget_left == 0 {
             return Ok(spinney_core::Flow::Stop);
         }
-        records += Catalogue::pages_bound(dev);
+        records += state.catalogue.pages_bound(dev);
         if let Some(root) = record.root {
             look.drop(state.tree(&record).root_position(), root, &mut budget_left)?;
         }

@@ -8,7 +8,7 @@ use spinney_core::{DevId, Extent, Lba, LbaRange, PageNo, PageRead, Pba, Result};
 use spinney_snap::{Step, WritePlan};
 use spinney_snap_tree::counts::CountReader;
 use spinney_snap_tree::tree::{child, clip};
-use spinney_snap_tree::{Node, Position, Slot, Tree};
+use spinney_snap_tree::{Node, Position, Slot};
 
 /// All of the range anew, near the block before it: a write that continues another lies behind it if it can.
 pub(crate) fn redirect(
@@ -20,7 +20,7 @@ pub(crate) fn redirect(
 ) -> Result<()> {
     let tree = state.tree(&state.writable(dev, range, pages)?);
     if range.blocks > 0 {
-        let near = near(&tree, range.start, pages)?;
+        let near = tree.behind(range.start, pages)?;
         plan.0.push(Step::Place { at: range.start, blocks: range.blocks, near });
     }
     Ok(())
@@ -38,17 +38,9 @@ pub(crate) fn overwrite(
     if range.blocks == 0 {
         return Ok(());
     }
-    let last = near(&tree, range.start, pages)?;
+    let last = tree.behind(range.start, pages)?;
     let mut walk = Walk { state: *state, range, pages, counts: state.blocks.reader(pages), plan, near: last };
     walk.node(tree.root_position(), tree.root_slot(), false)
-}
-
-/// The block after the one that holds the logical block before `at`.
-fn near(tree: &Tree, at: Lba, pages: &dyn PageRead) -> Result<Option<Pba>> {
-    match at.0.checked_sub(1) {
-        Some(before) => Ok(tree.get(Lba(before), pages)?.pointer().map(|on| Pba(on + 1))),
-        None => Ok(None),
-    }
 }
 
 struct Walk<'a> {

@@ -80,6 +80,14 @@ impl Tree {
         runs.finish();
         Ok(())
     }
+    /// The block behind the one that holds the logical block before `at`: where a write that continues another wants to
+    /// lie. Errors: `Corrupt`, `OutOfRange`.
+    pub fn behind(&self, at: Lba, pages: &dyn PageRead) -> Result<Option<Pba>> {
+        match at.0.checked_sub(1) {
+            Some(before) => Ok(self.get(Lba(before), pages)?.pointer().map(|on| Pba(on + 1))),
+            None => Ok(None),
+        }
+    }
     /// Whether any block of the range is mapped. Errors: `Corrupt`, `OutOfRange`.
     pub fn maps_any(&self, range: LbaRange, pages: &dyn PageRead) -> Result<bool> {
         let mut any = false;

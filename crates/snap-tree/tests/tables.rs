@@ -153,7 +153,7 @@ fn the_catalogue_keeps_records_in_the_order_of_their_ids() {
     for id in &order {
         pages.seal();
         catalogue.put(DevId(*id), &record(*id), &mut pages).unwrap();
-        assert!(pages.seal() <= Catalogue::pages_bound(DevId(*id)) + 1);
+        assert!(pages.seal() <= catalogue.pages_bound(DevId(*id)) + 1);
     }
     let mut met = Vec::new();
     let each = &mut |dev: DevId, found: Record| {

@@ -91,8 +91,22 @@ fn step(life: &mut SchemeLife) {
     }
 }
 
+/// Operations of a history, in the proportions of `snapshots.md` section 10, with an audit after every sixteenth;
+/// `tend_each`: and background work of one slot after each.
+pub fn history(life: &mut SchemeLife, steps: u64, tend_each: bool) {
+    for index in 0..steps {
+        step(life);
+        if tend_each {
+            life.tend(1);
+        }
+        if index % 16 == 0 {
+            life.audit();
+        }
+    }
+}
+
 /// Delete all, tend and commit: no block is held, and no page more than a formatted scheme has.
-fn give_all_back(life: &mut SchemeLife, pages_min: usize) {
+pub fn give_all_back(life: &mut SchemeLife, pages_min: usize) {
     while !life.model.versions.is_empty() {
         let left = life.model.versions.len();
         let devs: Vec<DevId> = life.model.versions.keys().rev().copied().collect();
@@ -119,15 +133,7 @@ fn histories(make: SchemeFactory, law: &'static str, cases: u64, steps: u64, ten
     for seed in seeds(cases) {
         let mut life = SchemeLife::new(make, law, seed);
         let pages_min = life.pages.live().count();
-        for index in 0..steps {
-            step(&mut life);
-            if tend_each {
-                life.tend(1);
-            }
-            if index % 16 == 0 {
-                life.audit();
-            }
-        }
+        history(&mut life, steps, tend_each);
         give_all_back(&mut life, pages_min);
     }
 }

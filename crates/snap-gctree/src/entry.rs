@@ -1,0 +1,47 @@
+//! How the schemes present themselves.
+//!
+//! Invariant: constant data.
+
+use crate::{Encoding, GcTree};
+use spinney_core::{Parameter, Result, Settings};
+use spinney_snap::{SchemeEntry, SnapshotScheme};
+use spinney_snap_tree::node::FANOUT_MAX;
+
+const FANOUT: Parameter = Parameter::integer(
+    "fanout",
+    FANOUT_MAX,
+    "Slots of an index node. More make the tree lower (fewer pages a lookup and a commit); unlike with counts, the first \
+     write after a snapshot does not get dearer by it, since no child of a copied node is touched. The default fills the \
+     page, since a half-empty page costs as much to write; small values exist so that tests and figures of small volumes \
+     have interior levels.",
+);
+const SWEEP_PERCENT: Parameter = Parameter::integer(
+    "sweep_percent",
+    12,
+    "How much of what a hidden anchor owns its heads may have dropped before the anchor is looked through for garbage. \
+     Garbage in data blocks is at most about this share of all that is held; each sweep visits the anchor's own nodes \
+     and those of its children beside them, so half the share is twice the visits. 12 is the eighth of the design: \
+     garbage stays below 15 % of live data. 0 looks after every write that drops something.",
+);
+
+/// Birth epochs: the default.
+pub const EPOCHS: SchemeEntry = SchemeEntry {
+    name: "gct-e",
+    summary: "GCTrees by birth epochs: who owns a block follows from when it was born; a delete writes no other version",
+    paper: "Dragga and Santry, GCTrees, MSST 2015 (ACM TOS 12(1), 2016); writable clones after this project's design notes",
+    parameters: &[FANOUT, SWEEP_PERCENT],
+    build: |settings| build(Encoding::Epochs, settings),
+};
+/// Borrowed bits, as in the paper.
+pub const BITS: SchemeEntry = SchemeEntry {
+    name: "gct",
+    summary: "GCTrees by borrowed bits: one bit a slot says whether an older version owns the block",
+    paper: "Dragga and Santry, GCTrees, MSST 2015 (ACM TOS 12(1), 2016); writable clones after this project's design notes",
+    parameters: &[FANOUT, SWEEP_PERCENT],
+    build: |settings| build(Encoding::Bits, settings),
+};
+
+fn build(encoding: Encoding, settings: &Settings) -> Result<Box<dyn SnapshotScheme>> {
+    let (fanout, percent) = (settings.integer(&FANOUT), settings.integer(&SWEEP_PERCENT));
+    Ok(Box::new(GcTree::new(encoding, fanout, percent)?))
+}

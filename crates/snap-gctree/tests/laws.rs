@@ -1,0 +1,13 @@
+//! The scheme laws at small fanouts.
+
+use spinney_snap::SnapshotScheme;
+use spinney_snap_gctree::{Encoding, GcTree};
+use spinney_testkit::scheme_laws;
+
+fn make(encoding: Encoding, fanout: u64) -> Box<dyn SnapshotScheme> {
+    Box::new(GcTree::new(encoding, fanout, 12).expect("a fanout that a page holds"))
+}
+
+scheme_laws!(epochs_3, || make(Encoding::Epochs, 3));
+scheme_laws!(epochs_whole_pages, || make(Encoding::Epochs, 506));
+scheme_laws!(bits_3, || make(Encoding::Bits, 3));
