@@ -300,7 +300,7 @@ impl FreeIndex for BlueStoreIndex {
         self.free_runs
     }
     fn effort(&self) -> Effort {
-        Effort { steps: self.steps, fallbacks: self.fallbacks }
+        Effort { steps: self.steps, fallbacks: self.fallbacks, ..Effort::default() }
     }
     fn memory_bytes(&self) -> u64 {
         let summaries = 8 * (self.l1.len() + self.l2.len());

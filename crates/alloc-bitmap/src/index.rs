@@ -157,7 +157,7 @@ impl FreeIndex for BitmapIndex {
         if self.leaves.bound < LONG_BLOCKS { self.leaves.bound as u64 } else { self.leaves.free_blocks }
     }
     fn effort(&self) -> Effort {
-        Effort { steps: self.leaves.steps, fallbacks: self.fallbacks }
+        Effort { steps: self.leaves.steps, fallbacks: self.fallbacks, ..Effort::default() }
     }
     fn memory_bytes(&self) -> u64 {
         self.leaves.memory_bytes() + size_of::<BitmapIndex>() as u64

@@ -213,7 +213,7 @@ impl FreeIndex for RoaringIndex {
         self.free_runs
     }
     fn effort(&self) -> Effort {
-        Effort { steps: self.steps, fallbacks: 0 }
+        Effort { steps: self.steps, ..Effort::default() }
     }
     /// As the bitmap's own statistics give it, brought up to date once in as many calls as the space has 65,536 blocks.
     fn memory_bytes(&self) -> u64 {

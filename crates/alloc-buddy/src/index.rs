@@ -88,7 +88,7 @@ impl<P: Policy> FreeIndex for PowerIndex<P> {
         self.space.longest_max()
     }
     fn effort(&self) -> Effort {
-        Effort { steps: self.space.steps(), fallbacks: self.fallbacks }
+        Effort { steps: self.space.steps(), fallbacks: self.fallbacks, ..Effort::default() }
     }
     fn memory_bytes(&self) -> u64 {
         self.space.memory_bytes() + self.policy.memory_bytes() + size_of::<Self>() as u64

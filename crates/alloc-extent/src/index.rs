@@ -75,7 +75,7 @@ impl FreeIndex for TwinIndex {
         self.set.longest_blocks()
     }
     fn effort(&self) -> Effort {
-        Effort { steps: self.set.steps(), fallbacks: 0 }
+        Effort { steps: self.set.steps(), ..Effort::default() }
     }
     fn memory_bytes(&self) -> u64 {
         self.set.memory_bytes()

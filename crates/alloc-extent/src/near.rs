@@ -213,7 +213,7 @@ impl FreeIndex for NearIndex {
         self.set.longest_blocks()
     }
     fn effort(&self) -> Effort {
-        Effort { steps: self.steps + self.set.steps(), fallbacks: self.fallbacks }
+        Effort { steps: self.steps + self.set.steps(), fallbacks: self.fallbacks, ..Effort::default() }
     }
     fn memory_bytes(&self) -> u64 {
         self.set.memory_bytes()

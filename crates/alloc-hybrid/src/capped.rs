@@ -148,7 +148,11 @@ impl<P: Policy> FreeIndex for CappedIndex<P> {
         self.tree.longest_blocks().max(self.spill.longest_max())
     }
     fn effort(&self) -> Effort {
-        Effort { steps: self.tree.steps() + self.spill.steps(), fallbacks: self.fallbacks }
+        Effort {
+            steps: self.tree.steps() + self.spill.steps(),
+            fallbacks: self.fallbacks,
+            passed: self.tree.passed(),
+        }
     }
     fn memory_bytes(&self) -> u64 {
         self.tree.memory_bytes() + self.spill.memory_bytes() + size_of::<Self>() as u64

@@ -107,7 +107,7 @@ impl FreeIndex for StupidIndex {
         self.space.longest_max()
     }
     fn effort(&self) -> Effort {
-        Effort { steps: self.space.steps(), fallbacks: self.fallbacks }
+        Effort { steps: self.space.steps(), fallbacks: self.fallbacks, ..Effort::default() }
     }
     fn memory_bytes(&self) -> u64 {
         self.space.memory_bytes() + size_of::<StupidIndex>() as u64

@@ -167,7 +167,7 @@ impl FreeIndex for SkipIndex {
     }
     fn effort(&self) -> Effort {
         let steps = self.by_start.steps() + self.by_size.steps() + self.walked;
-        Effort { steps, fallbacks: self.fallbacks }
+        Effort { steps, fallbacks: self.fallbacks, ..Effort::default() }
     }
     fn memory_bytes(&self) -> u64 {
         size_of::<SkipIndex>() as u64 + self.by_start.memory_bytes() + self.by_size.memory_bytes()

@@ -170,7 +170,7 @@ impl FreeIndex for RangeIndex {
         self.set.longest_blocks()
     }
     fn effort(&self) -> Effort {
-        Effort { steps: self.set.steps(), fallbacks: self.fallbacks }
+        Effort { steps: self.set.steps(), fallbacks: self.fallbacks, passed: self.set.passed() }
     }
     fn memory_bytes(&self) -> u64 {
         self.set.memory_bytes() + size_of::<RangeIndex>() as u64

@@ -18,4 +18,6 @@ pub struct Effort {
     pub steps: u64,
     /// How often a bounded search gave up and its fall-back was taken.
     pub fallbacks: u64,
+    /// Free runs that searches by address went past or took, also where many were gone past in one step. Other searches add none.
+    pub passed: u64,
 }

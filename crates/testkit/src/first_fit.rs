@@ -53,7 +53,7 @@ impl FreeIndex for FirstFit {
         self.model.runs().len() as u64
     }
     fn effort(&self) -> Effort {
-        Effort { steps: self.steps, fallbacks: 0 }
+        Effort { steps: self.steps, ..Effort::default() }
     }
     fn memory_bytes(&self) -> u64 {
         self.model.universe.blocks

@@ -119,10 +119,11 @@ impl Metaslabs {
             self.loads += 1;
         }
         let index = self.load(at, pages)?;
-        let (before, longest) = (index.effort().steps, index.set().longest_blocks());
+        let (before, longest) = (index.effort(), index.set().longest_blocks());
         let picked = if want.blocks_min <= longest { index.pick(want) } else { None };
-        let steps = index.effort().steps - before;
-        self.effort.steps += steps;
+        let after = index.effort();
+        self.effort.steps += after.steps - before.steps;
+        self.effort.passed += after.passed - before.passed;
         match picked {
             None => self.leave(at),
             Some(run) => {

@@ -53,6 +53,7 @@ pub struct ExtentSet {
     blocks: u64,
     runs: u64,
     steps: u64,
+    passed: u64,
 }
 
 impl Default for ExtentSet {
@@ -86,6 +87,7 @@ impl ExtentSet {
             blocks: 0,
             runs: 0,
             steps: 0,
+            passed: 0,
         }
     }
     /// The same empty set, which counts the blocks in runs of up to `blocks` blocks. None may be in the set yet (asserted).
@@ -126,6 +128,11 @@ impl ExtentSet {
     #[must_use]
     pub fn steps(&self) -> u64 {
         self.steps
+    }
+    /// Runs that walks by address went past or took so far; a first fit without a bound does not count the regions that it skips.
+    #[must_use]
+    pub fn passed(&self) -> u64 {
+        self.passed
     }
     /// Bytes held, reckoned from the structures.
     #[must_use]

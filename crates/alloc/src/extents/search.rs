@@ -174,7 +174,8 @@ impl ExtentSet {
         while let Some((region, place)) = at {
             self.steps += 1;
             let hit = self.regions.find_at_least(region, place, whole.blocks_max);
-            seen += self.regions.count_between(region, place, hit.map(|hit| hit.place)) as u64;
+            let passed = self.regions.count_between(region, place, hit.map(|hit| hit.place)) as u64;
+            (seen, self.passed) = (seen + passed, self.passed + passed);
             if seen > reach.runs && self.beyond(first.start, reach.blocks, region, hit) {
                 return None;
             }

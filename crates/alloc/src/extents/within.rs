@@ -29,7 +29,8 @@ impl ExtentSet {
         while let Some((region, place)) = at {
             self.steps += 1;
             let hit = self.regions.find_at_least(region, place, whole.blocks_max);
-            seen += self.regions.count_between(region, place, hit.map(|hit| hit.place)) as u64;
+            let passed = self.regions.count_between(region, place, hit.map(|hit| hit.place)) as u64;
+            (seen, self.passed) = (seen + passed, self.passed + passed);
             if seen > reach.runs || self.beyond(first.start, reach.blocks, region, hit) {
                 let stop =
                     hit.map(|hit| hit.start).or_else(|| self.regions.last(region).map(|last| last.end()));
@@ -91,5 +92,6 @@ mod tests {
         };
         assert_eq!(taken, run(1_000_050, 40));
         assert!((25..=60).contains(&walks), "{walks} walks");
+        assert!((5_001..=6_000).contains(&set.passed()), "{} of 5,001 runs passed", set.passed());
     }
 }

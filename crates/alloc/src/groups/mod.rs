@@ -151,6 +151,7 @@ impl Grouped {
         let (effort, memory) = (index.effort(), index.memory_bytes());
         sums.effort.steps += effort.steps - member.effort.steps;
         sums.effort.fallbacks += effort.fallbacks - member.effort.fallbacks;
+        sums.effort.passed += effort.passed - member.effort.passed;
         sums.memory_bytes = sums.memory_bytes + memory - member.memory_bytes;
         (member.effort, member.memory_bytes) = (effort, memory);
     }
@@ -278,7 +279,11 @@ impl FreeIndex for Grouped {
     }
     fn effort(&self) -> Effort {
         let (own, inside) = (self.own, self.totals.effort);
-        Effort { steps: own.steps + inside.steps, fallbacks: own.fallbacks + inside.fallbacks }
+        Effort {
+            steps: own.steps + inside.steps,
+            fallbacks: own.fallbacks + inside.fallbacks,
+            passed: own.passed + inside.passed,
+        }
     }
     fn memory_bytes(&self) -> u64 {
         let group = (size_of::<Group>() + size_of::<Member>() + 1) as u64;

@@ -5,7 +5,7 @@
 
 use super::buckets::Buckets;
 use spinney_alloc::{Allocator, Grant, SpaceStats, Want};
-use spinney_core::{Epoch, Extent, Finding, Flow, PageNo, PageRead, PageTxn, Pba, Result, Root};
+use spinney_core::{Effort, Epoch, Extent, Finding, Flow, PageNo, PageRead, PageTxn, Pba, Result, Root};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -30,6 +30,8 @@ pub(crate) struct Allocations {
     pub(crate) writes: u64,
     /// Steps of the index for each piece.
     pub(crate) effort: Buckets,
+    /// Free runs that searches by address passed, for each piece.
+    pub(crate) passed: Buckets,
     /// Most blocks that waited to be allocatable again when a commit began or became durable: between commits they only
     /// pile up, so nothing is read at each release.
     pub(crate) deferred_blocks_max: u64,
@@ -75,12 +77,13 @@ impl AllocationMeter {
 }
 
 impl State {
-    fn count(&mut self, wanted: u64, got: u64, steps: u64) {
+    fn count(&mut self, wanted: u64, got: u64, effort: Effort) {
         let now = &mut self.now;
         now.requests += u64::from(self.open == 0);
         now.pieces += 1;
         now.blocks += got;
-        now.effort.add(steps);
+        now.effort.add(effort.steps);
+        now.passed.add(effort.passed);
         self.open += 1;
         match self.open {
             1 => {}
@@ -143,13 +146,18 @@ impl Allocator for MeteredAllocator {
     }
     fn allocate(&mut self, want: &Want, grant: &mut Grant, pages: &dyn PageRead) -> Result<Extent> {
         let wanted = want.blocks_max.min(grant.blocks());
-        let (before, began) = (self.below.stats().effort.steps, Instant::now());
+        let (before, began) = (self.below.stats().effort, Instant::now());
         let run = self.below.allocate(want, grant, pages);
-        let (ns, after) = (began.elapsed().as_nanos(), self.below.stats().effort.steps);
+        let (ns, after) = (began.elapsed().as_nanos(), self.below.stats().effort);
         let mut state = self.meter.state();
         match &run {
             Ok(run) => {
-                state.count(wanted, run.blocks, after - before);
+                let effort = Effort {
+                    steps: after.steps - before.steps,
+                    fallbacks: after.fallbacks - before.fallbacks,
+                    passed: after.passed - before.passed,
+                };
+                state.count(wanted, run.blocks, effort);
                 state.count_write(*run);
                 state.wall_ns.add(ns as u64);
             }
@@ -209,12 +217,12 @@ mod tests {
     fn a_request_ends_when_it_is_covered() {
         let mut state = State::default();
         for (wanted, got) in [(8, 8), (8, 3), (5, 1), (4, 4), (2, 2), (9, 5), (4, 4)] {
-            state.count(wanted, got, 7);
+            state.count(wanted, got, Effort { steps: 7, fallbacks: 0, passed: 40 });
         }
         let now = state.now;
         assert_eq!((now.requests, now.pieces, now.blocks), (4, 7, 27));
         assert_eq!((now.split, now.split_pieces), (2, 5), "8 in three pieces and 9 in two");
-        assert_eq!(now.effort.max(), 7.0);
+        assert_eq!((now.effort.max(), now.passed.max()), (7.0, 40.0));
     }
 
     #[test]

@@ -10,6 +10,9 @@ const BLOCKS_PER_GIB: u64 = (1 << 30) / BLOCK_BYTES as u64;
 /// Blocks behind an entry of BlueStore's first summary level: 512 units.
 const ENTRY_BLOCKS: u64 = 512;
 
+/// Slots of the address space, for fullness by address.
+const SLOTS: u64 = 64;
+
 /// The regions that `data` is divided into: a tenth of it, at most 1 GiB, as BTRFS sizes its block groups (the tenth from
 /// memory, its source was not at hand).
 pub(super) fn region_blocks(data: Extent) -> u64 {
@@ -43,6 +46,19 @@ pub(super) fn largest_run_by_region(data: Extent, runs: &[Extent]) -> (Vec<f64>,
     });
     above.sort_by(f64::total_cmp);
     (above, regions)
+}
+
+/// How full each of the 64 equal slots of the address space is; `None` for one without blocks.
+pub(super) fn fullness(data: Extent, runs: &[Extent]) -> Vec<Option<f64>> {
+    let edge = |slot: u64| (u128::from(data.blocks) * u128::from(slot) / u128::from(SLOTS)) as u64;
+    let of_slot = |slot: u64| {
+        let part = Extent::checked(data.start.0 + edge(slot), edge(slot + 1) - edge(slot))?;
+        let from = runs.partition_point(|run| run.end() <= part.start);
+        let touching = runs[from..].iter().take_while(|run| run.start < part.end());
+        let free: u64 = touching.filter_map(|run| run.intersect(part)).map(|run| run.blocks).sum();
+        Some(1.0 - free as f64 / part.blocks as f64)
+    };
+    (0..SLOTS).map(of_slot).collect()
 }
 
 /// The columns of [`largest_run_by_region`].

@@ -17,9 +17,6 @@ use spinney_volume::PoolStats;
 use spinney_workload::Phase;
 use std::collections::BTreeMap;
 
-/// Slots that the data blocks are divided into for the fullness map.
-const SLOTS: u64 = 64;
-
 /// Counters at one moment.
 #[derive(Clone, Copy, Default)]
 struct Reading {
@@ -153,6 +150,9 @@ impl Sampler {
         put("free_chunks_1m", places::free_chunks(data, runs, 256));
         put("waste_2m", places::waste(data, runs, 512));
         places::put_regions(data, runs, &mut put);
+        let full = places::fullness(data, runs).into_iter().flatten();
+        let partly = full.filter(|full| (1.0 / 16.0..=15.0 / 16.0).contains(full)).count();
+        put("slots_partly_full", partly as f64);
         let pages = bench.pool.page_stats();
         put("metadata_pages_live", pages.live.total() as f64);
         put("metadata_blocks", bench.pool.metadata_blocks() as f64);
@@ -223,6 +223,9 @@ impl Sampler {
         put("effort_per_allocation_p50", asked.effort.quantile(0.5));
         put("effort_per_allocation_p99", asked.effort.quantile(0.99));
         put("effort_per_allocation_max", asked.effort.max());
+        put("passed_per_allocation", asked.passed.mean());
+        put("passed_per_allocation_p99", asked.passed.quantile(0.99));
+        put("passed_per_allocation_max", asked.passed.max());
         put("loads_per_allocation", (now.loads - self.last.loads) as f64 / asked.pieces as f64);
     }
 
@@ -239,16 +242,9 @@ impl Sampler {
     }
 
     fn fullness(&mut self, place: &[String; 3], bench: &Bench, runs: &[Extent]) {
-        let data = bench.pool.layout().data;
-        for slot in 0..SLOTS {
-            let edge = |slot: u64| (u128::from(data.blocks) * u128::from(slot) / u128::from(SLOTS)) as u64;
-            let Some(part) = Extent::checked(data.start.0 + edge(slot), edge(slot + 1) - edge(slot)) else {
-                continue;
-            };
-            let from = runs.partition_point(|run| run.end() <= part.start);
-            let touching = runs[from..].iter().take_while(|run| run.start < part.end());
-            let free: u64 = touching.filter_map(|run| run.intersect(part)).map(|run| run.blocks).sum();
-            let numbers = [slot.to_string(), print_number(1.0 - free as f64 / part.blocks as f64)];
+        for (slot, full) in places::fullness(bench.pool.layout().data, runs).into_iter().enumerate() {
+            let Some(full) = full else { continue };
+            let numbers = [slot.to_string(), print_number(full)];
             self.output.fullness.push(place.iter().cloned().chain(numbers).collect());
         }
     }

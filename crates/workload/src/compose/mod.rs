@@ -7,11 +7,15 @@ mod begin;
 mod rotation;
 mod scan;
 mod stall;
+mod sync_log;
+mod teardown;
 
 pub use begin::Begin;
 pub use rotation::{Counted, Rotation};
 pub use scan::Scan;
 pub use stall::Stall;
+pub use sync_log::SyncLog;
+pub use teardown::Teardown;
 
 use crate::error::{Result, WorkloadError};
 use crate::generate::{self, choice, share_of};
@@ -67,6 +71,42 @@ pub(crate) fn stalled(base: Box<dyn Workload>, settings: &Settings) -> Result<Bo
         ));
     }
     Ok(if from == 0 { base } else { Box::new(Stall::new(base, from, rounds)) })
+}
+
+pub(crate) const LOG_BLOCKS: Parameter = Parameter::integer(
+    "log_blocks",
+    0,
+    "Blocks of the log block that is written beside each write and discarded after the next flush (0: no log). Such blocks come and \
+     go between data that stays, as an intent log without a place of its own does. Off by default, so that rows count the data alone.",
+);
+
+/// A workload of at most `between` writes between two flushes, with a log beside it if the settings ask for one.
+pub(crate) fn logged(
+    base: Box<dyn Workload>,
+    context: &WorkloadContext,
+    settings: &Settings,
+    fill: f64,
+    between: u64,
+) -> Result<Box<dyn Workload>> {
+    let blocks = settings.integer(&LOG_BLOCKS);
+    Ok(if blocks == 0 { base } else { Box::new(SyncLog::new(base, context, fill, between, blocks)?) })
+}
+
+pub(crate) const TEARDOWN_ROUNDS: Parameter = Parameter::integer(
+    "teardown_rounds",
+    0,
+    "At the end the volume is deleted, and so many flushes follow, a row each: what a delete costs in each commit (0: the volume stays). \
+     Enough of them see the end of a delete that is worked off in slices. Off by default; with snapshots or a scan it is refused.",
+);
+
+/// A workload whose volume is deleted at its end, if the settings ask for it.
+pub(crate) fn torn_down(base: Box<dyn Workload>, settings: &Settings) -> Result<Box<dyn Workload>> {
+    let rounds = settings.integer(&TEARDOWN_ROUNDS);
+    if rounds > 0 && (settings.integer(&SNAPSHOT_EVERY) > 0 || settings.switch(&SCAN)) {
+        let rule = "0 with snapshots or a scan: they need the volume";
+        return Err(WorkloadError::bad_setting(TEARDOWN_ROUNDS.name, rounds, rule));
+    }
+    Ok(if rounds == 0 { base } else { Box::new(Teardown::new(base, rounds)) })
 }
 
 /// All of it, as the settings ask.

@@ -165,6 +165,10 @@ impl Commits {
     pub(crate) fn began(&self) -> bool {
         self.since > 0 || self.flushed || self.round > 0
     }
+    /// Changes between two flushes; 0 if only rounds flush.
+    pub(crate) fn every(&self) -> u64 {
+        self.every
+    }
     /// Rounds ended.
     pub(crate) fn rounds(&self) -> u64 {
         self.round

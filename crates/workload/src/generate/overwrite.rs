@@ -6,7 +6,9 @@
 use super::target::{HOT_SHARE, HOT_TRAFFIC, PATTERN, SCATTER, Target, ZIPF_EXPONENT};
 use super::{Commits, FILL, FLUSH_EVERY, ROUND_SHARE, ROUNDS, UNIT_BLOCKS, Units, part, real_in, share};
 use crate::chance::Chance;
-use crate::compose::{self, KEEP, READER_FROM, READER_ROUNDS, SCAN, SNAPSHOT_EVERY, SNAPSHOT_UNIT};
+use crate::compose::{
+    self, KEEP, LOG_BLOCKS, READER_FROM, READER_ROUNDS, SCAN, SNAPSHOT_EVERY, SNAPSHOT_UNIT, TEARDOWN_ROUNDS,
+};
 use crate::error::Result;
 use crate::op::{Handle, Op};
 use crate::workload::{Steps, Stream, Workload, WorkloadContext, WorkloadEntry};
@@ -42,6 +44,8 @@ pub const ENTRY: WorkloadEntry = WorkloadEntry {
         KEEP,
         READER_FROM,
         READER_ROUNDS,
+        LOG_BLOCKS,
+        TEARDOWN_ROUNDS,
         SCAN,
     ],
     build,
@@ -61,7 +65,12 @@ fn build(context: &WorkloadContext, settings: &Settings) -> Result<Box<dyn Workl
         commits: Commits::new(settings.integer(&FLUSH_EVERY)),
         written: 0,
     };
-    let overwrite = compose::stalled(Box::new(Stream::new(overwrite)), settings)?;
+    let between = match overwrite.commits.every() {
+        0 => overwrite.round_writes,
+        every => every.min(overwrite.round_writes),
+    };
+    let overwrite = compose::logged(Box::new(Stream::new(overwrite)), context, settings, fill, between)?;
+    let overwrite = compose::torn_down(compose::stalled(overwrite, settings)?, settings)?;
     compose::around(overwrite, context, settings, fill)
 }
 

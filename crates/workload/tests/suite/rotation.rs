@@ -2,10 +2,15 @@
 //!
 //! Invariant: the base workloads here make no random choice. Knows only the public face of the crate.
 
-use crate::common::{check_laws, drained};
+use crate::common::{build, check_laws, drained, integer, ops_of};
+use spinney_core::Setting;
 use spinney_workload::compose::{Counted, Rotation};
-use spinney_workload::{Bytes, Handle, Op, Result, Workload};
+use spinney_workload::{Bytes, Handle, Op, Phase, Result, Workload};
 use std::collections::VecDeque;
+
+fn real(value: f64) -> Setting {
+    Setting::Real(value)
+}
 
 struct Script(VecDeque<Op>);
 
@@ -134,4 +139,69 @@ fn handles_of_the_base_are_renamed_and_the_written_version_is_frozen() {
         delete(5),
     ];
     assert_eq!(rotated(&base, Counted::Op, 1, 1), due);
+}
+
+#[test]
+fn a_log_block_lies_beside_each_write_and_goes_after_the_flush() {
+    let ops = ops_of(
+        "overwrite",
+        1000,
+        7,
+        &[
+            ("fill", real(0.5)),
+            ("unit_blocks", integer(1)),
+            ("round_share", real(0.008)),
+            ("rounds", integer(2)),
+            ("flush_every", integer(2)),
+            ("log_blocks", integer(8)),
+        ],
+    );
+    check_laws(&ops, 1000 * 4096, "log_blocks");
+    let measured = ops.iter().skip_while(|op| **op != Op::Phase(Phase::Measure));
+    let kinds: String = measured
+        .map(|op| match op {
+            Op::Write { bytes, .. } if bytes.offset >= 500 * 4096 && bytes.length == 8 * 4096 => 'l',
+            Op::Discard { bytes, .. } if bytes.offset >= 500 * 4096 && bytes.length == 8 * 4096 => 'd',
+            Op::Write { .. } => 'w',
+            Op::Flush => 'F',
+            Op::Round(_) => 'R',
+            Op::Phase(_) => 'P',
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(kinds, "PwlwlFddwlwlFRddwlwlFddwlwlFR");
+}
+
+#[test]
+fn a_log_that_does_not_fit_behind_the_data_is_refused() {
+    let pairs = [
+        ("fill", real(0.5)),
+        ("round_share", real(1.0)),
+        ("flush_every", integer(64)),
+        ("log_blocks", integer(8)),
+    ];
+    let Err(refused) = build("overwrite", 1000, 7, &pairs) else { panic!("512 blocks fit into 500") };
+    assert!(refused.to_string().contains("log_blocks"), "{refused}");
+}
+
+#[test]
+fn a_teardown_deletes_the_volume_and_counts_its_flushes_on() {
+    let pairs = [
+        ("fill", real(0.5)),
+        ("unit_blocks", integer(125)),
+        ("round_share", real(0.25)),
+        ("rounds", integer(2)),
+        ("teardown_rounds", integer(2)),
+    ];
+    let ops = ops_of("overwrite", 1000, 7, &pairs);
+    check_laws(&ops, 1000 * 4096, "teardown_rounds");
+    let end = [Op::Round(2), delete(0), Op::Flush, Op::Round(3), Op::Flush, Op::Round(4)];
+    assert_eq!(ops[ops.len() - end.len()..], end);
+    let with = |name: &'static str, value: Setting| {
+        let pairs = [pairs.to_vec(), vec![(name, value)]].concat();
+        build("overwrite", 1000, 7, &pairs).err().map(|error| error.to_string())
+    };
+    for refused in [with("scan", Setting::Switch(true)), with("snapshot_every", integer(4))] {
+        assert!(refused.is_some_and(|text| text.contains("teardown_rounds")));
+    }
 }
