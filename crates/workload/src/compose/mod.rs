@@ -95,18 +95,16 @@ pub(crate) fn logged(
 pub(crate) const TEARDOWN_ROUNDS: Parameter = Parameter::integer(
     "teardown_rounds",
     0,
-    "At the end the volume is deleted, and so many flushes follow, a row each: what a delete costs in each commit (0: the volume stays). \
-     Enough of them see the end of a delete that is worked off in slices. Off by default; with snapshots or a scan it is refused.",
+    "At the end all that is live is discarded from front to back in so many parts, a flush and a row each: what it costs to drop a large \
+     object, young or aged, at once or in slices (0: it stays). More parts make shorter commits. Off by default.",
 );
 
-/// A workload whose volume is deleted at its end, if the settings ask for it.
-pub(crate) fn torn_down(base: Box<dyn Workload>, settings: &Settings) -> Result<Box<dyn Workload>> {
-    let rounds = settings.integer(&TEARDOWN_ROUNDS);
-    if rounds > 0 && (settings.integer(&SNAPSHOT_EVERY) > 0 || settings.switch(&SCAN)) {
-        let rule = "0 with snapshots or a scan: they need the volume";
-        return Err(WorkloadError::bad_setting(TEARDOWN_ROUNDS.name, rounds, rule));
+/// A workload whose data, the first `blocks` blocks, are discarded at its end, if the settings ask for it.
+pub(crate) fn torn_down(base: Box<dyn Workload>, settings: &Settings, blocks: u64) -> Box<dyn Workload> {
+    match settings.integer(&TEARDOWN_ROUNDS) {
+        0 => base,
+        parts => Box::new(Teardown::new(base, blocks, parts)),
     }
-    Ok(if rounds == 0 { base } else { Box::new(Teardown::new(base, rounds)) })
 }
 
 /// All of it, as the settings ask.

@@ -79,6 +79,10 @@ impl Units {
         let unit_bytes = self.blocks * BLOCK_BYTES as u64;
         Bytes { offset: unit * unit_bytes, length: unit_bytes }
     }
+    /// Blocks of all units.
+    pub(crate) fn blocks(&self) -> u64 {
+        self.count * self.blocks
+    }
     /// How many units a share is; at least one.
     pub(crate) fn share(&self, share: f64) -> u64 {
         share_of(self.count, share).max(1)

@@ -70,7 +70,7 @@ fn build(context: &WorkloadContext, settings: &Settings) -> Result<Box<dyn Workl
         every => every.min(overwrite.round_writes),
     };
     let overwrite = compose::logged(Box::new(Stream::new(overwrite)), context, settings, fill, between)?;
-    let overwrite = compose::torn_down(compose::stalled(overwrite, settings)?, settings)?;
+    let overwrite = compose::torn_down(compose::stalled(overwrite, settings)?, settings, units.blocks());
     compose::around(overwrite, context, settings, fill)
 }
 

@@ -185,23 +185,24 @@ fn a_log_that_does_not_fit_behind_the_data_is_refused() {
 }
 
 #[test]
-fn a_teardown_deletes_the_volume_and_counts_its_flushes_on() {
+fn a_teardown_discards_all_that_is_live_and_counts_its_rounds_on() {
     let pairs = [
         ("fill", real(0.5)),
-        ("unit_blocks", integer(125)),
+        ("unit_blocks", integer(100)),
         ("round_share", real(0.25)),
         ("rounds", integer(2)),
-        ("teardown_rounds", integer(2)),
+        ("teardown_rounds", integer(3)),
     ];
     let ops = ops_of("overwrite", 1000, 7, &pairs);
     check_laws(&ops, 1000 * 4096, "teardown_rounds");
-    let end = [Op::Round(2), delete(0), Op::Flush, Op::Round(3), Op::Flush, Op::Round(4)];
-    assert_eq!(ops[ops.len() - end.len()..], end);
-    let with = |name: &'static str, value: Setting| {
-        let pairs = [pairs.to_vec(), vec![(name, value)]].concat();
-        build("overwrite", 1000, 7, &pairs).err().map(|error| error.to_string())
+    let discard = |from: u64, to: u64| Op::Discard {
+        of: Handle(0),
+        bytes: Bytes { offset: from * 4096, length: (to - from) * 4096 },
     };
-    for refused in [with("scan", Setting::Switch(true)), with("snapshot_every", integer(4))] {
-        assert!(refused.is_some_and(|text| text.contains("teardown_rounds")));
-    }
+    let parts = [(0, 166, 3), (166, 333, 4), (333, 500, 5)];
+    let end: Vec<Op> = parts
+        .iter()
+        .flat_map(|(from, to, round)| [discard(*from, *to), Op::Flush, Op::Round(*round)])
+        .collect();
+    assert_eq!(ops[ops.len() - end.len()..], end);
 }
