@@ -34,6 +34,8 @@ const POOLS: &[(&str, &str, Placement)] = &[
     ("lmdb", "refcount", Placement::Area),
     ("zfs-regions", "flat", Placement::Area),
     ("zfs", "refcount", Placement::Segments),
+    ("bitmap", "gct-e", Placement::Area),
+    ("extent", "gct", Placement::Segments),
 ];
 
 fn folder() -> PathBuf {
