@@ -65,6 +65,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "segments", run: segments::run, seeds: patch::seeds },
     Target { name: "snap-gct-e", run: scheme::gct_e, seeds: patch::seeds },
     Target { name: "snap-gct", run: scheme::gct, seeds: patch::seeds },
+    Target { name: "snap-gct-c", run: scheme::gct_c, seeds: patch::seeds },
     Target { name: "image", run: image::run, seeds: image::seeds },
 ];
 

@@ -105,6 +105,12 @@ pub(crate) fn gct(data: &[u8]) {
     run_lineage(make, BASE.get_or_init(|| [0, 5, 1000].map(|tend| lineage(make, tend))), data);
 }
 
+pub(crate) fn gct_c(data: &[u8]) {
+    static BASE: OnceLock<[Sheet; 3]> = OnceLock::new();
+    let make: Make = || Box::new(GcTree::new(Encoding::Counted, 8, 0).expect("a lawful fanout"));
+    run_lineage(make, BASE.get_or_init(|| [0, 5, 1000].map(|tend| lineage(make, tend))), data);
+}
+
 /// The first byte chooses how far the delete has come.
 fn run_lineage(make: Make, bases: &[Sheet; 3], data: &[u8]) {
     let (first, rest) = data.split_first().unwrap_or((&0, &[]));

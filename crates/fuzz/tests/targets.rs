@@ -73,6 +73,7 @@ targets! {
     segments, "segments", 1500;
     snap_gct_e, "snap-gct-e", 15000;
     snap_gct, "snap-gct", 10000;
+    snap_gct_c, "snap-gct-c", 10000;
     image, "image", 10000;
 }
 

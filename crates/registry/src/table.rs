@@ -253,6 +253,7 @@ const STANDARD: &[Entry] = &[
     Entry::Scheme(spinney_snap_refcount::ENTRY),
     Entry::Scheme(spinney_snap_gctree::EPOCHS),
     Entry::Scheme(spinney_snap_gctree::BITS),
+    Entry::Scheme(spinney_snap_gctree::COUNTED),
 ];
 
 impl Registry {

@@ -5,8 +5,8 @@
 
 use crate::lineage::{self, children};
 use crate::member::{Member, Stage};
-use crate::ownership::{Ownership, node_end, slot_end};
-use crate::state::State;
+use crate::ownership::{Ownership, is_borrowed, is_counted, node_end, slot_end};
+use crate::state::{Encoding, State};
 use spinney_core::{DevId, Extent, Finding, Flow, PageNo, PageRead, Pba, Place, Result};
 use spinney_snap_tree::tree::child;
 use spinney_snap_tree::{Node, NumberRuns, Position, Slot};
@@ -27,8 +27,17 @@ struct Owned<'a> {
     state: &'a State,
     pages: &'a dyn PageRead,
     ownership: Ownership,
+    /// Nodes and blocks that may have several owners and were met (`gct-c`).
+    met: &'a mut [BTreeSet<u64>; 2],
     node: &'a mut dyn FnMut(PageNo),
     blocks: &'a mut dyn FnMut(Extent),
+}
+
+/// Whether what this slot owns was not met in another slot that owns it too.
+fn is_first(state: &State, slot: Slot, met: &mut BTreeSet<u64>) -> bool {
+    state.encoding != Encoding::Counted
+        || !is_counted(slot)
+        || slot.pointer().is_some_and(|at| met.insert(at))
 }
 
 impl Owned<'_> {
@@ -37,6 +46,9 @@ impl Owned<'_> {
         let Some(page) = slot.pointer().filter(|_| self.ownership.owns(slot, node_end(shape, at))) else {
             return Ok(());
         };
+        if !is_first(self.state, slot, &mut self.met[0]) {
+            return Ok(());
+        }
         (self.node)(PageNo(page));
         let node = Node::read(self.pages, PageNo(page), shape, at)?;
         let mut runs = NumberRuns::new(|first, blocks| {
@@ -45,7 +57,11 @@ impl Owned<'_> {
         });
         for (index, slot) in (0..).zip(node.slots(0, shape.fanout() - 1)) {
             match slot.pointer() {
-                Some(on) if at.level == 0 && self.ownership.owns(slot, slot_end(shape, at, index)) => {
+                Some(on)
+                    if at.level == 0
+                        && self.ownership.owns(slot, slot_end(shape, at, index))
+                        && is_first(self.state, slot, &mut self.met[1]) =>
+                {
                     runs.push(on)?;
                 }
                 _ => {}
@@ -67,9 +83,10 @@ fn visit_owned(
     node: &mut dyn FnMut(PageNo),
     blocks: &mut dyn FnMut(Extent),
 ) -> Result<()> {
+    let mut met = Default::default();
     for member in members(state, pages)?.values() {
         let ownership = Ownership::of(state, member, pages)?;
-        let mut owned = Owned { state, pages, ownership, node, blocks };
+        let mut owned = Owned { state, pages, ownership, met: &mut met, node, blocks };
         owned.visit(state.tree(member).root_position(), member.root)?;
     }
     Ok(())
@@ -84,6 +101,8 @@ pub(crate) fn visit_blocks(state: &State, pages: &dyn PageRead, each: &mut dyn F
 pub(crate) fn visit_pages(state: &State, pages: &dyn PageRead, each: &mut dyn FnMut(PageNo)) -> Result<()> {
     each(state.anchor.0);
     state.catalogue.visit_pages(pages, each)?;
+    state.nodes.visit_pages(pages, each)?;
+    state.blocks.visit_pages(pages, each)?;
     visit_owned(state, pages, each, &mut |_| ())
 }
 
@@ -109,6 +128,9 @@ pub(crate) fn check(state: &State, pages: &dyn PageRead, found: &mut dyn FnMut(F
     for (dev, member) in &all {
         check_borrowed(state, *dev, member, pages, &mut report)?;
         check_pass(state, *dev, member, pages, &mut report)?;
+    }
+    if state.encoding == Encoding::Counted {
+        return check_counts(state, &all, pages, &mut report);
     }
     check_owners(state, pages, &mut report)
 }
@@ -282,8 +304,9 @@ impl Borrowed<'_, '_> {
     /// `at`: where the node that the slot points at stands. `beside`: the slots of the parent and of its parent.
     fn slot(&mut self, at: Position, end: u64, slot: Slot, beside: [Slot; 2]) -> Result<()> {
         let Some(page) = slot.pointer() else { return Ok(()) };
-        if !self.compare(slot, end, beside) {
-            return Ok(());
+        let owned_too = self.state.encoding == Encoding::Counted && beside[0].pointer() == Some(page);
+        if !self.compare(slot, end, beside) || owned_too {
+            return Ok(()); // what is below stands in one node
         }
         let shape = self.state.shape;
         let node = Node::read(self.pages, PageNo(page), shape, at)?;
@@ -310,7 +333,13 @@ impl Borrowed<'_, '_> {
         let mine = self.ownership.owns(slot, end);
         let held = beside[usize::from(end <= self.cursor)].pointer() == slot.pointer();
         let place = Place::Version(self.dev);
-        self.report.unless(mine != held, "borrowed is what the parent holds at the same place", place);
+        let right = match self.state.encoding {
+            Encoding::Epochs | Encoding::Bits => mine != held,
+            // What a dissolving parent passed on is gone from it, and what others own too it may hold as well.
+            Encoding::Counted if mine => !held || is_counted(slot),
+            Encoding::Counted => beside.iter().any(|other| other.pointer() == slot.pointer()),
+        };
+        self.report.unless(right, "borrowed is what the parent holds at the same place", place);
         self.report.unless(self.state.encoding.is_tag(slot.tag(), self.epoch), "a tag that can be", place);
         mine
     }
@@ -332,6 +361,57 @@ fn check_owners(state: &State, pages: &dyn PageRead, report: &mut Report<'_>) ->
     Ok(())
 }
 
+/// Every slot that owns something, of nodes that are owned together only once.
+struct Owners<'a> {
+    state: &'a State,
+    pages: &'a dyn PageRead,
+    met: BTreeSet<u64>,
+    /// Of nodes and of blocks: what is owned, and whether the slot says that it is counted.
+    owned: [Vec<(u64, bool)>; 2],
+}
+
+impl Owners<'_> {
+    fn visit(&mut self, at: Position, slot: Slot) -> Result<()> {
+        let Some(page) = slot.pointer().filter(|_| !is_borrowed(slot)) else { return Ok(()) };
+        self.owned[0].push((page, is_counted(slot)));
+        if !self.met.insert(page) {
+            return Ok(());
+        }
+        let node = Node::read(self.pages, PageNo(page), self.state.shape, at)?;
+        for (index, slot) in (0..).zip(node.slots(0, self.state.shape.fanout() - 1)) {
+            match slot.pointer() {
+                Some(on) if at.level == 0 && !is_borrowed(slot) => self.owned[1].push((on, is_counted(slot))),
+                Some(_) if at.level > 0 => self.visit(child(self.state.shape, at, index), slot)?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What has several owners is counted, and every one of them says so.
+fn check_counts(
+    state: &State,
+    all: &BTreeMap<DevId, Member>,
+    pages: &dyn PageRead,
+    report: &mut Report<'_>,
+) -> Result<()> {
+    let mut owners = Owners { state, pages, met: BTreeSet::new(), owned: Default::default() };
+    for member in all.values() {
+        owners.visit(state.tree(member).root_position(), member.root)?;
+    }
+    let [nodes, blocks] = owners.owned;
+    for mut owned in [nodes.clone(), blocks.clone()] {
+        owned.sort_unstable();
+        for same in owned.chunk_by(|a, b| a.0 == b.0).filter(|same| same.len() > 1) {
+            report.unless(same.iter().all(|(_, counted)| *counted), "several owners all say so", Place::Pool);
+        }
+    }
+    let numbers = |owned: Vec<(u64, bool)>| owned.into_iter().map(|(number, _)| number).collect();
+    state.nodes.compare(numbers(nodes), |at| Place::Page(PageNo(at)), pages, report.0)?;
+    state.blocks.compare(numbers(blocks), |at| Place::Block(Pba(at)), pages, report.0)
+}
+
 /// What a pass left behind its cursor is what it leaves there.
 fn check_pass(
     state: &State,
@@ -344,6 +424,11 @@ fn check_pass(
     let passed_all = member.stage != Stage::HandOver || member.cursor == u64::MAX;
     report.unless(passed_all, "a version that hands over has let go of all", place);
     if !matches!(member.stage, Stage::Scan | Stage::Dissolve | Stage::HandOver) {
+        return Ok(());
+    }
+    if state.encoding == Encoding::Counted {
+        let gone = member.stage != Stage::HandOver || member.root.is_empty() || is_borrowed(member.root);
+        report.unless(gone, "a version that hands over has let go of all", place);
         return Ok(());
     }
     let others: Vec<Slot> =

@@ -1,11 +1,13 @@
 //! How many pages a piece of work may touch.
 //!
 //! Invariant: never less than what the work touches. For a write it follows from sizes and a few records: since no child of a
-//! copied node is touched, the nodes of a range are all there is.
+//! copied node is touched, the nodes of a range are all there is. Where there are counts it is done on a copy.
 
-use crate::member::Member;
+use crate::change;
+use crate::member::{Member, Stage};
+use crate::sharing::Sharing;
 use crate::state::State;
-use spinney_core::{DevId, LbaRange, PageNo, PageRead, Result};
+use spinney_core::{DevId, LbaRange, PageNo, PageRead, Pba, Result};
 use spinney_snap::Freed;
 use spinney_snap_tree::tree::{child, clip};
 use spinney_snap_tree::{Node, Position, Rehearsal, Slot};
@@ -34,7 +36,7 @@ pub(crate) fn delete(state: &State, dev: DevId, pages: &dyn PageRead) -> Result<
 }
 
 /// `map` of the range in any pieces, or `unmap`.
-pub(crate) fn change(
+pub(crate) fn map(
     state: &State,
     dev: DevId,
     range: LbaRange,
@@ -46,6 +48,19 @@ pub(crate) fn change(
     tree.contains(range)?;
     if range.blocks == 0 {
         return Ok(0);
+    }
+    if member.stage == Stage::Head && !state.counts_nothing(pages)? {
+        let mut rehearsal = Rehearsal::new(pages);
+        let on = (!unmap).then_some(Pba(0));
+        change::change(
+            state,
+            dev,
+            (range, on),
+            &mut rehearsal,
+            &mut Sharing::default(),
+            &mut Freed::default(),
+        )?;
+        return Ok(rehearsal.touched());
     }
     let nodes = match unmap {
         true => present(state, tree.root_position(), tree.root_slot(), range, pages)?,
@@ -78,6 +93,6 @@ fn present(state: &State, at: Position, slot: Slot, range: LbaRange, pages: &dyn
 /// it left, and pools are small enough at times that a page too many in the bound would keep the space of a deleted version.
 pub(crate) fn tend(state: &State, budget: u64, pages: &dyn PageRead) -> Result<u64> {
     let mut rehearsal = Rehearsal::new(pages);
-    crate::job::tend(state, budget, &mut rehearsal, &mut Freed::default())?;
+    crate::job::tend(state, budget, &mut rehearsal, &mut Sharing::default(), &mut Freed::default())?;
     Ok(rehearsal.touched())
 }

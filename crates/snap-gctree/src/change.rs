@@ -3,36 +3,84 @@
 //! Invariant: a borrowed node is never changed. Its copy borrows all that it holds; no child is visited and no count kept,
 //! which is the whole gain over reference counts. A head has no children, so what it owns and lets go of is free.
 
-use crate::ownership::{Ownership, node_end, slot_end};
-use crate::state::State;
-use spinney_core::{Extent, LbaRange, PageKind, PageNo, PageTxn, Pba, Result};
+use crate::job;
+use crate::member::Member;
+use crate::ownership::{COUNTED, Ownership, is_borrowed, is_counted, node_end, slot_end};
+use crate::sharing::Sharing;
+use crate::state::{Encoding, State};
+use spinney_core::{DevId, Extent, LbaRange, PageKind, PageNo, PageTxn, Pba, Result};
 use spinney_snap::Freed;
 use spinney_snap_tree::node::{self, set_slot};
 use spinney_snap_tree::tree::{child, clip};
-use spinney_snap_tree::{Node, Position, Slot};
+use spinney_snap_tree::{Node, NumberRuns, Position, Slot};
+
+/// Logical blocks of a head lie elsewhere from now on, or nowhere (`on` is none).
+pub(crate) fn change(
+    state: &State,
+    dev: DevId,
+    (range, on): (LbaRange, Option<Pba>),
+    pages: &mut dyn PageTxn,
+    sharing: &mut Sharing,
+    freed: &mut Freed,
+) -> Result<()> {
+    let member = state.head(dev, range, pages)?;
+    let tree = state.tree(&member);
+    // A discard of what is a hole already would otherwise copy the path to it.
+    if range.blocks == 0 || on.is_none() && !tree.maps_any(range, pages)? {
+        return Ok(());
+    }
+    let mut change = Change {
+        ownership: Ownership::of(state, &member, pages)?,
+        newborn: state.encoding.newborn(state.epoch(pages)?),
+        state: *state,
+        range,
+        blocks: member.blocks,
+        on,
+        pages,
+        freed,
+        sharing,
+        freed_blocks: 0,
+        dropped_blocks: 0,
+    };
+    let root = change.node(tree.root_position(), member.root)?;
+    let Change { freed_blocks, dropped_blocks, .. } = change;
+    let gained = if on.is_some() { range.blocks } else { 0 };
+    let lost = freed_blocks + dropped_blocks;
+    let changed = Member {
+        root,
+        referenced_blocks: member.referenced_blocks.saturating_add(gained).saturating_sub(lost),
+        owned_blocks: member.owned_blocks.wrapping_add_unsigned(gained).wrapping_sub_unsigned(freed_blocks),
+        ..member
+    };
+    if changed != member {
+        state.put(dev, &changed, pages)?;
+    }
+    if dropped_blocks > 0 { job::dropped(state, member.parent, dropped_blocks, pages) } else { Ok(()) }
+}
 
 /// One change of one head.
-pub(crate) struct Change<'a> {
-    pub(crate) state: State,
-    pub(crate) ownership: Ownership,
+struct Change<'a> {
+    state: State,
+    ownership: Ownership,
     /// The tag of what is born now.
-    pub(crate) newborn: u32,
-    pub(crate) range: LbaRange,
+    newborn: u32,
+    range: LbaRange,
     /// Logical blocks of the volume.
-    pub(crate) blocks: u64,
+    blocks: u64,
     /// Where the range's first block lies from now on; `None` makes holes.
-    pub(crate) on: Option<Pba>,
-    pub(crate) pages: &'a mut dyn PageTxn,
-    pub(crate) freed: &'a mut Freed,
+    on: Option<Pba>,
+    pages: &'a mut dyn PageTxn,
+    freed: &'a mut Freed,
+    sharing: &'a mut Sharing,
     /// Blocks that were mapped in the range and were the head's own.
-    pub(crate) freed_blocks: u64,
+    freed_blocks: u64,
     /// Blocks that were mapped in the range and borrowed.
-    pub(crate) dropped_blocks: u64,
+    dropped_blocks: u64,
 }
 
 impl Change<'_> {
     /// The subtree at `at`, changed.
-    pub(crate) fn node(&mut self, at: Position, slot: Slot) -> Result<Slot> {
+    fn node(&mut self, at: Position, slot: Slot) -> Result<Slot> {
         let shape = self.state.shape;
         let range = clip(shape, at, self.range);
         let bounds = shape.slots_of(at.level, at.first, range);
@@ -41,19 +89,24 @@ impl Change<'_> {
         };
         let mine = self.ownership.owns(slot, node_end(shape, at));
         if self.on.is_none() && self.covers(at) {
-            self.let_go(at, page, mine)?;
+            self.let_go(at, slot, mine)?;
             return Ok(Slot::EMPTY);
         }
+        let together = mine && self.together(true, slot)?;
         let node = Node::read(self.pages, page, shape, at)?;
         if self.on.is_none() && node.is_empty(bounds.0, bounds.1) {
             return Ok(slot);
         }
-        if mine {
+        if mine && !together {
             drop(node);
             self.below(at, page, bounds)?;
-            return self.or_nothing(at, slot);
+            let alone = if self.state.encoding == Encoding::Counted { slot.tagged(0) } else { slot };
+            return self.or_nothing(at, alone);
         }
-        let copy = self.state.encoding.copy(self.pages, &node, shape)?;
+        let copy = match together {
+            true => self.unshare(at, page, &node)?,
+            false => self.state.encoding.copy(self.pages, &node, shape)?,
+        };
         drop(node);
         self.below(at, copy, bounds)?;
         self.or_nothing(at, Slot::to(copy.0).tagged(self.newborn))
@@ -97,34 +150,79 @@ impl Change<'_> {
             set_slot(bytes, index, slot);
         }
         for (index, slot) in (low..).zip(before) {
-            self.lose(*slot, self.ownership.owns(*slot, slot_end(self.state.shape, at, index)));
+            self.lose(*slot, self.ownership.owns(*slot, slot_end(self.state.shape, at, index)))?;
         }
         Ok(())
     }
 
     /// A data block is no longer mapped.
-    fn lose(&mut self, slot: Slot, mine: bool) {
+    fn lose(&mut self, slot: Slot, mine: bool) -> Result<()> {
+        let Some(on) = slot.pointer() else { return Ok(()) };
+        if mine && self.was_last(false, slot)? {
+            self.freed_blocks += 1;
+            self.freed.push(Extent { start: Pba(on), blocks: 1 });
+        } else {
+            self.dropped_blocks += 1;
+        }
+        Ok(())
+    }
+
+    /// Whether others own what an owned slot points at too.
+    fn together(&self, node: bool, slot: Slot) -> Result<bool> {
         match slot.pointer() {
-            Some(on) if mine => {
-                self.freed_blocks += 1;
-                self.freed.push(Extent { start: Pba(on), blocks: 1 });
+            Some(number) if self.state.encoding == Encoding::Counted && is_counted(slot) => {
+                Ok(Sharing::extra(&self.state, node, number, self.pages)? > 0)
             }
-            Some(_) => self.dropped_blocks += 1,
-            None => {}
+            _ => Ok(false),
         }
     }
 
-    /// The whole subtree on `page` is unmapped: what is the head's own goes, what is borrowed stays with its owner.
-    fn let_go(&mut self, at: Position, page: PageNo, mine: bool) -> Result<()> {
+    /// This owner lets go. Whether it was the last.
+    fn was_last(&mut self, node: bool, slot: Slot) -> Result<bool> {
+        match slot.pointer() {
+            Some(number) if self.state.encoding == Encoding::Counted && is_counted(slot) => {
+                self.sharing.release(&self.state, node, number, self.pages)
+            }
+            _ => Ok(true),
+        }
+    }
+
+    /// A copy of a node that others own too: what it owns, both own together from now on (the step of reference counts, one
+    /// level). What it borrows, both borrow: all who own it have the same parent in the lineage.
+    fn unshare(&mut self, at: Position, page: PageNo, node: &Node) -> Result<PageNo> {
+        let (shape, state) = (self.state.shape, self.state);
+        let mut bytes = *node.payload();
+        let mut runs = NumberRuns::new(|first, length| {
+            Sharing::raise(&state, at.level > 0, (first, length), self.pages)
+        });
+        for (index, slot) in
+            (0..).zip(node.slots(0, shape.fanout() - 1)).filter(|(_, slot)| !is_borrowed(*slot))
+        {
+            if let Some(pointer) = slot.pointer() {
+                runs.push(pointer)?;
+                set_slot(&mut bytes, index, slot.tagged(COUNTED));
+            }
+        }
+        runs.finish()?;
+        let copy = self.pages.alloc(PageKind::TREE)?;
+        *self.pages.edit(copy, PageKind::TREE)? = bytes;
+        *self.pages.edit(page, PageKind::TREE)? = bytes;
+        self.sharing.release(&self.state, true, page.0, self.pages)?;
+        Ok(copy)
+    }
+
+    /// The whole subtree is unmapped: what is the head's own goes, what is borrowed stays with its owner.
+    fn let_go(&mut self, at: Position, slot: Slot, mine: bool) -> Result<()> {
+        let Some(page) = slot.pointer().map(PageNo) else { return Ok(()) };
+        let mine = mine && self.was_last(true, slot)?;
         let shape = self.state.shape;
         let node = Node::read(self.pages, page, shape, at)?;
         for (index, slot) in (0..).zip(node.slots(0, shape.fanout() - 1)) {
-            let Some(pointer) = slot.pointer() else { continue };
             let mine = mine && self.ownership.owns(slot, slot_end(shape, at, index));
             if at.level == 0 {
-                self.lose(slot, mine);
+                self.lose(slot, mine)?;
             } else {
-                self.let_go(child(shape, at, index), PageNo(pointer), mine)?;
+                self.let_go(child(shape, at, index), slot, mine)?;
             }
         }
         drop(node);

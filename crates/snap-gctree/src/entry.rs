@@ -41,6 +41,15 @@ pub const BITS: SchemeEntry = SchemeEntry {
     build: |settings| build(Encoding::Bits, settings),
 };
 
+/// Counted slots: exact.
+pub const COUNTED: SchemeEntry = SchemeEntry {
+    name: "gct-c",
+    summary: "GCTrees by borrowed bits, exact: what several clones borrow from a deleted version they own together, counted",
+    paper: "Dragga and Santry, GCTrees, MSST 2015 (ACM TOS 12(1), 2016); counted slots after this project's design notes",
+    parameters: &[FANOUT],
+    build: |settings| Ok(Box::new(GcTree::new(Encoding::Counted, settings.integer(&FANOUT), 0)?)),
+};
+
 fn build(encoding: Encoding, settings: &Settings) -> Result<Box<dyn SnapshotScheme>> {
     let (fanout, percent) = (settings.integer(&FANOUT), settings.integer(&SWEEP_PERCENT));
     Ok(Box::new(GcTree::new(encoding, fanout, percent)?))

@@ -4,27 +4,32 @@
 //! from which several children borrow one thing becomes a hidden anchor; any other goes, and its children move to its
 //! parent.
 
+use crate::counted::Release;
 use crate::fault::{self, Fault};
 use crate::lineage::{self, adopt, orphan};
 use crate::member::{Member, Stage};
 use crate::ownership::Ownership;
-use crate::state::State;
+use crate::ownership::{COUNTED, is_borrowed};
+use crate::sharing::Sharing;
+use crate::state::{Encoding, State};
 use crate::walk::{Beside, End, Purpose, Walk};
 use spinney_core::{DevId, Error, PageTxn, Place, Result};
 use spinney_snap::{Freed, Progress};
+use spinney_snap_tree::{Position, Slot};
 
 /// Do at most `budget` slots of work.
 pub(crate) fn tend(
     state: &State,
     budget: u64,
     pages: &mut dyn PageTxn,
+    sharing: &mut Sharing,
     freed: &mut Freed,
 ) -> Result<Progress> {
     let mut left = budget;
     while left > 0 {
         let Some(dev) = next(state, pages)? else { break };
-        let mut job =
-            Job { state: *state, dev, member: state.member(dev, pages)?, budget: &mut left, pages, freed };
+        let member = state.member(dev, pages)?;
+        let mut job = Job { state: *state, dev, member, budget: &mut left, pages, sharing, freed };
         job.step()?;
     }
     Ok(Progress { done: budget - left, left: state.left(pages)? })
@@ -46,6 +51,7 @@ struct Job<'a> {
     member: Member,
     budget: &'a mut u64,
     pages: &'a mut dyn PageTxn,
+    sharing: &'a mut Sharing,
     freed: &'a mut Freed,
 }
 
@@ -56,6 +62,7 @@ impl Job<'_> {
         match self.member.stage {
             Stage::Waiting => self.begin()?,
             Stage::Scan => self.pass(Purpose::Scan)?,
+            Stage::Dissolve if self.state.encoding == Encoding::Counted => self.release()?,
             Stage::Dissolve => self.pass(Purpose::Dissolve)?,
             Stage::Trim => self.pass(Purpose::Trim)?,
             Stage::HandOver => return self.hand_over(),
@@ -83,7 +90,7 @@ impl Job<'_> {
         let heirless = fault::is(Fault::HeirAbove)
             || fault::is(Fault::HeirAndGrandparent)
             || fault::is(Fault::EveryBorrower);
-        let single = first.is_none() || heirless;
+        let single = first.is_none() || heirless || self.state.encoding == Encoding::Counted;
         self.enter(if single { Stage::Dissolve } else { Stage::Scan });
         Ok(())
     }
@@ -96,12 +103,50 @@ impl Job<'_> {
         }
     }
 
-    fn pass(&mut self, purpose: Purpose) -> Result<()> {
+    /// The children's roots.
+    fn beside(&self) -> Result<Vec<Beside>> {
         let children = lineage::children(&self.state, self.dev, &self.member, self.pages)?;
-        let beside: Vec<Beside> = children
-            .iter()
-            .map(|(child, other)| Beside { child: *child, page: None, index: 0, slot: other.root })
-            .collect();
+        let beside = |(child, other): &(DevId, Member)| Beside {
+            child: *child,
+            page: None,
+            index: 0,
+            slot: other.root,
+        };
+        Ok(children.iter().map(beside).collect())
+    }
+
+    /// With counts nothing has to be kept: pass everything on.
+    fn release(&mut self) -> Result<()> {
+        let beside = self.beside()?;
+        let root_at = self.state.tree(&self.member).root_position();
+        let above = Position { level: root_at.level + 1, first: 0 };
+        let root = self.member.root;
+        let mut release = Release {
+            state: self.state,
+            budget: self.budget,
+            pages: self.pages,
+            sharing: self.sharing,
+            freed: self.freed,
+            roots: Vec::new(),
+        };
+        let through = is_borrowed(root) || release.slot(above, 0, root, &beside)?;
+        let roots = release.roots;
+        for (child, together) in roots {
+            let tag = if together { COUNTED } else { 0 };
+            self.state.update(child, self.pages, |child| child.root = child.root.tagged(tag))?;
+        }
+        if through {
+            if !is_borrowed(root) {
+                self.member.root = Slot::EMPTY;
+            }
+            self.enter(Stage::HandOver);
+            self.member.cursor = u64::MAX;
+        }
+        Ok(())
+    }
+
+    fn pass(&mut self, purpose: Purpose) -> Result<()> {
+        let beside = self.beside()?;
         let ownership = Ownership::of(&self.state, &self.member, self.pages)?;
         let mut walk = Walk {
             state: self.state,

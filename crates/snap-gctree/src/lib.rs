@@ -9,6 +9,7 @@
 mod audit;
 mod bound;
 mod change;
+mod counted;
 mod entry;
 mod fault;
 mod job;
@@ -17,18 +18,18 @@ mod member;
 mod ownership;
 #[cfg(test)]
 mod planted;
+mod sharing;
 mod state;
 #[cfg(test)]
 mod tests;
 mod usage;
 mod walk;
 
-pub use entry::{BITS, EPOCHS};
+pub use entry::{BITS, COUNTED, EPOCHS};
 pub use state::Encoding;
 
-use change::Change;
 use member::{Member, Stage};
-use ownership::Ownership;
+use sharing::Sharing;
 use spinney_core::{
     DevId, Epoch, Error, Extent, Finding, Flow, Lba, LbaRange, PageNo, PageRead, PageTxn, Pba, Place, Result,
     Root,
@@ -46,13 +47,15 @@ pub struct GcTree {
     shape: Shape,
     sweep_percent: u64,
     state: Option<State>,
+    sharing: Sharing,
 }
 
 impl GcTree {
     /// A scheme whose index nodes have `fanout` slots, and that looks an anchor through once `sweep_percent` of what it
     /// owns was dropped. Errors: `BadSetting` for a fanout that no page holds.
     pub fn new(encoding: Encoding, fanout: u64, sweep_percent: u64) -> Result<GcTree> {
-        Ok(GcTree { encoding, shape: Shape::new(fanout)?, sweep_percent, state: None })
+        let (shape, sharing) = (Shape::new(fanout)?, Sharing::default());
+        Ok(GcTree { encoding, shape, sweep_percent, state: None, sharing })
     }
     /// How many hidden versions there are: anchors, and those that `tend` has still to look at.
     pub fn hidden_versions(&self, pages: &dyn PageRead) -> Result<u64> {
@@ -71,6 +74,7 @@ impl GcTree {
         u64::from_le_bytes(*match self.encoding {
             Encoding::Epochs => b"gct-e\0\x01\0",
             Encoding::Bits => b"gct\0\0\0\x01\0",
+            Encoding::Counted => b"gct-c\0\x01\0",
         })
     }
     fn change(
@@ -82,41 +86,7 @@ impl GcTree {
         freed: &mut Freed,
     ) -> Result<()> {
         let state = *self.state();
-        let member = state.head(dev, range, pages)?;
-        let tree = state.tree(&member);
-        // A discard of what is a hole already would otherwise copy the path to it.
-        if range.blocks == 0 || on.is_none() && !tree.maps_any(range, pages)? {
-            return Ok(());
-        }
-        let mut change = Change {
-            ownership: Ownership::of(&state, &member, pages)?,
-            newborn: state.encoding.newborn(state.epoch(pages)?),
-            state,
-            range,
-            blocks: member.blocks,
-            on,
-            pages,
-            freed,
-            freed_blocks: 0,
-            dropped_blocks: 0,
-        };
-        let root = change.node(tree.root_position(), member.root)?;
-        let Change { freed_blocks, dropped_blocks, .. } = change;
-        let gained = if on.is_some() { range.blocks } else { 0 };
-        let lost = freed_blocks + dropped_blocks;
-        let changed = Member {
-            root,
-            referenced_blocks: member.referenced_blocks.saturating_add(gained).saturating_sub(lost),
-            owned_blocks: member
-                .owned_blocks
-                .wrapping_add_unsigned(gained)
-                .wrapping_sub_unsigned(freed_blocks),
-            ..member
-        };
-        if changed != member {
-            state.put(dev, &changed, pages)?;
-        }
-        if dropped_blocks > 0 { job::dropped(&state, member.parent, dropped_blocks, pages) } else { Ok(()) }
+        change::change(&state, dev, (range, on), pages, &mut self.sharing, freed)
     }
 }
 
@@ -126,7 +96,7 @@ impl SnapshotScheme for GcTree {
             clones: true,
             clones_of_clones: true,
             delete_any_order: true,
-            exact: false,
+            exact: self.encoding == Encoding::Counted,
             versions_max: None,
         }
     }
@@ -134,6 +104,7 @@ impl SnapshotScheme for GcTree {
         let state = State::at(Anchor::create(pages)?, self.encoding, self.shape, self.sweep_percent);
         state.begin(pages)?;
         self.state = Some(state);
+        self.sharing = Sharing::default();
         Ok(())
     }
     fn open(&mut self, root: &Root, pages: &dyn PageRead) -> Result<()> {
@@ -142,6 +113,7 @@ impl SnapshotScheme for GcTree {
         let bad = |_| Error::Corrupt { what: "fanout in the scheme's root", place: Place::Pool };
         self.shape = Shape::new(fanout).map_err(bad)?;
         self.state = Some(State::at(anchor, self.encoding, self.shape, self.sweep_percent));
+        self.sharing = Sharing::default();
         Ok(())
     }
     fn create(&mut self, blocks: u64, pages: &mut dyn PageTxn) -> Result<DevId> {
@@ -247,7 +219,8 @@ impl SnapshotScheme for GcTree {
         })
     }
     fn tend(&mut self, budget: u64, pages: &mut dyn PageTxn, freed: &mut Freed) -> Result<Progress> {
-        job::tend(self.state(), budget, pages, freed)
+        let state = *self.state();
+        job::tend(&state, budget, pages, &mut self.sharing, freed)
     }
     fn pages_bound(&self, work: Work, pages: &dyn PageRead) -> Result<u64> {
         let state = self.state();
@@ -255,10 +228,10 @@ impl SnapshotScheme for GcTree {
             Work::Create(_) => bound::create(state, pages),
             Work::Snapshot(of) => bound::snapshot(state, of, pages),
             Work::Delete(dev) => bound::delete(state, dev, pages),
-            Work::Map(dev, range) => bound::change(state, dev, range, false, pages),
-            Work::Unmap(dev, range) => bound::change(state, dev, range, true, pages),
+            Work::Map(dev, range) => bound::map(state, dev, range, false, pages),
+            Work::Unmap(dev, range) => bound::map(state, dev, range, true, pages),
             Work::Tend(budget) => bound::tend(state, budget, pages),
-            Work::Commit => Ok(0),
+            Work::Commit => Ok(self.sharing.trim_bound()),
         }
     }
     fn frees_bound(&self, work: Work, _: &dyn PageRead) -> Result<u64> {
@@ -268,7 +241,9 @@ impl SnapshotScheme for GcTree {
             Work::Create(_) | Work::Snapshot(_) | Work::Delete(_) | Work::Commit => 0,
         })
     }
-    fn commit(&mut self, _: Epoch, _: &mut dyn PageTxn) -> Result<Root> {
+    fn commit(&mut self, _: Epoch, pages: &mut dyn PageTxn) -> Result<Root> {
+        let state = *self.state();
+        self.sharing.trim(&state, pages)?;
         Ok(self.state().anchor.root(self.mark(), self.shape.fanout()))
     }
     fn visit_blocks(&self, pages: &dyn PageRead, each: &mut dyn FnMut(Extent)) -> Result<()> {

@@ -13,14 +13,26 @@ use spinney_snap_tree::{Node, Position, Shape, Slot};
 
 /// The bit of a tag that says "an older version owns this".
 const BORROWED: u32 = 1;
+/// The bit of a tag that says "maybe others own this too".
+pub(crate) const COUNTED: u32 = 2;
+
+/// Whether the bits of a tag (not an epoch) say that an older version owns it.
+pub(crate) fn is_borrowed(slot: Slot) -> bool {
+    slot.tag() & BORROWED != 0
+}
+
+/// Whether the bits of a tag say that others may own it too.
+pub(crate) fn is_counted(slot: Slot) -> bool {
+    slot.tag() & COUNTED != 0
+}
 
 impl Encoding {
     /// What `slot` is in a version that begins as a copy.
     pub(crate) fn borrowed(self, slot: Slot) -> Slot {
         match self {
             Encoding::Epochs => slot,
-            Encoding::Bits if slot.is_empty() => slot,
-            Encoding::Bits => slot.tagged(slot.tag() | BORROWED),
+            Encoding::Bits | Encoding::Counted if slot.is_empty() => slot,
+            Encoding::Bits | Encoding::Counted => slot.tagged(BORROWED),
         }
     }
     /// The tag of a slot whose content is born in `epoch`.
@@ -32,13 +44,14 @@ impl Encoding {
         match self {
             Encoding::Epochs => tag > 0 && tag <= epoch,
             Encoding::Bits => tag <= BORROWED,
+            Encoding::Counted => tag <= COUNTED,
         }
     }
     /// The same slot, owned from now on.
     pub(crate) fn owned(self, slot: Slot) -> Slot {
         match self {
             Encoding::Epochs => slot,
-            Encoding::Bits => slot.tagged(slot.tag() & !BORROWED),
+            Encoding::Bits | Encoding::Counted => slot.tagged(slot.tag() & !BORROWED),
         }
     }
     /// A copy of `node` whose every slot is borrowed.
@@ -89,7 +102,7 @@ impl Ownership {
         };
         match self.encoding {
             Encoding::Epochs => slot.tag() > threshold,
-            Encoding::Bits => slot.tag() & BORROWED == 0,
+            Encoding::Bits | Encoding::Counted => !is_borrowed(slot),
         }
     }
 }

@@ -6,7 +6,7 @@
 
 use crate::member::{Member, OWN, Stage};
 use spinney_core::{DevId, Error, LbaRange, PageRead, PageTxn, Place, Result};
-use spinney_snap_tree::{Anchor, Catalogue, Shape, Tree};
+use spinney_snap_tree::{Anchor, Catalogue, Counts, SPARSE_WORDS, Shape, Tree};
 
 /// Word of the anchor: the next id.
 const NEXT_DEV: usize = 0;
@@ -18,6 +18,8 @@ const LAST_JOB: usize = 3;
 /// Word of the anchor: what the queue has still to visit, as far as is known.
 const LEFT: usize = 4;
 const CATALOGUE: usize = 5;
+const NODES: usize = CATALOGUE + SPARSE_WORDS;
+const BLOCKS: usize = NODES + SPARSE_WORDS;
 
 /// Epochs are 24 bits of a slot.
 pub(crate) const EPOCH_LIMIT: u64 = 1 << 24;
@@ -29,6 +31,8 @@ pub enum Encoding {
     Epochs,
     /// The tag is one bit: borrowed or not (`gct`).
     Bits,
+    /// Two bits: borrowed, and owned together with others, whose number is counted (`gct-c`).
+    Counted,
 }
 
 /// The places of all structures.
@@ -40,6 +44,10 @@ pub(crate) struct State {
     pub(crate) anchor: Anchor,
     /// Every version, hidden ones included.
     pub(crate) catalogue: Catalogue<OWN>,
+    /// Owners beyond the first of index nodes, by page number.
+    pub(crate) nodes: Counts,
+    /// Owners beyond the first of data blocks.
+    pub(crate) blocks: Counts,
 }
 
 fn link(word: u64) -> Option<DevId> {
@@ -48,7 +56,9 @@ fn link(word: u64) -> Option<DevId> {
 
 impl State {
     pub(crate) fn at(anchor: Anchor, encoding: Encoding, shape: Shape, sweep_percent: u64) -> State {
-        State { encoding, shape, sweep_percent, anchor, catalogue: Catalogue::at(anchor, CATALOGUE) }
+        let catalogue = Catalogue::at(anchor, CATALOGUE);
+        let (nodes, blocks) = (Counts::at(anchor, NODES), Counts::at(anchor, BLOCKS));
+        State { encoding, shape, sweep_percent, anchor, catalogue, nodes, blocks }
     }
     /// The anchor's first words.
     pub(crate) fn begin(&self, pages: &mut dyn PageTxn) -> Result<()> {
@@ -125,6 +135,10 @@ impl State {
             root: member.root.pointer().map(spinney_core::PageNo),
             blocks: member.blocks,
         }
+    }
+    /// Whether nothing has a second owner.
+    pub(crate) fn counts_nothing(&self, pages: &dyn PageRead) -> Result<bool> {
+        Ok(self.nodes.0.is_empty(pages)? && self.blocks.0.is_empty(pages)?)
     }
     pub(crate) fn first_job(&self, pages: &dyn PageRead) -> Result<Option<DevId>> {
         self.anchor.get(FIRST_JOB, pages).map(link)

@@ -6,7 +6,9 @@
 
 use crate::lineage::children;
 use crate::member::Member;
-use crate::state::State;
+use crate::ownership::{is_borrowed, is_counted};
+use crate::sharing::Sharing;
+use crate::state::{Encoding, State};
 use spinney_core::{DevId, PageNo, PageRead, Result};
 use spinney_snap::Usage;
 use spinney_snap_tree::tree::child;
@@ -17,6 +19,14 @@ use std::collections::BTreeSet;
 pub(crate) fn usage(state: &State, dev: DevId, pages: &dyn PageRead) -> Result<Usage> {
     let member = state.live(dev, pages)?;
     let referenced_blocks = member.referenced_blocks;
+    if state.encoding == Encoding::Counted {
+        let others: Vec<Slot> =
+            children(state, dev, &member, pages)?.iter().map(|(_, child)| child.root).collect();
+        let at = state.tree(&member).root_position();
+        let exclusive_blocks = owned_alone(state, at, member.root, &others, pages)?;
+        let shared_blocks = referenced_blocks.saturating_sub(exclusive_blocks);
+        return Ok(Usage { referenced_blocks, exclusive_blocks, shared_blocks });
+    }
     let roots = neighbours(state, dev, &member, pages)?;
     let exclusive_blocks = if roots.is_empty() {
         referenced_blocks
@@ -45,6 +55,46 @@ fn neighbours(state: &State, dev: DevId, member: &Member, pages: &dyn PageRead) 
         }
     }
     Ok(roots)
+}
+
+/// Whether the version that has the slot owns its content together with nobody (`gct-c`).
+fn is_alone(state: &State, node: bool, slot: Slot, pages: &dyn PageRead) -> Result<bool> {
+    match slot.pointer() {
+        Some(_) if is_borrowed(slot) => Ok(false),
+        Some(number) if is_counted(slot) => Ok(Sharing::extra(state, node, number, pages)? == 0),
+        Some(_) => Ok(true),
+        None => Ok(false),
+    }
+}
+
+/// Blocks below `slot` that the version owns alone and no child, whose slots are `others`, borrows (`gct-c`).
+fn owned_alone(
+    state: &State,
+    at: Position,
+    slot: Slot,
+    others: &[Slot],
+    pages: &dyn PageRead,
+) -> Result<u64> {
+    let Some(page) = slot.pointer() else { return Ok(0) };
+    if !is_alone(state, true, slot, pages)? || others.iter().any(|other| other.pointer() == Some(page)) {
+        return Ok(0);
+    }
+    let shape = state.shape;
+    let node = Node::read(pages, PageNo(page), shape, at)?;
+    let mut beside = Vec::new();
+    for page in others.iter().filter_map(|other| other.pointer()) {
+        beside.push(Node::read(pages, PageNo(page), shape, at)?);
+    }
+    let mut blocks = 0;
+    for (index, slot) in (0..).zip(node.slots(0, shape.fanout() - 1)).filter(|(_, slot)| !slot.is_empty()) {
+        let theirs: Vec<Slot> = beside.iter().map(|node| node.slot(index)).collect();
+        blocks += match at.level {
+            0 if theirs.iter().any(|other| other.pointer() == slot.pointer()) => 0,
+            0 => u64::from(is_alone(state, false, slot, pages)?),
+            _ => owned_alone(state, child(shape, at, index), slot, &theirs, pages)?,
+        };
+    }
+    Ok(blocks)
 }
 
 /// Blocks below `slot` that none of `others`, the slots at the same place, holds.

@@ -7,7 +7,7 @@ use spinney_core::{DevId, Extent, Finding, Flow, PageNo, PageRead, Pba, Place, R
 use spinney_snap::Usage;
 use spinney_snap_tree::counts::CountReader;
 use spinney_snap_tree::tree::child;
-use spinney_snap_tree::{Counts, Node, NumberRuns, Position, Record, Slot};
+use spinney_snap_tree::{Node, NumberRuns, Position, Record, Slot};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Space of one version: only nodes that it owns alone are entered.
@@ -177,36 +177,6 @@ pub(crate) fn check(state: &State, pages: &dyn PageRead, found: &mut dyn FnMut(F
         found(Finding { rule: "the sum of what is left to drop is that of the dropped", place: Place::Pool });
     }
     node_owners.extend(roots);
-    compare(&state.nodes, node_owners, |at| Place::Page(PageNo(at)), pages, found)?;
-    compare(&state.blocks, block_owners, |at| Place::Block(Pba(at)), pages, found)
-}
-
-/// Hold stored counts against the pointers that were met.
-fn compare(
-    counts: &Counts,
-    mut pointers: Vec<u64>,
-    place: fn(u64) -> Place,
-    pages: &dyn PageRead,
-    found: &mut dyn FnMut(Finding),
-) -> Result<()> {
-    pointers.sort_unstable();
-    let more = pointers.chunk_by(|a, b| a == b).filter(|same| same.len() > 1);
-    let mut right = more.map(|same| (same[0], (same.len() - 1) as u64)).peekable();
-    let mut wrong = Vec::new();
-    let mut bad = Vec::new();
-    let each = &mut |number, extra| {
-        while let Some((missing, _)) = right.next_if(|(other, _)| *other < number) {
-            wrong.push(missing);
-        }
-        if right.next_if(|owners| *owners == (number, u64::from(extra))).is_none() {
-            wrong.push(number);
-            right.next_if(|(other, _)| *other == number);
-        }
-    };
-    counts.visit(pages, each, &mut |rule| bad.push(rule))?;
-    wrong.extend(right.map(|(missing, _)| missing));
-    bad.into_iter().for_each(|rule| found(Finding { rule, place: Place::Pool }));
-    let rule = "the number of owners is that of the pointers";
-    wrong.into_iter().for_each(|number| found(Finding { rule, place: place(number) }));
-    Ok(())
+    state.nodes.compare(node_owners, |at| Place::Page(PageNo(at)), pages, found)?;
+    state.blocks.compare(block_owners, |at| Place::Block(Pba(at)), pages, found)
 }

@@ -5,7 +5,9 @@
 //! number of first owners is not kept anywhere: whoever holds a pointer is one.
 
 use crate::{Anchor, Sparse};
-use spinney_core::{Error, PAYLOAD_BYTES, PageKind, PageNo, PageRead, PageRef, PageTxn, Payload, Result};
+use spinney_core::{
+    Error, Finding, PAYLOAD_BYTES, PageKind, PageNo, PageRead, PageRef, PageTxn, Payload, Place, Result,
+};
 use std::collections::BTreeSet;
 
 /// Entries on a page: the first word counts those that are not 0.
@@ -137,6 +139,35 @@ impl Counts {
             }
             Ok(spinney_core::Flow::Continue)
         })
+    }
+    /// Hold what is stored against the owners that were met, each as often as it was. Reports numbers and pages that are wrong.
+    pub fn compare(
+        &self,
+        mut owners: Vec<u64>,
+        place: fn(u64) -> Place,
+        pages: &dyn PageRead,
+        found: &mut dyn FnMut(Finding),
+    ) -> Result<()> {
+        owners.sort_unstable();
+        let more = owners.chunk_by(|a, b| a == b).filter(|same| same.len() > 1);
+        let mut right = more.map(|same| (same[0], (same.len() - 1) as u64)).peekable();
+        let mut wrong = Vec::new();
+        let mut bad = Vec::new();
+        let each = &mut |number, extra| {
+            while let Some((missing, _)) = right.next_if(|(other, _)| *other < number) {
+                wrong.push(missing);
+            }
+            if right.next_if(|owners| *owners == (number, u64::from(extra))).is_none() {
+                wrong.push(number);
+                right.next_if(|(other, _)| *other == number);
+            }
+        };
+        self.visit(pages, each, &mut |rule| bad.push(rule))?;
+        wrong.extend(right.map(|(missing, _)| missing));
+        bad.into_iter().for_each(|rule| found(Finding { rule, place: Place::Pool }));
+        let rule = "the number of owners is that of the pointers";
+        wrong.into_iter().for_each(|number| found(Finding { rule, place: place(number) }));
+        Ok(())
     }
     /// Every page, once.
     pub fn visit_pages(&self, pages: &dyn PageRead, each: &mut dyn FnMut(PageNo)) -> Result<()> {
