@@ -54,13 +54,22 @@ impl Pool {
     /// Do up to `budget` units of background work now. `left == 0` means idle.
     pub fn tend(&mut self, budget: u64) -> Result<Progress> {
         self.alive()?;
+        self.ask_what_is_left();
         let budget = self.tend_budget(budget)?;
         self.tend_admitted(budget)
+    }
+
+    /// A snapshot or a write may leave work as a delete does (a hidden version to look at, garbage to sweep).
+    fn ask_what_is_left(&mut self) {
+        if let (0, Ok(idle)) = (self.tend_left, self.scheme.tend(0, &mut self.pages, &mut self.freed)) {
+            self.tend_left = idle.left;
+        }
     }
 
     /// As [`Pool::tend`], where it is only opportune: what cannot be admitted or even planned (a damaged tree of a deleted
     /// version, say, which `check` reports) must not keep anybody from writing and flushing. How much was done.
     pub(crate) fn tend_if_possible(&mut self) -> Result<u64> {
+        self.ask_what_is_left();
         let budget = if self.tend_left > 0 { self.tend_budget(self.options.tend_budget) } else { Ok(0) };
         Ok(self.tend_admitted(budget.unwrap_or(0))?.done)
     }
