@@ -55,12 +55,13 @@ fn one_slot_survives_cuts_and_errors_that_leave_sectors_whole() {
     }
 }
 
-/// A seed's steps without cuts and errors, each reopening after a flush, and some at the end.
+/// A seed's steps without cuts, errors and readers, each reopening after a flush, and some at the end.
 fn without_cuts(seed: u64) -> Vec<Step> {
     let mut steps = Vec::new();
     for step in draw(seed, STEPS) {
         match step {
-            Step::Crash { .. } | Step::Fail { .. } => {}
+            // A reader looks at the last commit, as opening after a cut does.
+            Step::Crash { .. } | Step::Fail { .. } | Step::Pin | Step::Unpin => {}
             Step::Reopen => steps.extend([Step::Flush, Step::Reopen]),
             other => steps.push(other),
         }

@@ -26,7 +26,7 @@ pub struct Fault {
     pub name: &'static str,
     /// What it does wrong.
     pub what: &'static str,
-    /// Whether only a power cut shows it: without one, lives that flush before they reopen must pass.
+    /// Whether only a power cut, or a reader of the last commit, shows it: without these, lives that flush before they reopen must pass.
     pub needs_cut: bool,
     /// Whether it sits in an index or a form: an allocator that is whole has neither, and nothing is planted there.
     pub in_a_part: bool,
