@@ -35,20 +35,22 @@ impl BackReferences {
             let place = Place::Page(run.index.root);
             let (mut records, mut filtered) = (0, true);
             let mut cursor = Cursor::new(run, &(0..BLOCK_LIMIT), pages)?;
-            let mut inside = true;
+            let (mut inside, mut closed) = (true, true);
             while let Some(chunk) = cursor.next_chunk(pages)? {
                 let mut gathered = Gathered::default();
                 cursor.take(chunk, pages, &mut gathered)?;
-                gathered.each_block(&mut |block| {
+                gathered.each_block(&mut |block, version| {
                     records += 1;
                     filtered &= run.filter.may_have(block);
                     inside &= blocks.contains(&block);
+                    closed &= version < self.now;
                 });
             }
             let rules = [
                 ("a run has as many references as the journal says", records == run.records),
                 ("a filter knows every block of its run", filtered),
                 ("a run is of one partition", inside),
+                ("a run is of closed versions", closed),
             ];
             rules.iter().filter(|(_, holds)| !holds).for_each(|(rule, _)| found(Finding { rule, place }));
         }

@@ -57,14 +57,17 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Take the rows of a chunk, which is not before the next one's.
+    /// Take what rows of a chunk, which is not before the next one's, say of the range: a run that is not asked may have the other
+    /// ends of the rest.
     pub(crate) fn take(&mut self, chunk: u64, pages: &dyn PageRead, into: &mut Gathered) -> Result<()> {
         self.chunk = chunk;
         while self.next_chunk(pages)? == Some(chunk) {
             let Some(row) = self.rows.pop_front() else { break };
             self.met = true;
-            self.hit |= row.key.block < self.blocks.end && row.key.block + row.blocks > self.blocks.start;
-            into.push(self.run.table, row);
+            if let Some(part) = row.within(&self.blocks) {
+                self.hit = true;
+                into.push(self.run.table, part);
+            }
         }
         Ok(())
     }

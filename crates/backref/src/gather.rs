@@ -26,10 +26,11 @@ impl Gathered {
         }
     }
 
-    /// The block of each reference.
-    pub(crate) fn each_block(&self, each: &mut dyn FnMut(u64)) {
-        let ends = self.ends.iter().map(|(key, ..)| key.block);
-        ends.chain(self.whole.iter().map(|row| row.key.block)).for_each(each);
+    /// The block of each reference, and the version that it names, the later one of two.
+    pub(crate) fn each_block(&self, each: &mut dyn FnMut(u64, u64)) {
+        let ends = self.ends.iter().map(|(key, version, _)| (key.block, *version));
+        let whole = self.whole.iter().map(|row| (row.key.block, row.to));
+        ends.chain(whole).for_each(|(block, version)| each(block, version));
     }
 
     /// Intervals of one block each, sorted by block. Errors: `Corrupt` at the block.

@@ -66,9 +66,7 @@ impl BackReferences {
         let mut merge = Merge::new(chosen.into_iter(), Some(&self.writes), &blocks, pages)?;
         while let Some(rows) = merge.next(pages)? {
             for of_block in rows.chunk_by(|a, b| a.key.block == b.key.block) {
-                if blocks.contains(&of_block[0].key.block) {
-                    show(of_block, &self.lines, each);
-                }
+                show(of_block, &self.lines, each);
             }
         }
         for cursor in &merge.cursors {

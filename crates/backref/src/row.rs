@@ -4,6 +4,7 @@
 //! Knows no page.
 
 use crate::leaf::{put_u64, u64_at};
+use core::ops::Range;
 
 /// Blocks of a chunk: rows never cross its border, so a query reads at most so many blocks' rows that it does not want.
 pub(crate) const CHUNK_BLOCKS: u64 = 64;
@@ -83,10 +84,20 @@ impl Row {
             Table::Combined => (version, u64_at(bytes, 32)),
         };
         let inside = block % CHUNK_BLOCKS + blocks <= CHUNK_BLOCKS && block < BLOCK_LIMIT;
-        let ordered =
-            from < to && (table == Table::From || to != FOREVER) && (table == Table::To || from != FOREVER);
+        let ordered = (from > 0 || table != Table::From)
+            && from < to
+            && (table == Table::From || to != FOREVER)
+            && (table == Table::To || from != FOREVER);
         let counts = at.checked_add(blocks).is_some();
         (inside && ordered && counts).then_some(Row { key: Key { block, line, at }, from, to, blocks })
+    }
+
+    /// The part of it that is about these blocks.
+    pub(crate) fn within(self, blocks: &Range<u64>) -> Option<Row> {
+        let Key { block, line, at } = self.key;
+        let (from, to) = (block.max(blocks.start), (block + self.blocks).min(blocks.end));
+        let part = |by| Row { key: Key { block: from, line, at: at + by }, blocks: to - from, ..self };
+        (from < to).then(|| part(from - block))
     }
 
     /// Its references, one by one.

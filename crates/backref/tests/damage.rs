@@ -37,14 +37,14 @@ fn any_flipped_bit_is_corrupt_or_harmless() {
     let live: Vec<_> = pages.live().collect();
     let (mut tried, mut seen) = (0, 0);
     for (page, kind) in live {
-        for bit in (0..4064 * 8).step_by(37) {
+        for bit in (0..4064 * 8).step_by(97) {
             let mut pages = pages.view();
             pages.edit(page, kind).unwrap()[bit / 8] ^= 1 << (bit % 8);
             tried += 1;
             seen += u64::from(used(&root, &mut pages) != Some(sound));
         }
     }
-    assert!(tried > 2_000 && seen > tried / 20, "{seen} of {tried} seen");
+    assert!(tried > 1_000 && seen > tried / 20, "{seen} of {tried} seen");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! Invariant: a target is a plain function of its bytes: the same bytes do the same, on any machine, with or without a
 //! fuzzer. It panics exactly if what it tries has a fault.
 
+mod backref;
 mod bytes;
 #[cfg(feature = "lab")]
 mod config;
@@ -66,6 +67,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "snap-gct-e", run: scheme::gct_e, seeds: patch::seeds },
     Target { name: "snap-gct", run: scheme::gct, seeds: patch::seeds },
     Target { name: "snap-gct-c", run: scheme::gct_c, seeds: patch::seeds },
+    Target { name: "backref", run: backref::run, seeds: patch::seeds },
     Target { name: "image", run: image::run, seeds: image::seeds },
 ];
 

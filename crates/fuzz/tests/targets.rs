@@ -74,6 +74,7 @@ targets! {
     snap_gct_e, "snap-gct-e", 15000;
     snap_gct, "snap-gct", 10000;
     snap_gct_c, "snap-gct-c", 10000;
+    backref, "backref", 2000;
     image, "image", 10000;
 }
 

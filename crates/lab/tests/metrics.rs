@@ -51,7 +51,9 @@ fn rows(sweep: &str) -> (Table, TempDir) {
 
 #[test]
 fn every_metric_has_numbers_a_unit_and_words() {
-    let (rows, _folder) = rows("[sweep]\nallocator = [\"bitmap\", \"spacemap\", \"extent\"]\n");
+    let (rows, _folder) = rows(
+        "[sweep]\nallocator = [\"bitmap\", \"spacemap\", \"extent\"]\nvolume.back_references = [false, true]\n",
+    );
     for metric in METRICS.iter() {
         let at = rows.column(&metric.name).unwrap();
         assert!(

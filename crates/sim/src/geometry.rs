@@ -31,6 +31,8 @@ pub struct Geometry {
     pub shears: u64,
     /// Whether metadata grows from the data's blocks and shrinks again; 1 or 0.
     pub segments: u64,
+    /// Commits after which back references are merged; 0: the pool keeps none.
+    pub back_references: u64,
     /// How data blocks are checksummed, unless they are overwritten in place.
     pub checksums: ChecksumKind,
 }
@@ -48,6 +50,7 @@ impl Default for Geometry {
             stride: 1,
             shears: 0,
             segments: 0,
+            back_references: 0,
             checksums: ChecksumKind::default(),
         }
     }
@@ -73,10 +76,11 @@ impl Geometry {
             shears: 0,
             checksums: ChecksumKind::ALL[one_of(&[1, 1, 1, 0, 2, 3]) as usize],
             segments: one_of(&[0, 0, 1]),
+            back_references: one_of(&[0, 0, 0, 1, 3]),
         }
     }
 
-    fn fields(&mut self) -> [(&'static str, &mut u64); 10] {
+    fn fields(&mut self) -> [(&'static str, &mut u64); 11] {
         [
             ("metadata", &mut self.metadata_blocks),
             ("data", &mut self.data_blocks),
@@ -88,6 +92,7 @@ impl Geometry {
             ("stride", &mut self.stride),
             ("shears", &mut self.shears),
             ("segments", &mut self.segments),
+            ("back_references", &mut self.back_references),
         ]
     }
 

@@ -3,6 +3,7 @@
 //! Invariant: names come from the registry; no allocator or scheme is named here.
 
 use crate::Geometry;
+use spinney_backref::BackrefOptions;
 use spinney_core::{BlockDevice, Setting};
 use spinney_registry::{AllocatorSpec, PoolSpec, Registry};
 use spinney_volume::{ChecksumKind, Parts, Placement, PoolOptions};
@@ -124,6 +125,7 @@ impl Pair {
             checksums,
             shears,
             segments,
+            back_references,
             ..
         } = self.geometry;
         let in_place = self.overwrites();
@@ -134,6 +136,11 @@ impl Pair {
             commit_blocks,
             tend_budget,
             in_place,
+            back_references: (back_references > 0).then(|| BackrefOptions {
+                compact_commits: back_references,
+                partition_blocks: 128, // lives cross the border
+                ..BackrefOptions::default()
+            }),
             checksums: if in_place { ChecksumKind::None } else { checksums },
             // A shorn slot is damaged as no whole sector is; the pool does not open past it unasked.
             accept_unreadable_slot: shears > 0,

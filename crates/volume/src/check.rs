@@ -46,6 +46,7 @@ impl Pool {
         let findings = &mut report.findings;
         self.scheme.check(&self.pages, &mut |finding| findings.push(finding))?;
         self.allocator.check(&self.pages, &mut |finding| findings.push(finding))?;
+        self.check_owners(findings)?;
         self.pages.check(&mut |finding| findings.push(finding))?;
         self.check_names(&mut |finding| findings.push(finding))?;
         if scrub {
@@ -93,6 +94,9 @@ impl Pool {
         self.allocator.visit_pages(&self.pages, &mut each)?;
         self.checksums.visit_pages(&self.pages, &mut each)?;
         self.names.visit_pages(&self.pages, &mut each)?;
+        if let Some(references) = &self.back_references {
+            references.visit_pages(&self.pages, &mut each)?;
+        }
         let findings = &mut report.findings;
         let mut find = |rule, page| findings.push(Finding { rule, place: Place::Page(page) });
         twice.into_iter().for_each(|page| find("a page has one owner", page));

@@ -12,6 +12,7 @@ struct Roots {
     pages: Root,
     allocator: Root,
     scheme: Root,
+    back_references: Root,
 }
 
 impl Pool {
@@ -53,8 +54,17 @@ impl Pool {
     fn encode(&mut self, epoch: Epoch) -> Result<Roots> {
         let scheme = self.scheme.commit(epoch, &mut self.pages)?;
         let allocator = self.allocator.commit(epoch, &mut self.pages)?;
+        let back_references = self.commit_references()?;
         let pages = self.pages.seal(epoch)?;
-        Ok(Roots { pages, allocator, scheme })
+        Ok(Roots { pages, allocator, scheme, back_references })
+    }
+
+    /// Last, as what the others left of the pages may go into merging runs; but for what deletes need.
+    fn commit_references(&mut self) -> Result<Root> {
+        let spare = self.pages.room().saturating_sub(self.slop_pages());
+        let Some(references) = &mut self.back_references else { return Ok(Root::default()) };
+        let spare = spare.saturating_sub(references.pages_bound(0, 0));
+        references.commit(spare, &mut self.pages)
     }
 
     fn make_durable(&mut self, epoch: Epoch, roots: Roots) -> Result<()> {
@@ -69,6 +79,7 @@ impl Pool {
             pages: roots.pages,
             allocator: roots.allocator,
             scheme: roots.scheme,
+            back_references: roots.back_references,
             checksum_page: self.checksums.root(),
             names_page: self.names.root,
             description: self.description.clone(),

@@ -27,7 +27,10 @@ impl Pool {
                 Err(Error::NoPages { .. }) if range.blocks > 1 && !self.closed => piece = range.blocks / 2,
                 admitted => {
                     admitted?;
-                    self.whole(|pool| pool.scheme.unmap(dev, range, &mut pool.pages, &mut pool.freed))?;
+                    self.whole(|pool| {
+                        pool.tell_unmap(dev, range)?;
+                        pool.scheme.unmap(dev, range, &mut pool.pages, &mut pool.freed)
+                    })?;
                     self.release_freed()?;
                     at += range.blocks;
                 }

@@ -48,7 +48,10 @@ impl Pool {
         self.admit_fresh(Work::Map(dev, LbaRange::new(at, on.blocks)), on.blocks)?;
         self.allocator.claim(on, &self.pages)?;
         self.dirty.blocks += on.blocks;
-        self.whole(|pool| pool.scheme.map(dev, at, on, &mut pool.pages, &mut pool.freed))?;
+        self.whole(|pool| {
+            pool.tell_map(dev, at, on)?;
+            pool.scheme.map(dev, at, on, &mut pool.pages, &mut pool.freed)
+        })?;
         self.commit_if_due()
     }
 }

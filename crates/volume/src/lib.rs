@@ -15,6 +15,7 @@ mod layout;
 mod names;
 mod open;
 mod options;
+mod owners;
 mod pool;
 mod read;
 mod room;

@@ -10,6 +10,7 @@ use crate::segment_table::Segments;
 use crate::slots::Found;
 use crate::superblock::{DESCRIPTION_BYTES_MAX, SUPERBLOCK_SLOTS, Superblock};
 use crate::{Parts, Placement, Pool, PoolOptions, PoolStats};
+use spinney_backref::BackReferences;
 use spinney_core::{BLOCK_BYTES, BlockDevice, Epoch, Error, Place, Result};
 use spinney_pages::{PageStore, StoreOptions};
 use spinney_snap::Freed;
@@ -33,6 +34,9 @@ impl Pool {
         allocator.format(layout.data, &mut pages)?;
         scheme.format(&mut pages)?;
         let checksums = Checksums::create(&options, layout.data, &mut pages)?;
+        let references = options.back_references;
+        let references = references.map(|kept| BackReferences::format(layout.data, kept, &mut pages));
+        let back_references = references.transpose()?;
         let dirty = Dirty { any: true, ..Dirty::default() };
         let stats = PoolStats::default();
         let (freed, epoch) = (Freed::default(), Epoch(1));
@@ -47,6 +51,7 @@ impl Pool {
             scheme,
             checksums,
             names: Table::default(),
+            back_references,
             epoch,
             dirty,
             freed,
@@ -90,6 +95,17 @@ impl Pool {
         allocator.open(layout.data, &superblock.allocator, &pages)?;
         scheme.open(&superblock.scheme, &pages)?;
         let checksums = Checksums::open(&options, layout.data, superblock.checksum_page, &pages)?;
+        let back_references = match superblock.back_references.is_empty() {
+            true => None,
+            false => {
+                let (root, kept) = (&superblock.back_references, options.back_references.unwrap_or_default());
+                Some(BackReferences::open(layout.data, root, kept, &pages)?)
+            }
+        };
+        let options = PoolOptions {
+            back_references: back_references.as_ref().map(|_| options.back_references.unwrap_or_default()),
+            ..options
+        };
         // It may have been read from a cache, after a commit whose last flush failed; a host may then hold it for clean and
         // never store it. What it let go of is reused from now on, so it must not be lost any more: store it again. The
         // bytes are those that the slot reads as, so a tear leaves what was there, or a slot as torn as in the commit itself.
@@ -110,6 +126,7 @@ impl Pool {
             scheme,
             checksums,
             names: Table { root: superblock.names_page },
+            back_references,
             epoch: epoch.next(),
             dirty: Dirty::default(),
             freed: Freed::default(),

@@ -1,10 +1,11 @@
 //! What can be chosen when a pool is formatted or opened.
 //!
-//! Invariant: only `metadata_blocks`, `placement` and the two of checksums change what is on disk; all but the key are read back from the
+//! Invariant: only `metadata_blocks`, `placement`, `back_references` and the two of checksums change what is on disk; all but the key are read back from the
 //! superblock.
 
 use crate::Layout;
 use crate::kind::{ChecksumKey, ChecksumKind};
+use spinney_backref::BackrefOptions;
 use spinney_core::Result;
 
 /// Blocks of a metadata area that nobody chose a size for, at least.
@@ -50,6 +51,10 @@ pub struct PoolOptions {
     pub checksums: ChecksumKind,
     /// The key of [`ChecksumKind::Blake3`], the same when opening as when formatting; the other kinds have none.
     pub checksum_key: ChecksumKey,
+    /// Keep back references, so that [`Pool::owners`](crate::Pool::owners) can say who maps a block: some 1/63 of a page written for each block
+    /// that is overwritten at random, and up to 1 % of the data. `None`, the default, is none. Whether is chosen when
+    /// formatting, and opening reads it back; how often their runs are merged may differ each time (`None`: as by default).
+    pub back_references: Option<BackrefOptions>,
     /// Overwrite in place what a version owns alone, if the scheme offers it. Gives up data checksums (a torn block
     /// could not be told from a damaged one), so it is taken only with `ChecksumKind::None`. What a version did not own
     /// alone in the last durable epoch as well is written anew: a cut would bring the other owner back.
@@ -74,6 +79,7 @@ impl Default for PoolOptions {
             tend_budget: 4_096,
             checksums: ChecksumKind::Xxh3,
             checksum_key: ChecksumKey::PUBLIC,
+            back_references: None,
             in_place: false,
             verify_superblock: true,
             accept_unreadable_slot: false,

@@ -8,6 +8,7 @@ use crate::names::Table;
 use crate::segment_table::Segments;
 use crate::{Layout, PoolOptions, PoolStats};
 use spinney_alloc::Allocator;
+use spinney_backref::BackReferences;
 use spinney_core::{BlockDevice, Epoch, Error, Extent, Place, Result};
 use spinney_pages::PageStore;
 use spinney_snap::{Freed, SnapshotScheme};
@@ -46,6 +47,8 @@ pub struct Pool {
     pub(crate) scheme: Box<dyn SnapshotScheme>,
     pub(crate) checksums: Checksums,
     pub(crate) names: Table,
+    /// Who maps which block, if the pool keeps that.
+    pub(crate) back_references: Option<BackReferences>,
     /// The epoch that is open: the next commit makes it durable.
     pub(crate) epoch: Epoch,
     pub(crate) dirty: Dirty,

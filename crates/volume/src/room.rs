@@ -23,6 +23,7 @@ impl Pool {
     pub(crate) fn pages_needed(&self, work: &[Work], takes: u64) -> Result<u64> {
         let mut pages = self.scheme.pages_bound(Work::Commit, &self.pages)?;
         let mut changed_blocks = takes;
+        pages = pages.saturating_add(self.references_bound(work)?);
         for work in work {
             pages = pages.saturating_add(self.scheme.pages_bound(*work, &self.pages)?);
             changed_blocks = changed_blocks.saturating_add(self.scheme.frees_bound(*work, &self.pages)?);

@@ -19,8 +19,10 @@ pub(crate) const DESCRIPTION_BYTES_MAX: usize = 1024;
 const MAGIC: &[u8; 8] = b"spinney\0";
 /// A pool whose metadata area has its size for life.
 const VERSION: u32 = 2;
-/// One whose area may have grown: another release would not know where its pages are.
-const VERSION_SEGMENTS: u32 = 3;
+/// Added for a pool whose area may have grown: another release would not know where its pages are.
+const WITH_SEGMENTS: u32 = 1;
+/// Added for a pool with back references: another release would not keep them.
+const WITH_BACK_REFERENCES: u32 = 2;
 /// What a disk writes whole or not at all; the first one has all that a commit changes.
 const SECTOR_BYTES: usize = 512;
 const EPOCH_AGAIN_AT: usize = 488;
@@ -49,6 +51,8 @@ pub struct Superblock {
     pub allocator: Root,
     /// Root of the snapshot scheme.
     pub scheme: Root,
+    /// Root of the back references; empty if the pool keeps none.
+    pub back_references: Root,
     /// Root page of the data checksums.
     pub checksum_page: PageNo,
     /// Root page of the table of names; none before the first name.
@@ -88,7 +92,9 @@ impl Superblock {
         );
         let mut fields = Vec::with_capacity(BLOCK_BYTES);
         fields.extend_from_slice(MAGIC);
-        let version = if self.placement == Placement::Area { VERSION } else { VERSION_SEGMENTS };
+        let segments = if self.placement == Placement::Area { 0 } else { WITH_SEGMENTS };
+        let references = if self.back_references.is_empty() { 0 } else { WITH_BACK_REFERENCES };
+        let version = VERSION + segments + references;
         fields.extend_from_slice(&version.to_le_bytes());
         fields.extend_from_slice(&(self.checksums as u32).to_le_bytes());
         let Layout { device_blocks, area, data } = self.layout;
@@ -104,9 +110,7 @@ impl Superblock {
         ];
         words.iter().for_each(|word| fields.extend_from_slice(&word.to_le_bytes()));
         for root in [&self.pages, &self.allocator, &self.scheme] {
-            fields.extend_from_slice(&(root.bytes().len() as u64).to_le_bytes());
-            fields.extend_from_slice(root.bytes());
-            fields.resize(fields.len() + ROOT_BYTES_MAX - root.bytes().len(), 0);
+            put_root(&mut fields, root);
         }
         fields.extend_from_slice(&self.key_check.to_le_bytes());
         let rest = self.encode_rest();
@@ -116,6 +120,7 @@ impl Superblock {
         }
         let names_page = self.names_page.map_or(0, |page| page.0 + 1);
         fields.extend_from_slice(&names_page.to_le_bytes());
+        put_root(&mut fields, &self.back_references);
         fields.resize(EPOCH_AGAIN_AT, 0);
         let (seal, epoch) = (seal(&fields, slot), self.epoch.0.to_le_bytes());
         fields.extend_from_slice(&epoch);
@@ -148,11 +153,11 @@ impl Superblock {
         if reader.take(8)? != MAGIC {
             return Err(corrupt("superblock magic (not a spinney pool, or overwritten)"));
         }
-        let placement = match reader.half()? {
-            VERSION => Placement::Area,
-            VERSION_SEGMENTS => Placement::Segments,
-            _ => return Err(corrupt("superblock version (made by another release, or damaged)")),
-        };
+        let more = reader.half()?.wrapping_sub(VERSION);
+        if more > WITH_SEGMENTS | WITH_BACK_REFERENCES {
+            return Err(corrupt("superblock version (made by another release, or damaged)"));
+        }
+        let placement = if more & WITH_SEGMENTS == 0 { Placement::Area } else { Placement::Segments };
         if sector[SEAL_AT..] != seal(&sector[..EPOCH_AGAIN_AT], slot).to_le_bytes() {
             return Err(corrupt("superblock checksum"));
         }
@@ -175,6 +180,10 @@ impl Superblock {
             return Err(corrupt("superblock version (one without segments that names some)"));
         }
         let names_page = reader.word()?.checked_sub(1).map(PageNo);
+        let back_references = reader.root()?;
+        if (more & WITH_BACK_REFERENCES == 0) != back_references.is_empty() {
+            return Err(corrupt("superblock version (back references that it does not have, or hides)"));
+        }
         if rest.len() != BLOCK_BYTES - SECTOR_BYTES || rest_sum != xxh3_64_with_seed(rest, slot as u64) {
             return Err(corrupt("superblock checksum (of the description)"));
         }
@@ -192,11 +201,19 @@ impl Superblock {
             pages,
             allocator,
             scheme,
+            back_references,
             checksum_page,
             names_page,
             description,
         })
     }
+}
+
+/// A root's length and bytes, zeros behind them.
+fn put_root(fields: &mut Vec<u8>, root: &Root) {
+    fields.extend_from_slice(&(root.bytes().len() as u64).to_le_bytes());
+    fields.extend_from_slice(root.bytes());
+    fields.resize(fields.len() + ROOT_BYTES_MAX - root.bytes().len(), 0);
 }
 
 /// Seeded with the slot, so that a superblock that lands in the other one is none there.

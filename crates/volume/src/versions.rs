@@ -13,7 +13,7 @@ impl Pool {
         self.alive()?;
         Pool::countable(blocks)?;
         self.admit(Work::Create(blocks))?;
-        self.whole(|pool| pool.scheme.create(blocks, &mut pool.pages))
+        self.whole(|pool| pool.begin(blocks))
     }
 
     pub(crate) fn countable(blocks: u64) -> Result<()> {
@@ -35,7 +35,7 @@ impl Pool {
         self.alive()?;
         self.scheme.version(of, &self.pages)?;
         self.admit(Work::Snapshot(of))?;
-        self.whole(|pool| pool.scheme.snapshot(of, access, &mut pool.pages))
+        self.whole(|pool| pool.begin_from(of, access))
     }
 
     /// Delete a version. Its space comes back over the next commits. Works on a full pool. Errors: `Busy` if it has a name.
@@ -46,7 +46,7 @@ impl Pool {
             return Err(Error::Busy("the version has a name: destroy it by that"));
         }
         self.admit_delete(dev)?;
-        self.whole(|pool| pool.scheme.delete(dev, &mut pool.pages, &mut pool.freed))?;
+        self.whole(|pool| pool.end(dev))?;
         self.tend_left = u64::MAX;
         self.release_freed()
     }

@@ -130,6 +130,7 @@ impl Pool {
             self.note_fresh(on);
             self.whole(|pool| {
                 pool.checksums.set(on.start, now, &mut pool.pages)?;
+                pool.tell_map(dev, at, on)?;
                 pool.scheme.map(dev, at, on, &mut pool.pages, &mut pool.freed)
             })?;
             at.0 += on.blocks;

@@ -3,6 +3,7 @@
 //! Invariant: nothing of the run is touched: the second pool has its own model of the device over the same bytes, sees the
 //! last durable epoch, and what opening writes takes its time and goes nowhere.
 
+use super::owners::Queries;
 use crate::plan::Case;
 use spinney_core::{BlockDevice, Error, Extent, PageKind, Pba, Result};
 use spinney_device::{DeviceParameters, build};
@@ -19,6 +20,7 @@ pub(crate) struct Probe {
     spec: PoolSpec,
     registry: Registry,
     options: PoolOptions,
+    query_blocks: u64,
 }
 
 /// A device that can be read; what is written to it is lost.
@@ -51,12 +53,21 @@ pub(super) struct Load {
     virtual_ms: f64,
     /// On the wall: for `timed.csv` only.
     pub(super) wall_ms: f64,
+    /// Queries afterwards, if the pool has back references.
+    pub(super) queries: Option<Queries>,
 }
 
 impl Probe {
     pub(super) fn new(case: &Case, registry: &Registry, backing: Arc<dyn BlockDevice>) -> Probe {
         let (device, spec) = (case.device.clone(), case.pool.clone());
-        Probe { backing, device, spec, registry: registry.clone(), options: case.options }
+        Probe {
+            backing,
+            device,
+            spec,
+            registry: registry.clone(),
+            options: case.options,
+            query_blocks: case.query_blocks,
+        }
     }
 
     /// The plug-ins of the case.
@@ -72,11 +83,13 @@ impl Probe {
         let pool = Pool::open(device.clone(), self.options, &|_| self.parts())?;
         let wall_ms = began.elapsed().as_secs_f64() * 1e3;
         let read = pool.page_stats().read;
+        let virtual_ms = device.time_ns() as f64 / 1e6;
         Ok(Load {
+            queries: Queries::ask(&pool, &*device, self.query_blocks)?,
             pages: read.total(),
             space_pages: read[PageKind::SPACE],
             effort: pool.space().effort.steps,
-            virtual_ms: device.time_ns() as f64 / 1e6,
+            virtual_ms,
             wall_ms,
         })
     }

@@ -27,7 +27,7 @@ const fn plain(
 }
 
 /// Kinds of page that get columns of their own.
-pub(crate) const KINDS: [&str; 6] = ["map", "space", "tree", "share", "catalogue", "checksum"];
+pub(crate) const KINDS: [&str; 7] = ["map", "space", "tree", "share", "catalogue", "checksum", "backref"];
 
 const SIMPLE: &[(&str, &str, &str)] = &[
     plain("user_bytes", "bytes", "bytes written by the workload so far"),
@@ -216,6 +216,44 @@ const SIMPLE: &[(&str, &str, &str)] = &[
     plain("load_virtual_ms", "ms", "virtual time to open the pool on the modelled device, cold"),
     plain("index_memory_bytes", "bytes", "memory of the free-space index"),
     plain("index_bytes_per_free_run", "bytes/run", "memory of the free-space index per free run"),
+    plain(
+        "interval_reference_operations",
+        "references",
+        "references to blocks that began or ended since the last row, as told to back references",
+    ),
+    plain("interval_references_written", "references", "of these, written to runs by commits"),
+    plain(
+        "interval_references_pruned",
+        "references",
+        "of these, never written, as both ends fell into one version",
+    ),
+    plain(
+        "references_written_share",
+        "share",
+        "references written by those that began or ended, since the last row",
+    ),
+    plain(
+        "backref_pages_per_operation",
+        "pages",
+        "back reference pages written, merging included, per reference that began or ended, since the last row",
+    ),
+    plain("backref_runs", "runs", "runs of back references on pages"),
+    plain("backref_compactions", "merges", "partitions of back references merged so far"),
+    plain("filter_memory_bytes", "bytes", "memory of the filters of back references"),
+    plain(
+        "owner_query_ms",
+        "ms",
+        "virtual time to ask who maps `volume.query_blocks` blocks, caches empty, mean of 20 to 2,000 places",
+    ),
+    plain("owner_query_pages", "pages", "pages of runs read for one such question"),
+    plain("owner_query_runs", "runs", "runs read for one such question"),
+    plain("owner_query_owners", "owners", "owners found by one such question"),
+    plain("owner_blocks_per_s", "blocks/s", "blocks whose owners are found per virtual second"),
+    plain(
+        "filter_false_share",
+        "share",
+        "filters that said yes, of those asked whose run had nothing of the blocks",
+    ),
     plain("interval_user_bytes", "bytes", "bytes written by the workload since the last row"),
     plain("interval_commits", "commits", "commits since the last row"),
     plain(
@@ -284,6 +322,7 @@ fn kind_words(kind: &str) -> &str {
         "space" => "allocator",
         "tree" => "volume-map",
         "share" => "sharing-count",
+        "backref" => "back-reference",
         other => other,
     }
 }
@@ -323,6 +362,13 @@ const LABELS: &[(&str, &str)] = &[
     ("space_bytes_per_block", "allocator metadata written"),
     ("space_bytes_per_free_run", "allocator metadata for each free run"),
     ("virtual_ms", "virtual time"),
+    ("backref_pages_per_operation", "back-reference pages written for each reference"),
+    ("references_written_share", "references written of those that began or ended"),
+    ("interval_references_written", "references written"),
+    ("owner_query_ms", "virtual time of one question"),
+    ("owner_query_pages", "pages read for one question"),
+    ("owner_blocks_per_s", "owners found, virtual time"),
+    ("filter_false_share", "false yes of the filters"),
     ("write_mb_per_s", "write throughput, virtual time"),
     ("scan_mb_per_s", "scan throughput, virtual time"),
 ];
@@ -343,6 +389,7 @@ pub(crate) fn weight_column(name: &str) -> Option<&'static str> {
         "effort_per_allocation" | "passed_per_allocation" | "loads_per_allocation" => Some("interval_pieces"),
         "space_bytes_per_block" => Some("interval_allocated_blocks"),
         "device_sequential_share" => Some("device_writes"),
+        "references_written_share" | "backref_pages_per_operation" => Some("interval_reference_operations"),
         "metadata_pages_written" | "metadata_pages_read" => Some("interval_commits"),
         kind if kind.starts_with("pages_written_") || kind.starts_with("pages_read_") => {
             Some("interval_commits")

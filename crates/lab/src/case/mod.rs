@@ -11,6 +11,7 @@ mod layout;
 mod load;
 mod meter;
 mod metric;
+mod owners;
 mod places;
 mod runner;
 mod sampler;

@@ -10,6 +10,7 @@ use super::{layout, places};
 use crate::plan::Case;
 use crate::table::{Table, print_number};
 use spinney_alloc::metrics::{FreeSpace, ZfsTable};
+use spinney_backref::{BackReferences, BackrefStats};
 use spinney_core::{BLOCK_BYTES, Extent, Flow, PageKind, Result};
 use spinney_device::IoCounts;
 use spinney_pages::StoreStats;
@@ -25,6 +26,7 @@ struct Reading {
     pool: PoolStats,
     effort: u64,
     loads: u64,
+    references: BackrefStats,
     time_ns: u64,
 }
 
@@ -36,6 +38,7 @@ impl Reading {
             pool: bench.pool.stats(),
             effort: bench.pool.space().effort.steps,
             loads: bench.pool.space().loads,
+            references: bench.pool.back_references().map(BackReferences::stats).unwrap_or_default(),
             time_ns: bench.timed.time_ns(),
         }
     }
@@ -93,6 +96,8 @@ impl Sampler {
         self.allocations(bench, &now, &mut values);
         self.load = bench.probe.load()?;
         self.load.put(&mut values);
+        self.load.put_queries(&mut values);
+        self.references(bench, &now, &mut values);
         let [phase, number] = [self.phase.name().to_owned(), round.to_string()];
         let mut row = self.prefix.clone();
         row.extend([phase.clone(), number.clone()]);
@@ -199,6 +204,26 @@ impl Sampler {
             put("scan_mb_per_s", (io.read_bytes() as f64 - read.total() as f64 * block) / 1e6 / seconds);
             put("dynamic_layout_score", 1.0 - io.read_runs() as f64 / io.read_blocks as f64);
         }
+    }
+
+    /// What back references were told since the last row, and what they wrote.
+    fn references(&self, bench: &Bench, now: &Reading, values: &mut BTreeMap<String, f64>) {
+        let Some(references) = bench.pool.back_references() else { return };
+        let last = self.last.references;
+        let operations = (now.references.block_operations - last.block_operations) as f64;
+        let written = (now.references.records_written - last.records_written) as f64;
+        let pages = now.pages.written[PageKind::BACKREF] - self.last.pages.written[PageKind::BACKREF];
+        let mut put = |name: &str, value: f64| {
+            values.insert(name.into(), value);
+        };
+        put("interval_reference_operations", operations);
+        put("interval_references_written", written);
+        put("interval_references_pruned", (now.references.pruned - last.pruned) as f64);
+        put("references_written_share", written / operations);
+        put("backref_pages_per_operation", pages as f64 / operations);
+        put("backref_runs", references.runs() as f64);
+        put("backref_compactions", now.references.compactions as f64);
+        put("filter_memory_bytes", references.filter_bytes() as f64);
     }
 
     /// What the allocator was asked since the last row, and what it did.

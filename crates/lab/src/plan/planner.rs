@@ -129,7 +129,7 @@ impl<'a> Planner<'a> {
         let (volume, device) = (self.volume(&mut fixed, seed), self.device(device));
         let (allocator, scheme) = (self.allocator(allocator), self.scheme(scheme));
         let workload = self.workload(workload);
-        let Sizes { volume_blocks, device_blocks, options, free_space } = volume?;
+        let Sizes { volume_blocks, device_blocks, options, query_blocks, free_space } = volume?;
         self.allow_hollow(keep_data, &options)?;
         let (device, pool) = (device?, PoolSpec { allocator: allocator?, scheme: scheme? });
         self.allow_in_place(&options, &pool.scheme)?;
@@ -150,6 +150,7 @@ impl<'a> Planner<'a> {
             device_blocks,
             options,
             keep_data,
+            query_blocks,
             device,
             pool,
             workload,

@@ -25,6 +25,9 @@ impl Planner<'_> {
         put("volume.blocks".into(), case.volume_blocks.to_string());
         put("volume.device_blocks".into(), case.device_blocks.to_string());
         put("volume.options".into(), format!("{:?}", case.options));
+        if case.options.back_references.is_some() {
+            put("volume.query_blocks".into(), case.query_blocks.to_string());
+        }
         if let Some(state) = &case.free_space {
             let made_up = if state.made_up { "made up by seed after " } else { "" };
             put("volume.free_space".into(), format!("{made_up}{}", state.source));

@@ -8,6 +8,7 @@ use super::imported::device_for;
 use super::parts::parameters;
 use super::planner::{Planner, take_table};
 use crate::config::{Origin, Section, Table, format_bytes, to_toml};
+use spinney_backref::{BackrefOptions, COMPACT_COMMITS};
 use spinney_core::BLOCK_BYTES;
 use spinney_device::DeviceParameters;
 use spinney_import::FreeState;
@@ -32,6 +33,7 @@ pub(super) struct Sizes {
     pub(super) volume_blocks: u64,
     pub(super) device_blocks: u64,
     pub(super) options: PoolOptions,
+    pub(super) query_blocks: u64,
     pub(super) free_space: Option<Arc<FreeState>>,
 }
 
@@ -46,6 +48,7 @@ impl Planner<'_> {
         let in_place_at = section.peek("in_place");
         let (free_at, free_file) = (section.peek("free_space"), section.text("free_space"));
         let options = options(&mut section);
+        let query_blocks = section.integer("query_blocks", 1..=DEVICE_BLOCKS_MAX).unwrap_or(1);
         if size.is_none() && size_at.is_none() {
             let help = Some("add `size = \"1 GiB\"`".to_owned());
             section.complain("[volume] needs a size".into(), origin.clone(), help);
@@ -68,7 +71,7 @@ impl Planner<'_> {
         if let Some(state) = &free_space {
             self.fit_imported(state, device_blocks, &options, free_at)?;
         }
-        Some(Sizes { volume_blocks, device_blocks, options, free_space })
+        Some(Sizes { volume_blocks, device_blocks, options, query_blocks, free_space })
     }
 
     /// Overwriting in place takes a volume without checksums and a scheme that offers it by its switch `in_place`; a config
@@ -200,11 +203,22 @@ fn options(section: &mut Section<'_>) -> PoolOptions {
         piece_blocks: piece_blocks.clamp(1, PIECE_BLOCKS_MAX),
         tend_budget: section.integer("tend_budget", 1..=1 << 40).unwrap_or(default.tend_budget),
         checksums: checksums.unwrap_or_default(),
+        back_references: back_references(section),
         in_place: section.switch("in_place").unwrap_or(false),
         // The modelled devices lose nothing, and what is compared with other systems should not pay for a check that they do not make.
         verify_superblock: false,
         ..default
     }
+}
+
+/// Back references, if the config has them switched on.
+fn back_references(section: &mut Section<'_>) -> Option<BackrefOptions> {
+    let default = BackrefOptions::default();
+    let on = section.switch("back_references").unwrap_or(false);
+    let compact_commits =
+        section.integer(COMPACT_COMMITS.name, 0..=1 << 40).unwrap_or(default.compact_commits);
+    let inherit = section.switch("clones_inherit").unwrap_or(true);
+    on.then_some(BackrefOptions { compact_commits, inherit, ..default })
 }
 
 /// A setting that is one of a few words. Another one is complained of, with the nearest.

@@ -33,6 +33,7 @@ pub const OPTIONS: PoolOptions = PoolOptions {
     tend_budget: 0,
     checksums: ChecksumKind::Xxh3,
     checksum_key: ChecksumKey::PUBLIC,
+    back_references: None,
     in_place: false,
     verify_superblock: true,
     accept_unreadable_slot: false,

@@ -23,7 +23,7 @@ impl Pool {
         Pool::countable(blocks)?;
         self.admit_names(&[Work::Create(blocks)], 2, false)?;
         self.whole(|pool| {
-            let head = pool.scheme.create(blocks, &mut pool.pages)?;
+            let head = pool.begin(blocks)?;
             pool.put_new_volume(&text, head, created_s, None)
         })
     }
@@ -39,7 +39,7 @@ impl Pool {
         }
         self.admit_names(&[Work::Snapshot(head)], 2, false)?;
         self.whole(|pool| {
-            let dev = pool.scheme.snapshot(head, Access::ReadOnly, &mut pool.pages)?;
+            let dev = pool.begin_from(head, Access::ReadOnly)?;
             pool.names.put_snapshot(directory, text, Snapshot { dev, created_s }, &mut pool.pages)?;
             pool.names.note(dev, &mut pool.pages)?;
             Ok(dev)
@@ -56,7 +56,7 @@ impl Pool {
         self.can_clone()?;
         self.admit_names(&[Work::Snapshot(origin)], 2, false)?;
         self.whole(|pool| {
-            let head = pool.scheme.snapshot(origin, Access::Writable, &mut pool.pages)?;
+            let head = pool.begin_from(origin, Access::Writable)?;
             pool.put_new_volume(&text, head, created_s, Some(origin))
         })
     }
@@ -102,7 +102,7 @@ impl Pool {
         }
         self.admit_names(&[Work::Snapshot(found.dev)], 4, false)?;
         let head = self.whole(|pool| {
-            let head = pool.scheme.snapshot(found.dev, Access::Writable, &mut pool.pages)?;
+            let head = pool.begin_from(found.dev, Access::Writable)?;
             pool.names.put_volume(name, &Volume { head, ..volume }, &mut pool.pages)?;
             pool.names.note(head, &mut pool.pages)?;
             pool.names.doom(volume.head, &mut pool.pages)?;

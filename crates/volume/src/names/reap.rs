@@ -52,7 +52,7 @@ impl Pool {
         for dev in doomed.into_iter().rev() {
             self.admit_names(&[Work::Delete(dev)], 1, true)?;
             self.whole(|pool| {
-                pool.scheme.delete(dev, &mut pool.pages, &mut pool.freed)?;
+                pool.end(dev)?;
                 pool.names.forget_doomed(dev, &mut pool.pages)
             })?;
             self.tend_left = u64::MAX;

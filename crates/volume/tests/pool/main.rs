@@ -14,6 +14,7 @@ mod forged;
 mod import;
 mod names;
 mod options;
+mod owners;
 mod readers;
 mod segments;
 mod space;
