@@ -7,6 +7,15 @@ use crate::write::VERSION_BLOCKS_MAX;
 use spinney_core::{DevId, Error, LbaRange, Result};
 use spinney_snap::{Access, Delta, Progress, Usage, Version, Work};
 
+/// Of work that is only opportune: what cannot be admitted or even planned (a damaged tree of a deleted version, say, which `check`
+/// reports) must not keep anybody from writing and flushing. A request that failed is told all the same.
+pub(crate) fn opportune<T: Default>(planned: Result<T>) -> Result<T> {
+    match planned {
+        Err(error @ (Error::Io { .. } | Error::Closed)) => Err(error),
+        other => Ok(other.unwrap_or_default()),
+    }
+}
+
 impl Pool {
     /// A new volume of `blocks` blocks, all holes. Errors: `OutOfRange` if its bytes cannot be counted in 64 bits.
     pub fn create(&mut self, blocks: u64) -> Result<DevId> {
@@ -54,28 +63,25 @@ impl Pool {
     /// Do up to `budget` units of background work now. `left == 0` means idle.
     pub fn tend(&mut self, budget: u64) -> Result<Progress> {
         self.alive()?;
-        self.ask_what_is_left();
+        self.ask_what_is_left()?;
         let budget = self.tend_budget(budget)?;
         self.tend_admitted(budget)
     }
 
     /// A snapshot or a write may leave work as a delete does (a hidden version to look at, garbage to sweep).
-    fn ask_what_is_left(&mut self) {
-        // Not asked here: a read that fails would be told to nobody. The next commit asks.
+    fn ask_what_is_left(&mut self) -> Result<()> {
         if self.tend_left == 0 {
-            self.tend_left = u64::MAX;
+            self.tend_left = self.scheme.tend(0, &mut self.pages, &mut self.freed)?.left;
         }
+        Ok(())
     }
 
-    /// As [`Pool::tend`], where it is only opportune: what cannot be admitted or even planned (a damaged tree of a deleted
-    /// version, say, which `check` reports) must not keep anybody from writing and flushing. How much was done.
+    /// As [`Pool::tend`], where it is only opportune. How much was done.
     pub(crate) fn tend_if_possible(&mut self) -> Result<u64> {
-        self.ask_what_is_left();
+        let asked = self.ask_what_is_left();
+        opportune(asked)?;
         let budget = if self.tend_left > 0 { self.tend_budget(self.options.tend_budget) } else { Ok(0) };
-        if let Err(error @ Error::Io { .. }) = budget {
-            return Err(error); // a request that failed is told; the pool goes on
-        }
-        Ok(self.tend_admitted(budget.unwrap_or(0))?.done)
+        Ok(self.tend_admitted(opportune(budget)?)?.done)
     }
 
     fn tend_admitted(&mut self, budget: u64) -> Result<Progress> {

@@ -4,6 +4,7 @@
 
 use super::Name;
 use crate::Pool;
+use crate::versions::opportune;
 use spinney_core::{DevId, Error, Result};
 use spinney_snap::Work;
 use std::collections::BTreeSet;
@@ -62,10 +63,12 @@ impl Pool {
         Ok(())
     }
 
-    /// As [`Pool::reap`], where it is only opportune: what cannot be deleted now must not keep anybody from flushing.
+    /// As [`Pool::reap`], where it is only opportune.
     pub(crate) fn reap_if_possible(&mut self) -> Result<()> {
         if std::mem::take(&mut self.reaps) {
-            let _ = self.reap();
+            let reaped = opportune(self.reap());
+            self.reaps = reaped.is_err(); // again with the next flush
+            reaped?;
         }
         self.alive()
     }
