@@ -16,11 +16,14 @@ struct Roots {
 }
 
 impl Pool {
-    /// All writes that returned before are durable when this returns. A pool on which nothing changes goes on until its reclaim
-    /// policy has let go of what it would with time.
+    /// All writes that returned before are durable when this returns. A pool on which nothing changes goes on, a budget a flush, until
+    /// what deletes left is done and its reclaim policy has let go of what it would with time.
     pub fn flush(&mut self) -> Result<()> {
         self.alive()?;
         self.reap_if_possible()?;
+        if !self.dirty.any {
+            self.tend_if_possible()?;
+        }
         let waits = self.dirty.any || self.allocator.is_draining(self.pages.oldest_view());
         if waits { self.commit() } else { Ok(()) }
     }

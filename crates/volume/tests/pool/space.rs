@@ -187,3 +187,22 @@ fn a_full_pool_still_takes_overwrites_that_are_done_in_place() {
     pool.flush().unwrap();
     sound(&pool);
 }
+
+#[test]
+fn flushes_alone_give_a_deleted_volume_back() {
+    let device = Arc::new(MemoryDevice::new(16 + 400 + 300));
+    let options = PoolOptions { tend_budget: 16, ..metadata(400) };
+    let mut pool = Pool::format(device, parts(), options).unwrap();
+    let volume = pool.create(200).unwrap();
+    put(&mut pool, volume, 0, 200, 1).unwrap();
+    pool.flush().unwrap();
+    pool.delete(volume).unwrap();
+    for _ in 0..200 / 8 {
+        pool.flush().unwrap();
+    }
+    assert_eq!(pool.space().free_blocks, 300);
+    let epoch = pool.epoch();
+    pool.flush().unwrap();
+    assert_eq!(pool.epoch(), epoch, "nothing is left to do");
+    sound(&pool);
+}
