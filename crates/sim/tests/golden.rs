@@ -36,6 +36,7 @@ const POOLS: &[(&str, &str, Placement)] = &[
     ("zfs", "refcount", Placement::Segments),
     ("bitmap", "gct-e", Placement::Area),
     ("extent", "gct", Placement::Segments),
+    ("xfs", "gct-c", Placement::Area),
 ];
 
 fn folder() -> PathBuf {
