@@ -6,9 +6,12 @@ use crate::bytes::Bytes;
 use crate::sheet::Sheet;
 use spinney_core::{DevId, Epoch, Error, Extent, Lba, LbaRange, Pba, Result};
 use spinney_snap::{Access, Freed, SnapshotScheme, Work, WritePlan};
+use spinney_snap_deadlist::DeadList;
 use spinney_snap_flat::Flat;
 use spinney_snap_gctree::{Encoding, GcTree};
 use spinney_snap_refcount::RefCount;
+use spinney_snap_snapmap::SnapMap;
+use spinney_snap_time::Time;
 use spinney_testkit::MemoryPages;
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
@@ -115,6 +118,24 @@ pub(crate) fn gct_c(data: &[u8]) {
 fn run_lineage(make: Make, bases: &[Sheet; 3], data: &[u8]) {
     let (first, rest) = data.split_first().unwrap_or((&0, &[]));
     run(make, &bases[usize::from(*first) % bases.len()], rest);
+}
+
+pub(crate) fn deadlist(data: &[u8]) {
+    static BASE: OnceLock<Sheet> = OnceLock::new();
+    let make: Make = || Box::new(DeadList::new(8, true).expect("a lawful fanout"));
+    run(make, BASE.get_or_init(|| base(make)), data);
+}
+
+pub(crate) fn time(data: &[u8]) {
+    static BASE: OnceLock<Sheet> = OnceLock::new();
+    let make: Make = || Box::new(Time::new(8, true).expect("a lawful fanout"));
+    run(make, BASE.get_or_init(|| base(make)), data);
+}
+
+pub(crate) fn snapmap(data: &[u8]) {
+    static BASE: OnceLock<Sheet> = OnceLock::new();
+    let make: Make = || Box::new(SnapMap::new(8).expect("a lawful fanout"));
+    run(make, BASE.get_or_init(|| base(make)), data);
 }
 
 fn run(make: Make, base: &Sheet, data: &[u8]) {

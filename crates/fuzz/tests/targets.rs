@@ -70,6 +70,9 @@ targets! {
     page_log, "page-log", 15000;
     snap_flat, "snap-flat", 10000;
     snap_refcount, "snap-refcount", 15000;
+    snap_deadlist, "snap-deadlist", 5000;
+    snap_time, "snap-time", 5000;
+    snap_snapmap, "snap-snapmap", 5000;
     segments, "segments", 1500;
     snap_gct_e, "snap-gct-e", 15000;
     snap_gct, "snap-gct", 10000;

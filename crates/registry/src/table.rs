@@ -254,6 +254,9 @@ const STANDARD: &[Entry] = &[
     Entry::Scheme(spinney_snap_gctree::EPOCHS),
     Entry::Scheme(spinney_snap_gctree::BITS),
     Entry::Scheme(spinney_snap_gctree::COUNTED),
+    Entry::Scheme(spinney_snap_deadlist::ENTRY),
+    Entry::Scheme(spinney_snap_time::ENTRY),
+    Entry::Scheme(spinney_snap_snapmap::ENTRY),
 ];
 
 impl Registry {

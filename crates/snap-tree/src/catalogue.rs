@@ -73,7 +73,7 @@ fn words<const COUNT: usize>(bytes: &Payload, at: usize) -> [u64; COUNT] {
 
 impl<const OWN: usize> Catalogue<OWN> {
     /// Records on a page.
-    const PER_PAGE: u64 = (PAYLOAD_BYTES / ((COMMON_WORDS + OWN) * 8)) as u64;
+    pub const PER_PAGE: u64 = (PAYLOAD_BYTES / ((COMMON_WORDS + OWN) * 8)) as u64;
 
     /// A record's first word on its page.
     fn place(dev: DevId) -> usize {

@@ -1,16 +1,18 @@
 //! What snapshot schemes that keep a tree for each version share: radix index nodes on pages with lookup and diff, the
 //! catalogue of versions, and counts of owners.
 //!
-//! Invariant: nothing here decides who owns a block; that is the scheme. Everything stands on pages, and handles hold
+//! Invariant: but for `counted`, nothing here decides who owns a block; that is the scheme. Everything stands on pages, and handles hold
 //! page numbers that never change, so an older view is read through the same handles.
 #![doc = include_str!("../README.md")]
 #![doc = include_str!("../FORMAT.md")]
 
 pub mod anchor;
 pub mod catalogue;
+pub mod counted;
 pub mod counts;
 pub mod diff;
 pub mod node;
+pub mod plan;
 pub mod rehearsal;
 pub mod shape;
 pub mod slot;
@@ -19,6 +21,7 @@ pub mod tree;
 
 pub use anchor::Anchor;
 pub use catalogue::{Catalogue, Record};
+pub use counted::{Counted, Rule};
 pub use counts::Counts;
 pub use diff::{Deltas, diff};
 pub use node::{Node, Position};

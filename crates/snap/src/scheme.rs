@@ -113,6 +113,11 @@ pub enum Work {
 pub trait SnapshotScheme: Send + Sync {
     /// What it offers.
     fn limits(&self) -> Limits;
+    /// Data blocks have numbers below `end`. Said once, before `format` or `open`, and only to sharpen bounds: a scheme that was
+    /// not told must be right, too.
+    fn blocks_end(&mut self, end: Pba) {
+        let _ = end;
+    }
     /// Begin anew: no versions.
     fn format(&mut self, pages: &mut dyn PageTxn) -> Result<()>;
     /// Find everything again. What is read is untrusted.

@@ -16,6 +16,7 @@ pub mod index_laws;
 pub mod laws;
 pub mod list_scheme;
 mod list_state;
+pub mod meddled;
 pub mod memory_pages;
 pub mod newcomers;
 pub mod scheme_damage;

@@ -32,6 +32,7 @@ impl Pool {
         let Parts { mut allocator, mut scheme, description } = parts;
         let mut pages = PageStore::format(device.clone(), &[layout.area], store_options(&options))?;
         allocator.format(layout.data, &mut pages)?;
+        scheme.blocks_end(layout.data.end());
         scheme.format(&mut pages)?;
         let checksums = Checksums::create(&options, layout.data, &mut pages)?;
         let references = options.back_references;
@@ -93,6 +94,7 @@ impl Pool {
             return Err(Error::Corrupt { what: "epoch (superblock and pages differ)", place: Place::Pool });
         }
         allocator.open(layout.data, &superblock.allocator, &pages)?;
+        scheme.blocks_end(layout.data.end());
         scheme.open(&superblock.scheme, &pages)?;
         let checksums = Checksums::open(&options, layout.data, superblock.checksum_page, &pages)?;
         let back_references = match superblock.back_references.is_empty() {

@@ -4,7 +4,9 @@
 
 use super::sharing::{blocks_of, shared_block};
 use super::sound;
-use spinney_core::{DevId, Epoch, Extent, Finding, Lba, LbaRange, PageNo, PageRead, PageTxn, Result, Root};
+use spinney_core::{
+    DevId, Epoch, Extent, Finding, Lba, LbaRange, PageNo, PageRead, PageTxn, Pba, Result, Root,
+};
 use spinney_registry::{PoolSpec, Registry};
 use spinney_snap::{
     Access, Delta, Freed, Limits, Progress, Run, SnapshotScheme, Usage, Version, Work, WritePlan,
@@ -105,6 +107,9 @@ impl Twisted {
 impl SnapshotScheme for Twisted {
     fn limits(&self) -> Limits {
         self.inner.limits()
+    }
+    fn blocks_end(&mut self, end: Pba) {
+        self.inner.blocks_end(end);
     }
     fn format(&mut self, pages: &mut dyn PageTxn) -> Result<()> {
         self.inner.format(pages)

@@ -1,0 +1,170 @@
+//! How many pages a piece of work may touch, found by looking and changing nothing.
+//!
+//! Invariant: never less than what the work touches. Without a version above nothing goes on a list, and no node is read.
+
+use crate::held::Held;
+use crate::let_go::Holder;
+use crate::lineage::{ZOMBIE_BIRTH, ZOMBIE_FLOOR};
+use crate::state::{State, root_slot};
+use spinney_core::{DevId, Flow, LbaRange, PageNo, PageRead, Result};
+use spinney_snap_tree::tree::{child, clip};
+use spinney_snap_tree::{Catalogue, Node, Position, Slot};
+
+/// The anchor, which any change of a structure's root may touch.
+const ANCHOR: u64 = 1;
+
+/// `create`.
+pub(crate) fn create(state: &State, pages: &dyn PageRead) -> Result<u64> {
+    Ok(ANCHOR + state.catalogue.pages_bound(state.next_dev(pages)?))
+}
+
+/// `snapshot`: at most two new records, and four changes of who is whose child.
+pub(crate) fn snapshot(state: &State, of: DevId, pages: &dyn PageRead) -> Result<u64> {
+    state.live(of, pages)?;
+    let next = state.next_dev(pages)?;
+    let records =
+        2 * state.catalogue.pages_bound(DevId(next.0.saturating_add(1))) + state.catalogue.pages_bound(of);
+    Ok(ANCHOR + records + state.table.pages_bound(4, pages)?)
+}
+
+/// `delete`: the record moves, the one above may have to be looked at.
+pub(crate) fn delete(state: &State, dev: DevId, pages: &dyn PageRead) -> Result<u64> {
+    let (_, line) = state.live(dev, pages)?;
+    let above = line.prev.map_or(0, |above| state.catalogue.pages_bound(above));
+    Ok(ANCHOR + 2 * state.catalogue.pages_bound(dev) + above + state.table.pages_bound(2, pages)?)
+}
+
+/// `map` of the range in any pieces, or `unmap`.
+pub(crate) fn change(
+    state: &State,
+    dev: DevId,
+    range: LbaRange,
+    unmap: bool,
+    pages: &dyn PageRead,
+) -> Result<u64> {
+    let (record, line) = state.live(dev, pages)?;
+    let tree = state.tree(&record);
+    tree.contains(range)?;
+    if range.blocks == 0 {
+        return Ok(0);
+    }
+    let holder = Holder::new(state, dev, line, pages)?;
+    let around = ANCHOR + state.catalogue.pages_bound(dev);
+    if holder.above.is_none() {
+        return Ok(around + state.shape.nodes_touched(tree.blocks, range));
+    }
+    let mut look = Look { state, floor: holder.frozen_above(), range, pages, nodes: 0, listed: 0 };
+    look.change(tree.root_position(), root_slot(&record, line.birth_or_cursor), unmap)?;
+    let operations = look.listed.saturating_mul(climb(state, holder, pages)?);
+    Ok(around + look.nodes + state.table.pages_bound(operations, pages)?)
+}
+
+/// At most how many keys one let-go puts or removes: one, and where the version above is hidden, one of each below that
+/// and what that one's let-go does.
+fn climb(state: &State, mut holder: Holder, pages: &dyn PageRead) -> Result<u64> {
+    let mut keys = 1;
+    while let Some(above) = holder.above.filter(|above| above.hidden) {
+        keys += state.table.children(above.dev, usize::MAX, pages)?.len() as u64;
+        holder = Holder::up(state, above, pages)?;
+    }
+    Ok(keys)
+}
+
+/// `tend`.
+pub(crate) fn tend(state: &State, budget: u64, pages: &dyn PageRead) -> Result<u64> {
+    let jobs = state.jobs(pages)?.min(budget);
+    if jobs == 0 {
+        return Ok(0);
+    }
+    let mut look =
+        Look { state, floor: 0, range: LbaRange::new(spinney_core::Lba(0), 0), pages, nodes: 0, listed: 0 };
+    let mut budget_left = budget;
+    state.zombies.visit(pages, &mut |_, record| {
+        let root = root_slot(&record, record.own[ZOMBIE_BIRTH]);
+        look.floor = record.own[ZOMBIE_FLOOR].try_into().unwrap_or(u32::MAX);
+        if let Some(page) = root.pointer().filter(|_| root.tag() > look.floor) {
+            look.drop(state.tree(&record).root_position(), PageNo(page), &mut budget_left)?;
+        }
+        budget_left = budget_left.saturating_sub(1);
+        Ok(if budget_left == 0 { Flow::Stop } else { Flow::Continue })
+    })?;
+    // Each unit takes one entry from a list, and from it goes one let-go; or a job ends.
+    let entries = state.table.entries(pages)?.min(budget);
+    let (mut keys, mut pending) = (1, 0u64);
+    for dev in state.table.pending(usize::try_from(budget).unwrap_or(usize::MAX), pages)? {
+        keys = keys.max(pending_keys(state, dev, pages)?);
+        pending += 1;
+    }
+    let operations = entries.saturating_mul(keys + 1).saturating_add(pending.saturating_mul(5));
+    let leaves = state.next_dev(pages)?.0 / <Catalogue>::PER_PAGE + 1;
+    let tables = 2 * leaves.saturating_add(state.catalogue.pages_bound(state.next_dev(pages)?));
+    let records = jobs.saturating_mul(5 * state.catalogue.pages_bound(state.next_dev(pages)?)).min(tables);
+    Ok(ANCHOR + look.nodes + entries + records + state.table.pages_bound(operations, pages)?)
+}
+
+/// Keys that a let-go of a pending version touches, or of the one above into which it waits to be dissolved.
+fn pending_keys(state: &State, dev: DevId, pages: &dyn PageRead) -> Result<u64> {
+    let (_, line) = state.kin(dev, pages)?;
+    let own = state.table.children(dev, usize::MAX, pages)?.len() as u64;
+    Ok(own + climb(state, Holder::new(state, dev, line, pages)?, pages)?)
+}
+
+/// Pages met so far.
+struct Look<'a> {
+    state: &'a State,
+    /// What was born up to then another version holds too.
+    floor: u32,
+    range: LbaRange,
+    pages: &'a dyn PageRead,
+    /// Nodes that are made, changed or freed.
+    nodes: u64,
+    /// Nodes and blocks that are let go of and that the version above may hold.
+    listed: u64,
+}
+
+impl Look<'_> {
+    fn change(&mut self, at: Position, slot: Slot, unmap: bool) -> Result<()> {
+        let shape = self.state.shape;
+        let range = clip(shape, at, self.range);
+        let Some(page) = slot.pointer() else {
+            self.nodes += if unmap { 0 } else { shape.nodes_below(at.level, range) };
+            return Ok(());
+        };
+        let node = Node::read(self.pages, PageNo(page), shape, at)?;
+        self.nodes += 1;
+        if slot.tag() <= self.floor {
+            // A hidden version above may let go of the node too, and then it is freed.
+            self.nodes += 1;
+            self.listed += 1;
+        }
+        let (low, high) = shape.slots_of(at.level, at.first, range);
+        for (index, slot) in (low..).zip(node.slots(low, high)) {
+            if at.level > 0 {
+                self.change(child(shape, at, index), slot, unmap)?;
+            } else if Held::of(false, slot.0).is_some_and(|held| held.birth() <= self.floor) {
+                self.listed += 1;
+            }
+        }
+        Ok(())
+    }
+    /// As `tend` drops a zombie's tree, without doing it. Whether the node goes.
+    fn drop(&mut self, at: Position, page: PageNo, budget: &mut u64) -> Result<bool> {
+        let shape = self.state.shape;
+        let node = Node::read(self.pages, page, shape, at)?;
+        self.nodes += 1;
+        for (index, slot) in (0..).zip(node.slots(0, shape.fanout() - 1)) {
+            let Some(pointer) = slot.pointer().filter(|_| slot.tag() > self.floor) else { continue };
+            if *budget == 0 {
+                return Ok(false);
+            }
+            if at.level == 0 {
+                *budget -= 1;
+            } else if !self.drop(child(shape, at, index), PageNo(pointer), budget)? {
+                return Ok(false);
+            }
+        }
+        let gone = *budget > 0;
+        *budget = budget.saturating_sub(1);
+        Ok(gone)
+    }
+}

@@ -1,0 +1,194 @@
+//! Background work: dissolving hidden versions, and dropping what deleted ones own.
+//!
+//! Invariant: each unit of work leaves lists and trees that say the same of who holds what; an entry leaves a list in the
+//! step that deals with it, and a slot its tree, so a crash between any two steps loses and repeats nothing.
+
+use crate::let_go::{Holder, all_dead, forget_dead, let_go};
+use crate::lineage::{ZOMBIE_BIRTH, ZOMBIE_FLOOR, ZOMBIE_LIST, detach, settle, splice, waits};
+use crate::state::{Line, State, root_slot};
+use crate::table::List;
+use alloc::vec::Vec;
+use spinney_core::{DevId, Error, Extent, PageKind, PageNo, PageTxn, Pba, Place, Result};
+use spinney_snap::{Freed, Progress};
+use spinney_snap_tree::node::set_slot;
+use spinney_snap_tree::tree::child;
+use spinney_snap_tree::{Node, Position, Record, Slot};
+
+/// At most `budget` entries, slots and nodes.
+pub(crate) fn tend(
+    state: &State,
+    budget: u64,
+    pages: &mut dyn PageTxn,
+    freed: &mut Freed,
+) -> Result<Progress> {
+    let mut work = Work { state: *state, budget, pages, freed };
+    while work.budget > 0 {
+        if let Some((dev, record)) = state.zombies.first(work.pages)? {
+            work.zombie(dev, record)?;
+        } else if let Some(dev) = state.table.pending(1, work.pages)?.first() {
+            work.hidden(*dev)?;
+        } else {
+            break;
+        }
+    }
+    let done = budget - work.budget;
+    Ok(Progress { done, left: state.jobs(pages)? })
+}
+
+struct Work<'a> {
+    state: State,
+    budget: u64,
+    pages: &'a mut dyn PageTxn,
+    freed: &'a mut Freed,
+}
+
+impl Work<'_> {
+    /// What can be done for a pending version.
+    fn hidden(&mut self, dev: DevId) -> Result<()> {
+        let (record, line) = self.state.kin(dev, self.pages)?;
+        let children = self.state.table.children(dev, 2, self.pages)?;
+        match *children {
+            [] if waits(&self.state, line, self.pages)? => {
+                let above = line.prev.expect("what waits has one above");
+                self.dissolve(above, dev)
+            }
+            [] => {
+                self.budget -= 1;
+                detach(&self.state, dev, record, line, self.pages)?;
+                settle(&self.state, dev, self.pages)
+            }
+            [only] => self.dissolve(dev, only),
+            _ => self.compare(dev, record, line),
+        }
+    }
+
+    /// One version is left below the hidden `dev`: what that does not hold, `dev` lets go of.
+    fn dissolve(&mut self, dev: DevId, only: DevId) -> Result<()> {
+        let (_, line) = self.state.kin(dev, self.pages)?;
+        let holder = Holder::new(&self.state, dev, line, self.pages)?;
+        let (_, below) = self.state.kin(only, self.pages)?;
+        if below.list == line.list {
+            return Err(Error::Corrupt {
+                what: "two versions with one dead list",
+                place: Place::Version(only),
+            });
+        }
+        for list in [below.dead(true), below.dead(false)] {
+            while let Some(held) = self.state.table.next_dead(list, 0, self.pages)? {
+                if self.budget == 0 {
+                    return Ok(());
+                }
+                self.budget -= 1;
+                self.state.table.remove_dead(list, held, self.pages)?;
+                let_go(&self.state, &holder, held, self.pages, self.freed)?;
+            }
+        }
+        if self.budget > 0 {
+            self.budget -= 1;
+            splice(&self.state, dev, only, self.pages)?;
+        }
+        Ok(())
+    }
+
+    /// Several are left below the hidden `dev`: what none of them holds is on the lists of all.
+    fn compare(&mut self, dev: DevId, record: Record, line: Line) -> Result<()> {
+        let holder = Holder::new(&self.state, dev, line, self.pages)?;
+        let below = self.state.below(dev, self.pages)?;
+        let lines: Vec<Line> = below.into_iter().map(|(_, line)| line).collect();
+        let mut line = line;
+        if !lines.iter().any(|below| below.list == line.scan >> 1) {
+            (line.scan, line.birth_or_cursor) = (lines[0].list << 1, 0);
+        }
+        while self.budget > 0 {
+            self.budget -= 1;
+            let list = List::of(line.scan >> 1, line.scan & 1 == 1).expect("the list of one below");
+            match self.state.table.next_dead(list, line.birth_or_cursor, self.pages)? {
+                Some(held) => {
+                    line.birth_or_cursor = held.word();
+                    if all_dead(&self.state, &lines, held, self.pages)? {
+                        forget_dead(&self.state, &lines, held, self.pages)?;
+                        let_go(&self.state, &holder, held, self.pages, self.freed)?;
+                    }
+                }
+                None if line.scan & 1 == 0 => (line.scan, line.birth_or_cursor) = (line.scan | 1, 0),
+                None => {
+                    (line.scan, line.birth_or_cursor) = (0, 0);
+                    settle(&self.state, dev, self.pages)?;
+                    break;
+                }
+            }
+        }
+        self.state.put(dev, record, line, self.pages)
+    }
+
+    /// What a version that left the lineage owned, then its lists.
+    fn zombie(&mut self, dev: DevId, mut record: Record) -> Result<()> {
+        let corrupt = || Error::Corrupt { what: "record of a deleted version", place: Place::Version(dev) };
+        let floor = u32::try_from(record.own[ZOMBIE_FLOOR]).map_err(|_| corrupt())?;
+        let root = root_slot(&record, record.own[ZOMBIE_BIRTH]);
+        if root.tag() > floor
+            && let Some(page) = root.pointer()
+        {
+            let at = self.state.tree(&record).root_position();
+            if !self.node(at, PageNo(page), floor)? {
+                return Ok(());
+            }
+        }
+        record.root = None;
+        for node in [true, false] {
+            let list = List::of(record.own[ZOMBIE_LIST], node).ok_or_else(corrupt)?;
+            while let Some(held) = self.state.table.next_dead(list, 0, self.pages)? {
+                if self.budget == 0 {
+                    return self.state.zombies.put(dev, &record, self.pages);
+                }
+                self.budget -= 1;
+                self.state.table.remove_dead(list, held, self.pages)?;
+            }
+        }
+        if self.budget == 0 {
+            return self.state.zombies.put(dev, &record, self.pages);
+        }
+        self.budget -= 1;
+        self.state.zombies.remove(dev, self.pages)?;
+        self.state.remove_job(self.pages)
+    }
+
+    /// Let go what a node holds of its version's own, then the node. Whether it is gone; if not, the budget is.
+    fn node(&mut self, at: Position, page: PageNo, floor: u32) -> Result<bool> {
+        let fanout = self.state.shape.fanout();
+        let node = Node::read(self.pages, page, self.state.shape, at)?;
+        let slots: Vec<Slot> = node.slots(0, fanout - 1).collect();
+        drop(node);
+        let mut handled = 0;
+        for (index, slot) in (0..).zip(&slots) {
+            if !self.slot(at, index, *slot, floor)? {
+                break;
+            }
+            handled += 1;
+        }
+        if handled == slots.len() && self.budget > 0 {
+            self.budget -= 1;
+            self.pages.free(page, PageKind::TREE)?;
+            return Ok(true);
+        }
+        if slots[..handled].iter().any(|slot| !slot.is_empty()) {
+            let bytes = self.pages.edit(page, PageKind::TREE)?;
+            (0..handled as u64).for_each(|index| set_slot(bytes, index, Slot::EMPTY));
+        }
+        Ok(false)
+    }
+
+    /// Whether the slot is done with.
+    fn slot(&mut self, at: Position, index: u64, slot: Slot, floor: u32) -> Result<bool> {
+        let Some(number) = slot.pointer().filter(|_| slot.tag() > floor) else { return Ok(true) };
+        if self.budget == 0 {
+            return Ok(false);
+        }
+        if at.level > 0 {
+            return self.node(child(self.state.shape, at, index), PageNo(number), floor);
+        }
+        self.budget -= 1;
+        self.freed.push(Extent { start: Pba(number), blocks: 1 });
+        Ok(true)
+    }
+}

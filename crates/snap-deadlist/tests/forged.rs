@@ -1,0 +1,45 @@
+//! Pages that a hostile hand made: what they say is possible one by one, and not together.
+//!
+//! Invariant: the checker sees a dead list that is not what the trees say. Damage by chance is the laws' business.
+#![expect(clippy::unwrap_used, reason = "a step that fails is a test that fails")]
+
+use spinney_core::{Extent, Lba, PageKind, PageNo, Pba};
+use spinney_pages::TypedMap;
+use spinney_snap::{Access, Freed, SnapshotScheme};
+use spinney_snap_deadlist::DeadList;
+use spinney_snap_tree::Anchor;
+use spinney_testkit::MemoryPages;
+
+/// A volume of 8 blocks and its snapshot, one block overwritten since.
+fn diverged() -> (DeadList, MemoryPages, Anchor) {
+    let (mut scheme, mut pages, mut freed) =
+        (DeadList::new(4, false).unwrap(), MemoryPages::new(), Freed::default());
+    scheme.format(&mut pages).unwrap();
+    let dev = scheme.create(8, &mut pages).unwrap();
+    scheme.map(dev, Lba(0), Extent::new(Pba(10), 8), &mut pages, &mut freed).unwrap();
+    scheme.snapshot(dev, Access::ReadOnly, &mut pages).unwrap();
+    scheme.map(dev, Lba(3), Extent::new(Pba(30), 1), &mut pages, &mut freed).unwrap();
+    let [_, anchor, _] = scheme.commit(spinney_core::Epoch(1), &mut pages).unwrap().words("root").unwrap();
+    (scheme, pages, Anchor(PageNo(anchor)))
+}
+
+fn findings(scheme: &DeadList, pages: &MemoryPages) -> Vec<String> {
+    let mut found = Vec::new();
+    scheme.check(pages, &mut |finding| found.push(finding.to_string())).unwrap();
+    found
+}
+
+#[test]
+fn a_dead_entry_too_few_or_too_many_is_found() {
+    let (scheme, mut pages, anchor) = diverged();
+    assert_eq!(findings(&scheme, &pages), Vec::<String>::new());
+    let table: TypedMap<(u64, u64), ()> =
+        TypedMap::at(PageNo(anchor.get(2, &pages).unwrap()), PageKind::SHARE);
+    // The volume is version 1, its snapshot 2, and the volume's lists are number 2: block 13, born in epoch 1.
+    let dead = (2 << 62 | 2 << 1, 1 << 40 | 14);
+    assert!(table.remove(&dead, &mut pages).unwrap(), "the block that was overwritten is on the list");
+    assert!(findings(&scheme, &pages).iter().any(|found| found.contains("dead lists are")));
+    table.put(&dead, &(), &mut pages).unwrap();
+    table.put(&(dead.0, dead.1 + 1), &(), &mut pages).unwrap();
+    assert!(findings(&scheme, &pages).iter().any(|found| found.contains("dead lists are")));
+}
