@@ -24,14 +24,14 @@ pub(crate) fn snapshot(state: &State, of: DevId, pages: &dyn PageRead) -> Result
     let next = state.next_dev(pages)?;
     let records =
         2 * state.catalogue.pages_bound(DevId(next.0.saturating_add(1))) + state.catalogue.pages_bound(of);
-    Ok(ANCHOR + records + state.table.pages_bound(4, pages)?)
+    Ok(ANCHOR + records + state.table.pages_bound(4, 4, pages)?)
 }
 
 /// `delete`: the record moves, the one above may have to be looked at.
 pub(crate) fn delete(state: &State, dev: DevId, pages: &dyn PageRead) -> Result<u64> {
     let (_, line) = state.live(dev, pages)?;
     let above = line.prev.map_or(0, |above| state.catalogue.pages_bound(above));
-    Ok(ANCHOR + 2 * state.catalogue.pages_bound(dev) + above + state.table.pages_bound(2, pages)?)
+    Ok(ANCHOR + 2 * state.catalogue.pages_bound(dev) + above + state.table.pages_bound(2, 1, pages)?)
 }
 
 /// `map` of the range in any pieces, or `unmap`.
@@ -56,7 +56,7 @@ pub(crate) fn change(
     let mut look = Look { state, floor: holder.frozen_above(), range, pages, nodes: 0, listed: 0 };
     look.change(tree.root_position(), root_slot(&record, line.birth_or_cursor), unmap)?;
     let operations = look.listed.saturating_mul(climb(state, holder, pages)?);
-    Ok(around + look.nodes + state.table.pages_bound(operations, pages)?)
+    Ok(around + look.nodes + state.table.pages_bound(operations, look.listed, pages)?)
 }
 
 /// At most how many keys one let-go puts or removes: one, and where the version above is hidden, one of each below that
@@ -88,18 +88,24 @@ pub(crate) fn tend(state: &State, budget: u64, pages: &dyn PageRead) -> Result<u
         budget_left = budget_left.saturating_sub(1);
         Ok(if budget_left == 0 { Flow::Stop } else { Flow::Continue })
     })?;
-    // Each unit takes one entry from a list, and from it goes one let-go; or a job ends.
-    let entries = state.table.entries(pages)?.min(budget);
     let (mut keys, mut pending) = (1, 0u64);
     for dev in state.table.pending(usize::try_from(budget).unwrap_or(usize::MAX), pages)? {
         keys = keys.max(pending_keys(state, dev, pages)?);
         pending += 1;
     }
-    let operations = entries.saturating_mul(keys + 1).saturating_add(pending.saturating_mul(5));
-    let leaves = state.next_dev(pages)?.0 / <Catalogue>::PER_PAGE + 1;
-    let tables = 2 * leaves.saturating_add(state.catalogue.pages_bound(state.next_dev(pages)?));
-    let records = jobs.saturating_mul(5 * state.catalogue.pages_bound(state.next_dev(pages)?)).min(tables);
-    Ok(ANCHOR + look.nodes + entries + records + state.table.pages_bound(operations, pages)?)
+    // What leaves the lineage makes the version above pending, too.
+    let pending = 2 * pending;
+    // A unit takes one entry from a list, and from it goes one let-go; an entry may pass through the list of each pending
+    // version, and is freed once. A job that ends changes a few keys of the lineage.
+    let entries = state.table.entries(pages)?.min(budget);
+    let units = entries.saturating_mul(pending + 1).min(budget);
+    let operations = units.saturating_mul(keys + 1).saturating_add(pending.saturating_mul(4));
+    let next = state.next_dev(pages)?;
+    let leaves = next.0 / <Catalogue>::PER_PAGE + 1;
+    let tables = 2 * leaves.saturating_add(state.catalogue.pages_bound(next));
+    let records = (jobs + pending).saturating_mul(5 * state.catalogue.pages_bound(next)).min(tables);
+    let table = state.table.pages_bound(operations, 2, pages)?;
+    Ok(ANCHOR + look.nodes + entries + records + table)
 }
 
 /// Keys that a let-go of a pending version touches, or of the one above into which it waits to be dissolved.

@@ -155,9 +155,9 @@ impl Table {
         })?;
         done
     }
-    /// At most how many pages so many puts and removes touch.
-    pub(crate) fn pages_bound(&self, operations: u64, pages: &dyn PageRead) -> Result<u64> {
-        let entries = self.entries(pages)?.saturating_add(operations);
+    /// At most how many pages so many puts and removes touch, where at no time so many more keys are there than now.
+    pub(crate) fn pages_bound(&self, operations: u64, growth: u64, pages: &dyn PageRead) -> Result<u64> {
+        let entries = self.entries(pages)?.saturating_add(growth);
         if operations > 0 && entries <= ROOT_ENTRIES {
             let mut count = 0;
             self.map.visit_pages(pages, &mut |_| count += 1)?;

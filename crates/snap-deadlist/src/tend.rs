@@ -23,13 +23,13 @@ pub(crate) fn tend(
 ) -> Result<Progress> {
     let mut work = Work { state: *state, budget, pages, freed };
     while work.budget > 0 {
-        if let Some((dev, record)) = state.zombies.first(work.pages)? {
-            work.zombie(dev, record)?;
-        } else if let Some(dev) = state.table.pending(1, work.pages)?.first() {
-            work.hidden(*dev)?;
-        } else {
-            break;
-        }
+        let Some((dev, record)) = state.zombies.first(work.pages)? else { break };
+        work.zombie(dev, record)?;
+    }
+    // What leaves the lineage now is dropped by the next call: this one's bound knows only the trees that it began with.
+    while work.budget > 0 {
+        let Some(dev) = state.table.pending(1, work.pages)?.first().copied() else { break };
+        work.hidden(dev)?;
     }
     let done = budget - work.budget;
     Ok(Progress { done, left: state.jobs(pages)? })
