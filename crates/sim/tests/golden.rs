@@ -37,6 +37,9 @@ const POOLS: &[(&str, &str, Placement)] = &[
     ("bitmap", "gct-e", Placement::Area),
     ("extent", "gct", Placement::Segments),
     ("xfs", "gct-c", Placement::Area),
+    ("bitmap", "deadlist", Placement::Segments),
+    ("extent", "time", Placement::Area),
+    ("spacemap", "snapmap", Placement::Area),
 ];
 
 fn folder() -> PathBuf {
