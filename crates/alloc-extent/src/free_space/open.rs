@@ -17,7 +17,7 @@ use spinney_core::{
 use spinney_pages::TypedMap;
 
 /// The first word of the root: `XFST` and the version.
-const MAGIC: u64 = u32::from_le_bytes(*b"XFST") as u64 | 1 << 32;
+const MAGIC: u64 = u32::from_le_bytes(*b"XFST") as u64 | 2 << 32;
 
 /// The tree.
 #[derive(Debug)]
@@ -58,17 +58,17 @@ impl Opened {
         })
     }
 
-    /// Find a tree again and read its groups' records.
+    /// Find a tree again and read its groups' records: where these start says whether the groups are those of `shape`.
     pub(super) fn open(shape: Shape, universe: Extent, root: &Root, pages: &dyn PageRead) -> Result<Opened> {
-        let [magic, records, extents, bitmaps, group, blocks, start, length] = root.words(WHAT)?;
+        let [magic, records, extents, bitmaps, blocks, start, length] = root.words(WHAT)?;
         let same = magic == MAGIC && (Pba(start), length) == (universe.start, universe.blocks);
-        if !same || blocks > universe.blocks || group != group_blocks(shape, universe) {
+        if !same || blocks > universe.blocks {
             return Err(Error::Corrupt { what: WHAT, place: Place::Pool });
         }
         let mut opened = Opened {
             shape,
             universe,
-            group_blocks: group,
+            group_blocks: group_blocks(shape, universe),
             records: TypedMap::open(PageNo(records), PageKind::SPACE, pages)?,
             extents: TypedMap::open(PageNo(extents), PageKind::SPACE, pages)?,
             bitmaps: TypedMap::open(PageNo(bitmaps), PageKind::SPACE, pages)?,
@@ -111,7 +111,6 @@ impl Opened {
             self.records.root().0,
             self.extents.root().0,
             self.bitmaps.root().0,
-            self.group_blocks,
             self.blocks,
             self.universe.start.0,
             self.universe.blocks,
