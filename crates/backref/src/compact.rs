@@ -6,7 +6,9 @@
 //! Source: Backlog (FAST 2010), database maintenance.
 
 use crate::BackReferences;
+use crate::filter::bits_log2_for;
 use crate::journal::Event;
+use crate::leaf::FILTER_PAGE_BYTES;
 use crate::merge::Merge;
 use crate::row::{FOREVER, Row, Table};
 use crate::run::Run;
@@ -26,7 +28,10 @@ impl BackReferences {
                 continue;
             }
             let read = self.runs_of(partition).map(|run| run.pages).fold(0, u64::saturating_add);
-            let cost = read.saturating_mul(GROWTH).saturating_add(8);
+            // Runs of one page have no filter on pages; what they become has, each of the two.
+            let filter =
+                (1u64 << bits_log2_for(self.distinct(partition)) >> 3).div_ceil(FILTER_PAGE_BYTES as u64);
+            let cost = read.saturating_mul(GROWTH).saturating_add(2 * filter + 8);
             if cost > left {
                 self.stats.compactions_put_off += 1;
                 continue;
@@ -51,12 +56,17 @@ impl BackReferences {
         self.runs.range((partition, 0)..=(partition, u64::MAX)).map(|(_, run)| run)
     }
 
+    /// At most how many distinct blocks the runs of a partition have.
+    fn distinct(&self, partition: u64) -> u64 {
+        let records = self.runs_of(partition).map(|run| run.records).fold(0, u64::saturating_add);
+        records.min(self.options.partition_blocks)
+    }
+
     fn compact(&mut self, partition: u64, pages: &mut dyn PageTxn) -> Result<()> {
         let size = self.options.partition_blocks;
         let blocks = partition * size..(partition + 1) * size;
         let old: Vec<Run> = self.runs_of(partition).cloned().collect();
-        let records: u64 = old.iter().map(|run| run.records).fold(0, u64::saturating_add);
-        let distinct = records.min(size);
+        let distinct = self.distinct(partition);
         let mut whole = Writer::new(Table::Combined, self.next_id, partition, distinct);
         let mut going_on = Writer::new(Table::From, self.next_id + 1, partition, distinct);
         self.next_id += 2;
