@@ -58,8 +58,9 @@ pub(crate) fn change(
     let last = end.saturating_sub(1) / BITS;
     let new = if unmap { 0 } else { range.blocks.saturating_mul(Sparse::pages_bound_of_one(last)) };
     let mut bits = Sparse::pages_bound(&look.bits).saturating_add(new);
-    if last < LEAVES_LISTED {
-        bits = bits.min(Sparse::pages_bound(&(0..=last).collect()));
+    // There are so many at most, and one that loses its last bit may come back under another number.
+    if last < LEAVES_LISTED.min(bits.div_ceil(2)) {
+        bits = bits.min(2 * Sparse::pages_bound(&(0..=last).collect()));
     }
     let map_page = 1;
     Ok((ANCHOR + state.catalogue.pages_bound(dev) + look.touched() + map_page).saturating_add(bits))
