@@ -33,8 +33,8 @@ pub(crate) fn take(state: &State, of: DevId, access: Access, pages: &mut dyn Pag
 /// Put a snapshot of `of` in its place; `of` goes on below it.
 fn freeze(state: &State, of: DevId, hidden: bool, pages: &mut dyn PageTxn) -> Result<DevId> {
     let (record, line) = state.kin(of, pages)?;
-    let snapshot = state.issue(pages)?;
     let frozen = state.end_epoch(pages)?;
+    let snapshot = state.issue(pages)?;
     let birth_or_cursor = if hidden { 0 } else { line.birth_or_cursor };
     let frozen_record = Record { access: Access::ReadOnly, parent: Some(of), ..record };
     let (taken, fresh) =
@@ -53,8 +53,8 @@ fn freeze(state: &State, of: DevId, hidden: bool, pages: &mut dyn PageTxn) -> Re
 /// A new version below the frozen `origin`, which holds what `of` does.
 fn branch(state: &State, origin: DevId, of: DevId, access: Access, pages: &mut dyn PageTxn) -> Result<DevId> {
     let (record, line) = state.kin(of, pages)?;
-    let dev = state.issue(pages)?;
     let frozen = if access == Access::ReadOnly { state.end_epoch(pages)? } else { 0 };
+    let dev = state.issue(pages)?;
     let line = Line { prev: Some(origin), frozen, list: dev.0, ..line };
     state.put(dev, Record { access, parent: Some(of), ..record }, line, pages)?;
     state.table.put_child(origin, dev, pages)?;

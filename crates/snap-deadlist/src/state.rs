@@ -111,12 +111,16 @@ impl State {
             _ => self.anchor.corrupt("epoch of the lineage"),
         }
     }
-    /// End the epoch: what it bore is told from what is born later. Returns it. Errors: `Unsupported` after 2^24.
-    pub(crate) fn end_epoch(&self, pages: &mut dyn PageTxn) -> Result<u32> {
-        let epoch = self.epoch(pages)?;
-        if epoch + 1 == BIRTH_LIMIT {
-            return Err(Error::Unsupported("2^24 snapshots in the life of a pool"));
+    /// The epoch, if another can follow it. Errors: `Unsupported` after 2^24.
+    pub(crate) fn epoch_to_end(&self, pages: &dyn PageRead) -> Result<u32> {
+        match self.epoch(pages)? {
+            epoch if epoch + 1 < BIRTH_LIMIT => Ok(epoch),
+            _ => Err(Error::Unsupported("2^24 snapshots in the life of a pool")),
         }
+    }
+    /// End the epoch: what it bore is told from what is born later. Returns it. Errors: as `epoch_to_end`.
+    pub(crate) fn end_epoch(&self, pages: &mut dyn PageTxn) -> Result<u32> {
+        let epoch = self.epoch_to_end(pages)?;
         self.anchor.set(EPOCH, u64::from(epoch) + 1, pages)?;
         Ok(epoch)
     }

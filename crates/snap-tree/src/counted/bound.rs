@@ -20,6 +20,9 @@ pub(crate) fn create(state: &State, pages: &dyn PageRead) -> Result<u64> {
 
 /// `snapshot`; with times the version that it is taken from is stamped too.
 pub(crate) fn snapshot(state: &State, of: DevId, stamps: bool, pages: &dyn PageRead) -> Result<u64> {
+    if stamps {
+        state.time_after(pages)?; // a refusal comes before anything is begun
+    }
     let stamped = if stamps { state.catalogue.pages_bound(of) } else { 0 };
     Ok(create(state, pages)? + root_count(state, of, pages)? + stamped)
 }

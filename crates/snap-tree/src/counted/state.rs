@@ -83,12 +83,17 @@ impl State {
             _ => self.anchor.corrupt("time of the pool"),
         }
     }
-    /// The time after this one, which then is. Errors: `Unsupported` after 2^24 snapshots.
-    pub(crate) fn next_time(&self, pages: &mut dyn PageTxn) -> Result<u32> {
+    /// The time after this one. Errors: `Unsupported` after 2^24 snapshots.
+    pub(crate) fn time_after(&self, pages: &dyn PageRead) -> Result<u32> {
         let time = self.time(pages)? + 1;
         if u64::from(time) == TIME_LIMIT {
             return Err(Error::Unsupported("2^24 snapshots in the life of a pool"));
         }
+        Ok(time)
+    }
+    /// The same, which then is now.
+    pub(crate) fn next_time(&self, pages: &mut dyn PageTxn) -> Result<u32> {
+        let time = self.time_after(pages)?;
         self.anchor.set(TIME, u64::from(time), pages)?;
         Ok(time)
     }
