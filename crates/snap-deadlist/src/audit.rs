@@ -8,7 +8,7 @@ use crate::let_go::{Holder, all_dead};
 use crate::lineage::{ZOMBIE_BIRTH, ZOMBIE_FLOOR};
 use crate::state::{Line, State};
 use crate::walk;
-use alloc::collections::BTreeSet;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use spinney_core::{DevId, Extent, Flow, PageNo, PageRead, Pba, Result};
 use spinney_snap::Usage;
@@ -71,11 +71,14 @@ fn owner_is_hidden(state: &State, mut holder: Holder, held: Held, pages: &dyn Pa
 fn visit_held(state: &State, pages: &dyn PageRead, each: &mut dyn FnMut(Held)) -> Result<()> {
     // What a hidden version made may be in several trees and lists; what others made is met in one tree only.
     let mut of_hidden = BTreeSet::new();
+    let mut floors = BTreeMap::new();
     state.catalogue.visit(pages, &mut |dev, record| {
         let line = Line::of(dev, &record)?;
         let holder = Holder::new(state, dev, line, pages)?;
+        let known = holder.above.filter(|above| above.hidden).and_then(|above| floors.get(&above.dev));
+        let floor = known.map_or_else(|| floor(state, holder, pages), |floor| Ok(*floor))?;
+        floors.insert(dev, floor);
         if !line.hidden || state.table.children(dev, 1, pages)?.is_empty() {
-            let floor = floor(state, holder, pages)?;
             walk::visit(state, &record, line.birth_or_cursor, Some(floor), pages, &mut |held| {
                 if holder.owns(held.birth()) || of_hidden.insert(held) {
                     each(held);

@@ -6,6 +6,8 @@ use crate::held::Held;
 use crate::let_go::Holder;
 use crate::lineage::{ZOMBIE_BIRTH, ZOMBIE_FLOOR};
 use crate::state::{State, root_slot};
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 use spinney_core::{DevId, Flow, LbaRange, PageNo, PageRead, Result};
 use spinney_snap_tree::tree::{child, clip};
 use spinney_snap_tree::{Catalogue, Node, Position, Slot};
@@ -20,7 +22,10 @@ pub(crate) fn create(state: &State, pages: &dyn PageRead) -> Result<u64> {
 
 /// `snapshot`: at most two new records, and four changes of who is whose child.
 pub(crate) fn snapshot(state: &State, of: DevId, pages: &dyn PageRead) -> Result<u64> {
-    state.live(of, pages)?;
+    let (_, line) = state.live(of, pages)?;
+    if line.frozen == 0 {
+        state.epoch_to_end(pages)?; // a refusal comes before anything is begun
+    }
     let next = state.next_dev(pages)?;
     let records =
         2 * state.catalogue.pages_bound(DevId(next.0.saturating_add(1))) + state.catalogue.pages_bound(of);
@@ -55,19 +60,40 @@ pub(crate) fn change(
     }
     let mut look = Look { state, floor: holder.frozen_above(), range, pages, nodes: 0, listed: 0 };
     look.change(tree.root_position(), root_slot(&record, line.birth_or_cursor), unmap)?;
-    let operations = look.listed.saturating_mul(climb(state, holder, pages)?);
+    let keys = if look.listed > 0 { Climbs::default().keys(state, holder, pages)? } else { 0 };
+    let operations = look.listed.saturating_mul(keys);
     Ok(around + look.nodes + state.table.pages_bound(operations, look.listed, pages)?)
 }
 
-/// At most how many keys one let-go puts or removes: one, and where the version above is hidden, one of each below that
-/// and what that one's let-go does.
-fn climb(state: &State, mut holder: Holder, pages: &dyn PageRead) -> Result<u64> {
-    let mut keys = 1;
-    while let Some(above) = holder.above.filter(|above| above.hidden) {
-        keys += state.table.children(above.dev, usize::MAX, pages)?.len() as u64;
-        holder = Holder::up(state, above, pages)?;
+/// Answers for versions that were asked for, and for those above them: many may hang on one chain of hidden ones.
+#[derive(Default)]
+struct Climbs(BTreeMap<DevId, u64>);
+
+impl Climbs {
+    /// At most how many keys one let-go of `holder` puts or removes: one, and where the version above is hidden, one of each
+    /// below that and what that one's let-go does.
+    fn keys(&mut self, state: &State, mut holder: Holder, pages: &dyn PageRead) -> Result<u64> {
+        let mut path = Vec::new();
+        let mut keys = loop {
+            if let Some(keys) = self.0.get(&holder.dev) {
+                break *keys;
+            }
+            let Some(above) = holder.above.filter(|above| above.hidden) else { break 1 };
+            path.push((holder.dev, state.table.children(above.dev, usize::MAX, pages)?.len() as u64));
+            holder = Holder::up(state, above, pages)?;
+        };
+        for (dev, siblings) in path.into_iter().rev() {
+            keys += siblings;
+            self.0.insert(dev, keys);
+        }
+        Ok(keys)
     }
-    Ok(keys)
+    /// The same of a pending version, or of the one above into which it waits to be dissolved.
+    fn pending_keys(&mut self, state: &State, dev: DevId, pages: &dyn PageRead) -> Result<u64> {
+        let (_, line) = state.kin(dev, pages)?;
+        let own = state.table.children(dev, usize::MAX, pages)?.len() as u64;
+        Ok(own + self.keys(state, Holder::new(state, dev, line, pages)?, pages)?)
+    }
 }
 
 /// `tend`.
@@ -88,9 +114,9 @@ pub(crate) fn tend(state: &State, budget: u64, pages: &dyn PageRead) -> Result<u
         budget_left = budget_left.saturating_sub(1);
         Ok(if budget_left == 0 { Flow::Stop } else { Flow::Continue })
     })?;
-    let (mut keys, mut pending) = (1, 0u64);
+    let (mut climbs, mut keys, mut pending) = (Climbs::default(), 1, 0u64);
     for dev in state.table.pending(usize::try_from(budget).unwrap_or(usize::MAX), pages)? {
-        keys = keys.max(pending_keys(state, dev, pages)?);
+        keys = keys.max(climbs.pending_keys(state, dev, pages)?);
         pending += 1;
     }
     // What leaves the lineage makes the version above pending, too.
@@ -106,13 +132,6 @@ pub(crate) fn tend(state: &State, budget: u64, pages: &dyn PageRead) -> Result<u
     let records = (jobs + pending).saturating_mul(5 * state.catalogue.pages_bound(next)).min(tables);
     let table = state.table.pages_bound(operations, 2, pages)?;
     Ok(ANCHOR + look.nodes + entries + records + table)
-}
-
-/// Keys that a let-go of a pending version touches, or of the one above into which it waits to be dissolved.
-fn pending_keys(state: &State, dev: DevId, pages: &dyn PageRead) -> Result<u64> {
-    let (_, line) = state.kin(dev, pages)?;
-    let own = state.table.children(dev, usize::MAX, pages)?.len() as u64;
-    Ok(own + climb(state, Holder::new(state, dev, line, pages)?, pages)?)
 }
 
 /// Pages met so far.

@@ -31,6 +31,7 @@ pub(crate) fn check(state: &State, pages: &dyn PageRead, found: &mut dyn FnMut(F
     keys(state, &versions, pages, found)?;
     let epoch = state.epoch(pages)?;
     let mut check = Check { state, pages, versions: &versions, held: BTreeMap::new(), found };
+    check.hidden_first()?;
     for dev in versions.keys() {
         check.version(*dev, next, epoch)?;
     }
@@ -187,6 +188,19 @@ impl Check<'_> {
             })?;
         }
         Ok(listed)
+    }
+
+    /// What the hidden versions hold, those below first: a chain of them may be longer than a stack is deep.
+    fn hidden_first(&mut self) -> Result<()> {
+        let hidden = self.versions.iter().filter(|(_, (_, line))| line.hidden);
+        let mut hidden: Vec<(u32, DevId)> = hidden.map(|(dev, (_, line))| (line.frozen, *dev)).collect();
+        hidden.sort_unstable();
+        for (_, dev) in hidden.into_iter().rev() {
+            if !self.has_tree(dev)? {
+                self.all(dev)?;
+            }
+        }
+        Ok(())
     }
 
     /// All that a version holds: of a hidden one, what those below it hold of its time, and what is on their lists.
