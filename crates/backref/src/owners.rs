@@ -82,7 +82,11 @@ impl BackReferences {
 /// The live versions that the references of one block come to.
 fn show(rows: &[Row], lines: &Lines, each: &mut dyn FnMut(Owner)) {
     let mut owners = Vec::new();
-    let told = |line, at| rows.iter().any(|row| (row.key.line, row.key.at, row.from) == (line, at, 0));
+    // Sorted by line, place and beginning.
+    let told = |line, at| {
+        let place = |row: &Row| (row.key.line, row.key.at, row.from);
+        rows.binary_search_by_key(&(line, at, 0), place).is_ok()
+    };
     let mut left: Vec<(u64, u64, u64, u64)> =
         rows.iter().map(|row| (row.key.line, row.key.at, row.from, row.to)).collect();
     while let Some((number, at, from, to)) = left.pop() {
