@@ -21,7 +21,7 @@ pub use effort::{Effort, Flow};
 pub use error::{Error, Place, Result};
 pub use finding::Finding;
 pub use page::{
-    PAGE_HEADER_BYTES, PAYLOAD_BYTES, PageBuf, PageKind, PageRead, PageRef, PageTxn, Payload, look,
+    PAGE_HEADER_BYTES, PAYLOAD_BYTES, PageBuf, PageKind, PageRead, PageRef, PageTxn, Payload, Tally, look,
 };
 pub use root::{ROOT_BYTES_MAX, Root};
 pub use settings::{Fallback, Parameter, Setting, Settings};

@@ -138,6 +138,17 @@ pub fn look<T>(pages: &dyn PageRead, page: PageNo, kind: PageKind, see: impl Fn(
     Ok(seen.expect("a page that is there is shown"))
 }
 
+/// Units of a plug-in's work that no page shows by itself: papers on snapshots count them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Tally {
+    /// Counts of owners, each raised or lowered by one.
+    Counts,
+    /// Bits that say who owns a thing: tags of slots in nodes of another version, bits of a version's map of blocks.
+    Bits,
+    /// Entries put on a list of what a version let go of, or taken from one.
+    Entries,
+}
+
 /// Change pages inside the open epoch; a later read through the same object sees the change.
 ///
 /// The store makes an epoch's changes atomic, so any page may be rewritten at any time. Coerces to `&dyn PageRead`.
@@ -148,4 +159,8 @@ pub trait PageTxn: PageRead {
     fn edit(&mut self, page: PageNo, kind: PageKind) -> Result<&mut Payload>;
     /// Give the page back. Its number may be issued again in the same epoch.
     fn free(&mut self, page: PageNo, kind: PageKind) -> Result<()>;
+    /// So many units of work were done on these pages: for whoever counts them. A store does not.
+    fn tally(&mut self, of: Tally, units: u64) {
+        let _ = (of, units);
+    }
 }

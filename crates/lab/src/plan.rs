@@ -48,6 +48,8 @@ pub struct Case {
     pub options: PoolOptions,
     /// Whether the bytes of data blocks are kept. If not, no row is another: only metadata is ever looked at.
     pub keep_data: bool,
+    /// Whether a row tells what only a walk of every version's map can tell.
+    pub survey: bool,
     /// Blocks of a question for owners, which each row asks of a pool with back references.
     pub query_blocks: u64,
     /// The device model.

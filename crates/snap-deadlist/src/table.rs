@@ -5,7 +5,7 @@
 
 use crate::held::Held;
 use alloc::vec::Vec;
-use spinney_core::{DevId, Flow, PageKind, PageNo, PageRead, PageTxn, Result};
+use spinney_core::{DevId, Flow, PageKind, PageNo, PageRead, PageTxn, Result, Tally};
 use spinney_pages::TypedMap;
 use spinney_snap_tree::Anchor;
 
@@ -119,11 +119,15 @@ impl Table {
     }
     /// Append to a dead list.
     pub(crate) fn put_dead(&self, list: List, held: Held, pages: &mut dyn PageTxn) -> Result<()> {
-        self.put(list.key(held), pages).map(drop)
+        let new = self.put(list.key(held), pages)?;
+        pages.tally(Tally::Entries, u64::from(new));
+        Ok(())
     }
     /// Take from a dead list.
     pub(crate) fn remove_dead(&self, list: List, held: Held, pages: &mut dyn PageTxn) -> Result<()> {
-        self.remove(list.key(held), pages).map(drop)
+        let was = self.remove(list.key(held), pages)?;
+        pages.tally(Tally::Entries, u64::from(was));
+        Ok(())
     }
     /// Whether a dead list has it.
     pub(crate) fn has_dead(&self, list: List, held: Held, pages: &dyn PageRead) -> Result<bool> {

@@ -8,7 +8,7 @@ use crate::ownership::{COUNTED, is_borrowed, is_counted};
 use crate::sharing::Sharing;
 use crate::state::State;
 use crate::walk::Beside;
-use spinney_core::{DevId, Extent, PageKind, PageNo, PageTxn, Pba, Result};
+use spinney_core::{DevId, Extent, PageKind, PageNo, PageTxn, Pba, Result, Tally};
 use spinney_snap::Freed;
 use spinney_snap_tree::node::set_slot;
 use spinney_snap_tree::tree::child;
@@ -108,6 +108,7 @@ impl Release<'_> {
         };
         let slot = heir.slot.tagged(if together { COUNTED } else { 0 });
         set_slot(self.pages.edit(page, PageKind::TREE)?, heir.index, slot);
+        self.pages.tally(Tally::Bits, 1);
         Ok(())
     }
 

@@ -7,7 +7,7 @@
 use crate::fault::{self, Fault};
 use crate::ownership::{Ownership, slot_end};
 use crate::state::{Encoding, State};
-use spinney_core::{DevId, Error, Extent, PageKind, PageNo, PageTxn, Pba, Result};
+use spinney_core::{DevId, Error, Extent, PageKind, PageNo, PageTxn, Pba, Result, Tally};
 use spinney_snap::Freed;
 use spinney_snap_tree::node::set_slot;
 use spinney_snap_tree::tree::child;
@@ -269,6 +269,7 @@ impl Walk<'_> {
         };
         let owned = self.state.encoding.owned(heir.slot);
         set_slot(self.pages.edit(page, PageKind::TREE)?, heir.index, owned);
+        self.pages.tally(Tally::Bits, 1);
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Invariant: a page of bits is there exactly when it has a bit set, and says how many. Knows no tree and no other version.
 
-use spinney_core::{PAYLOAD_BYTES, PageKind, PageNo, PageRead, PageRef, PageTxn, Payload, Result};
+use spinney_core::{PAYLOAD_BYTES, PageKind, PageNo, PageRead, PageRef, PageTxn, Payload, Result, Tally};
 use spinney_snap_tree::{Anchor, Sparse};
 
 /// Bytes before the bits: how many are set.
@@ -29,14 +29,15 @@ fn set_used(bytes: &mut Payload, used: u64) {
     bytes[..HEADER_BYTES].copy_from_slice(&used.to_le_bytes());
 }
 
-/// Set or clear a bit; the header follows.
-fn put(bytes: &mut Payload, bit: u64, on: bool) {
+/// Set or clear a bit; the header follows. Whether it was otherwise.
+fn put(bytes: &mut Payload, bit: u64, on: bool) -> bool {
     if has(bytes, bit) == on {
-        return;
+        return false;
     }
     bytes[HEADER_BYTES + (bit / 8) as usize] ^= 1 << (bit % 8);
     let before = used(bytes);
     set_used(bytes, if on { before.saturating_add(1) } else { before.saturating_sub(1) });
+    true
 }
 
 fn word(page: &Payload, at: usize) -> u64 {
@@ -103,8 +104,10 @@ impl Bits {
         while at < end {
             let (leaf, stop) = (at / BITS, end.min((at / BITS + 1).saturating_mul(BITS)));
             let bytes = self.0.edit(leaf, pages)?;
-            (at..stop).for_each(|block| put(bytes, block % BITS, on));
-            if used(bytes) == 0 {
+            let changed = (at..stop).filter(|block| put(bytes, block % BITS, on)).count();
+            let empty = used(bytes) == 0;
+            pages.tally(Tally::Bits, changed as u64);
+            if empty {
                 self.0.remove(leaf, pages)?;
             }
             at = stop;
@@ -114,18 +117,16 @@ impl Bits {
     /// Clear the first bits of a page, up to `end`.
     pub(crate) fn clear_to(&self, leaf: u64, end: u64, pages: &mut dyn PageTxn) -> Result<()> {
         let bytes = self.0.edit(leaf, pages)?;
+        let before = count(bytes);
         let whole = HEADER_BYTES + (end / 8) as usize;
         bytes[HEADER_BYTES..whole].fill(0);
         if !end.is_multiple_of(8) {
             bytes[whole] &= u8::MAX << (end % 8);
         }
-        match count(bytes) {
-            0 => self.0.remove(leaf, pages),
-            left => {
-                set_used(bytes, left);
-                Ok(())
-            }
-        }
+        let left = count(bytes);
+        set_used(bytes, left);
+        pages.tally(Tally::Bits, before - left);
+        if left == 0 { self.0.remove(leaf, pages) } else { Ok(()) }
     }
     /// Every page of bits, by rising number, until told to stop.
     pub(crate) fn visit(

@@ -7,6 +7,7 @@
 use crate::{Anchor, Sparse};
 use spinney_core::{
     Error, Finding, PAYLOAD_BYTES, PageKind, PageNo, PageRead, PageRef, PageTxn, Payload, Place, Result,
+    Tally,
 };
 use std::collections::BTreeSet;
 
@@ -78,6 +79,7 @@ impl Counts {
                     set_entry(bytes, 0, used);
                 }
             }
+            pages.tally(Tally::Counts, part);
         }
         Ok(())
     }
@@ -101,10 +103,11 @@ impl Counts {
                 continue;
             }
             let bytes = self.0.edit(leaf, pages)?;
-            lower(bytes, first, part, &mut |index| last(start + done + index - first, 1));
+            let lowered = lower(bytes, first, part, &mut |index| last(start + done + index - first, 1));
             if entry(bytes, 0) == 0 {
                 emptied.insert(leaf);
             }
+            pages.tally(Tally::Counts, lowered);
         }
         Ok(())
     }
@@ -199,13 +202,15 @@ impl CountReader<'_> {
     }
 }
 
-/// Take one from each entry; those that were 0 already had their last owner.
-fn lower(bytes: &mut Payload, first: u64, part: u64, last: &mut dyn FnMut(u64)) {
+/// Take one from each entry; those that were 0 already had their last owner. How many were not.
+fn lower(bytes: &mut Payload, first: u64, part: u64, last: &mut dyn FnMut(u64)) -> u64 {
+    let mut lowered = 0;
     for index in first..first + part {
         match entry(bytes, index) {
             0 => last(index),
             count => {
                 set_entry(bytes, index, count - 1);
+                lowered += 1;
                 if count == 1 {
                     let used = entry(bytes, 0).saturating_sub(1);
                     set_entry(bytes, 0, used);
@@ -213,4 +218,5 @@ fn lower(bytes: &mut Payload, first: u64, part: u64, last: &mut dyn FnMut(u64)) 
             }
         }
     }
+    lowered
 }

@@ -68,6 +68,12 @@ impl Pool {
         self.tend_admitted(budget)
     }
 
+    /// Units of background work that are left, as far as is known without looking.
+    #[must_use]
+    pub fn work_left(&self) -> u64 {
+        self.tend_left
+    }
+
     /// A snapshot or a write may leave work as a delete does (a hidden version to look at, garbage to sweep).
     fn ask_what_is_left(&mut self) -> Result<()> {
         if self.tend_left == 0 {

@@ -21,6 +21,7 @@ pub const ENTRIES: &[WorkloadEntry] = &[
     generate::fill::ENTRY,
     generate::overwrite::ENTRY,
     generate::clones::ENTRY,
+    generate::snapshots::ENTRY,
     generate::discard::ENTRY,
     generate::spread::ENTRY,
     generate::grow::ENTRY,

@@ -97,6 +97,8 @@ pub enum Op {
         /// Not used again.
         of: Handle,
     },
+    /// Background work goes on until nothing is left of it and all that was freed can be used again.
+    Settle,
     /// A reader begins at what the last flush made durable and stays, so that nothing of it may be reused. At most one is open.
     OpenReader,
     /// That reader leaves.

@@ -3,6 +3,7 @@
 //! Invariant: a column keeps its meaning; a change of meaning raises `ROWS_VERSION`. Formulas with several versions in the
 //! field name theirs (`crates/alloc/src/metrics.rs` has the formulas).
 
+use super::scheme_columns;
 use std::sync::LazyLock;
 
 /// A column.
@@ -18,7 +19,7 @@ pub struct Metric {
     pub says: String,
 }
 
-const fn plain(
+pub(super) const fn plain(
     name: &'static str,
     unit: &'static str,
     says: &'static str,
@@ -288,7 +289,7 @@ const SIMPLE: &[(&str, &str, &str)] = &[
 
 /// Every metric, in column order.
 pub static METRICS: LazyLock<Vec<Metric>> = LazyLock::new(|| {
-    let simple = SIMPLE.iter().map(|(name, unit, says)| Metric {
+    let simple = SIMPLE.iter().chain(scheme_columns::COLUMNS).map(|(name, unit, says)| Metric {
         name: (*name).into(),
         unit,
         label: label(name),
@@ -361,6 +362,24 @@ const LABELS: &[(&str, &str)] = &[
     ("load_virtual_ms", "virtual time to open the pool"),
     ("space_bytes_per_block", "allocator metadata written"),
     ("space_bytes_per_free_run", "allocator metadata for each free run"),
+    ("interval_counts_changed", "counts changed"),
+    ("interval_list_entries", "entries of dead lists changed"),
+    ("interval_nodes_made", "index nodes made"),
+    ("interval_slots_visited", "units of background work"),
+    ("interval_blocks_let_go", "blocks let go of"),
+    ("interval_allocated_blocks", "blocks allocated"),
+    ("delete_nodes_changed", "index nodes that deletes changed"),
+    ("delete_nodes_read", "index nodes that deletes read"),
+    ("delete_share_read", "pages of bits, counts or lists that deletes read"),
+    ("delete_share_changed", "pages of bits, counts or lists that deletes changed"),
+    ("diff_pages", "pages read to compare two versions"),
+    ("usage_pages", "pages read to tell what a version holds alone"),
+    ("garbage_share", "garbage by live blocks"),
+    ("flush_ms_p99", "flush, 99th percentile, virtual time"),
+    ("flush_ms_max", "longest flush, virtual time"),
+    ("flush_ms_mean", "flush, virtual time"),
+    ("write_ms_p99", "write, 99th percentile, virtual time"),
+    ("snapshot_ms_mean", "snapshot, virtual time"),
     ("virtual_ms", "virtual time"),
     ("backref_pages_per_operation", "back-reference pages written for each reference"),
     ("references_written_share", "references written of those that began or ended"),

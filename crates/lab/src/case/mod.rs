@@ -7,6 +7,7 @@ mod buckets;
 mod content;
 mod hollow;
 mod import;
+mod latency;
 mod layout;
 mod load;
 mod meter;
@@ -15,7 +16,10 @@ mod owners;
 mod places;
 mod runner;
 mod sampler;
+mod scheme_columns;
+mod scheme_meter;
 mod stream;
+mod work;
 
 pub(crate) use import::free_space;
 pub(crate) use metric::weight_column;

@@ -5,9 +5,11 @@
 
 use super::content::Content;
 use super::hollow::Hollow;
+use super::latency::Latencies;
 use super::load::Probe;
 use super::meter::{AllocationMeter, MeteredAllocator};
 use super::sampler::Sampler;
+use super::scheme_meter::{MeteredScheme, SchemeMeter};
 use super::stream::build_workload;
 use crate::plan::Case;
 use crate::table::Table;
@@ -116,6 +118,8 @@ pub(crate) struct Bench {
     pub(crate) timed: Arc<dyn TimedDevice>,
     pub(crate) probe: Probe,
     pub(crate) allocations: AllocationMeter,
+    pub(crate) work: SchemeMeter,
+    pub(crate) latencies: Latencies,
     pub(crate) versions: BTreeMap<Handle, DevId>,
     pub(crate) operations: u64,
     pub(crate) refused: u64,
@@ -151,10 +155,10 @@ pub fn run_case(
                 if is_scan(phase) {
                     bench.pool.drop_caches(); // a scan is cold
                 }
-                sampler.phase(phase, &bench);
+                sampler.phase(phase, &mut bench);
             }
             Op::Round(round) => {
-                sampler.row(round, &bench).map_err(|error| CaseError::Pool(bench.operations, error))?;
+                sampler.row(round, &mut bench).map_err(|error| CaseError::Pool(bench.operations, error))?;
             }
             op => bench.apply(op).map_err(|error| CaseError::Pool(bench.operations, error))?,
         }
@@ -232,6 +236,8 @@ impl Bench {
         let device = Arc::new(MeterDevice::new(timed.clone()));
         let probe = Probe::new(case, registry, backing);
         let (mut parts, allocations) = (probe.parts()?, AllocationMeter::default());
+        let work = SchemeMeter::default();
+        parts.scheme = Box::new(MeteredScheme::new(parts.scheme, work.clone()));
         parts.allocator = Box::new(MeteredAllocator::new(parts.allocator, allocations.clone()));
         let mut pool = Pool::format(device.clone(), parts, case.options)?;
         if let Some(state) = &case.free_space {
@@ -246,6 +252,8 @@ impl Bench {
             timed,
             probe,
             allocations,
+            work,
+            latencies: Latencies::default(),
             versions,
             operations: 0,
             refused: 0,
@@ -262,7 +270,10 @@ impl Bench {
 
     /// One operation. Want of space is counted, not an error: the rows show it.
     fn apply(&mut self, op: Op) -> Result<(), Error> {
-        match self.carry_out(op) {
+        let began = self.timed.time_ns();
+        let done = self.carry_out(op);
+        self.latencies.add(op, self.timed.time_ns() - began);
+        match done {
             Err(Error::NoSpace { .. } | Error::NoPages { .. }) => {
                 self.refused += 1;
                 Ok(())
@@ -290,6 +301,7 @@ impl Bench {
             Op::Discard { of, bytes } => self.pool.discard(self.version(of)?, bytes.offset, bytes.length),
             Op::Zero { of, bytes } => self.pool.zero(self.version(of)?, bytes.offset, bytes.length),
             Op::Flush => self.pool.flush(),
+            Op::Settle => self.pool.settle(),
             Op::Snapshot { of, named } => {
                 let dev = self.pool.snapshot(self.version(of)?)?;
                 self.versions.insert(named, dev);

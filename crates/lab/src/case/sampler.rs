@@ -3,10 +3,11 @@
 //! Invariant: costs are differences of counters read at the seams (device, page store, pool); nothing is reported by a
 //! plug-in about itself but its index's effort and memory.
 
+use super::latency::Latencies;
 use super::load::Load;
 use super::metric::{KINDS, METRICS, base_columns};
 use super::runner::{Bench, CaseOutput, is_scan};
-use super::{layout, places};
+use super::{layout, places, work};
 use crate::plan::Case;
 use crate::table::{Table, print_number};
 use spinney_alloc::metrics::{FreeSpace, ZfsTable};
@@ -50,6 +51,8 @@ pub(super) struct Sampler {
     phase: Phase,
     last: Reading,
     load: Load,
+    /// Whether all maps are walked for a row.
+    survey: bool,
     output: CaseOutput,
 }
 
@@ -68,13 +71,15 @@ impl Sampler {
             .chain(case.labels.iter().map(|(_, value)| value.clone()))
             .collect();
         let last = Reading::take(bench);
-        Sampler { prefix, phase: Phase::Fill, last, load: Load::default(), output }
+        Sampler { prefix, phase: Phase::Fill, last, load: Load::default(), survey: case.survey, output }
     }
 
-    pub(super) fn phase(&mut self, phase: Phase, bench: &Bench) {
+    pub(super) fn phase(&mut self, phase: Phase, bench: &mut Bench) {
         self.phase = phase;
         self.last = Reading::take(bench);
         bench.allocations.take();
+        bench.work.take();
+        bench.latencies = Latencies::default();
     }
 
     /// Milliseconds on the wall that opening the pool took at the last row.
@@ -86,12 +91,18 @@ impl Sampler {
         self.output
     }
 
-    pub(super) fn row(&mut self, round: u64, bench: &Bench) -> Result<()> {
+    pub(super) fn row(&mut self, round: u64, bench: &mut Bench) -> Result<()> {
         let runs = free_runs(bench)?;
         let now = Reading::take(bench);
         let mut values = BTreeMap::new();
+        std::mem::take(&mut bench.latencies).put(&mut values);
+        work::put(bench.work.take(), &mut values);
+        let bench = &*bench;
         self.space(bench, &runs, &mut values);
-        layout::put(bench, &mut values)?;
+        if self.survey {
+            layout::put(bench, &mut values)?;
+            work::ask(bench, &mut values)?;
+        }
         self.costs(&now, &mut values);
         self.allocations(bench, &now, &mut values);
         self.load = bench.probe.load()?;
@@ -125,6 +136,7 @@ impl Sampler {
         put("commits", stats.commits as f64);
         put("relocated_blocks", stats.relocated_blocks as f64);
         put("versions", bench.versions.len() as f64);
+        put("work_left", bench.pool.work_left() as f64);
         put("free_blocks", space.free_blocks as f64);
         put("deferred_blocks", space.deferred_blocks as f64);
         put("owned_blocks", (space.total_blocks - space.free_blocks - space.deferred_blocks) as f64);
@@ -160,6 +172,7 @@ impl Sampler {
         put("slots_partly_full", partly as f64);
         let pages = bench.pool.page_stats();
         put("metadata_pages_live", pages.live.total() as f64);
+        put("cached_pages", (pages.cached_pages + pages.dirty_pages) as f64);
         put("metadata_blocks", bench.pool.metadata_blocks() as f64);
         let map_bytes = pages.live[PageKind::SPACE] as f64 * BLOCK_BYTES as f64;
         put("space_bytes_per_free_run", map_bytes / runs.len() as f64);

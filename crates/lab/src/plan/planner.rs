@@ -117,7 +117,7 @@ impl<'a> Planner<'a> {
                 .map(|(column, chosen)| (column.to_owned(), chosen.label.clone()))
                 .into();
         labels.extend(swept);
-        let (seed, keep_data) = self.run(&mut fixed);
+        let (seed, keep_data, survey) = self.run(&mut fixed);
         labels.push(("seed".to_owned(), seed.to_string()));
         if self.excluded(&labels) {
             self.problems.truncate(before);
@@ -150,6 +150,7 @@ impl<'a> Planner<'a> {
             device_blocks,
             options,
             keep_data,
+            survey,
             query_blocks,
             device,
             pool,
@@ -237,17 +238,18 @@ impl<'a> Planner<'a> {
         self.complain(message, Some(origin.clone()), Some(help));
     }
 
-    /// Seed, and whether data is kept.
-    fn run(&mut self, fixed: &mut Table) -> (u64, bool) {
+    /// Seed, whether data is kept, and whether rows walk all maps.
+    fn run(&mut self, fixed: &mut Table) -> (u64, bool, bool) {
         let mut found = Vec::new();
         let mut section = Section::new("run", take_table(fixed, "run"), &mut found);
         let keep_at = section.peek("keep_data");
         let seed = section.integer("seed", 0..=u64::MAX).unwrap_or(1);
         let keep_data = section.switch("keep_data").unwrap_or(true);
+        let survey = section.switch("survey").unwrap_or(true);
         section.finish();
         self.take(found);
         self.places.extend(keep_at.map(|place| ("keep_data".to_owned(), place)));
-        (seed, keep_data)
+        (seed, keep_data, survey)
     }
 
     /// Data that is not kept cannot be verified.

@@ -25,6 +25,9 @@ impl Planner<'_> {
         put("volume.blocks".into(), case.volume_blocks.to_string());
         put("volume.device_blocks".into(), case.device_blocks.to_string());
         put("volume.options".into(), format!("{:?}", case.options));
+        if !case.survey {
+            put("run.survey".into(), "false".into()); // not said where it is true: the hashes of older rows stand
+        }
         if case.options.back_references.is_some() {
             put("volume.query_blocks".into(), case.query_blocks.to_string());
         }

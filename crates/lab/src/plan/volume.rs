@@ -46,6 +46,12 @@ impl Planner<'_> {
         let (size_at, device_at) = (section.peek("size"), section.peek("device_size"));
         let (size, device) = (section.bytes("size"), section.bytes("device_size"));
         let in_place_at = section.peek("in_place");
+        let (spare_at, spare) = (section.peek("spare"), section.real("spare"));
+        if spare.is_some_and(|spare| !(0.0..=1000.0).contains(&spare)) {
+            let message =
+                "`volume.spare` is the data blocks beside the volume's, as a share of it: 0 to 1000".into();
+            section.complain(message, spare_at, None);
+        }
         let (free_at, free_file) = (section.peek("free_space"), section.text("free_space"));
         let options = options(&mut section);
         let query_blocks = section.integer("query_blocks", 1..=DEVICE_BLOCKS_MAX).unwrap_or(1);
@@ -65,7 +71,10 @@ impl Planner<'_> {
             (Some(bytes), _, _) => bytes / BLOCK,
             (None, true, _) => return None,
             (None, false, Some(state)) => device_for(state.total_blocks, &options),
-            (None, false, None) => volume_blocks + volume_blocks / 2 + 256,
+            (None, false, None) => match spare {
+                Some(spare) => with_spare(volume_blocks, spare, &options),
+                None => volume_blocks + volume_blocks / 2 + 256,
+            },
         };
         self.fit(volume_blocks, device_blocks, &options, (size_at.or(origin), device_at))?;
         if let Some(state) = &free_space {
@@ -171,6 +180,18 @@ impl Planner<'_> {
         self.complain(format!("[device]{about}: {message}"), place.or(chosen.origin), help);
         None
     }
+}
+
+/// The device whose data area is `spare` times larger than the volume: the rest is metadata, a share of the device or of a given size.
+fn with_spare(volume_blocks: u64, spare: f64, options: &PoolOptions) -> u64 {
+    let data = volume_blocks.saturating_add((volume_blocks as f64 * spare) as u64);
+    let mut device = data.saturating_add(options.metadata_blocks.unwrap_or(data / 31)).saturating_add(64);
+    while device < DEVICE_BLOCKS_MAX
+        && options.layout(device).map_or(true, |layout| layout.data.blocks < data)
+    {
+        device += 64;
+    }
+    device
 }
 
 /// The tunables of a pool.

@@ -57,3 +57,36 @@ impl Workload for Begin {
         self.then.account()
     }
 }
+
+/// One workload, then another, as one phase.
+pub struct Then {
+    first: Option<Box<dyn Workload>>,
+    then: Box<dyn Workload>,
+}
+
+impl Then {
+    /// `first`, if any, then `then`.
+    #[must_use]
+    pub fn new(first: Option<Box<dyn Workload>>, then: Box<dyn Workload>) -> Then {
+        Then { first, then }
+    }
+}
+
+impl Workload for Then {
+    fn next(&mut self) -> Result<Option<Op>> {
+        if let Some(first) = &mut self.first {
+            if let Some(op) = first.next()? {
+                return Ok(Some(op));
+            }
+            self.first = None;
+        }
+        self.then.next()
+    }
+    /// Half for each, by rule of thumb.
+    fn progress(&self) -> f64 {
+        match &self.first {
+            Some(first) => 0.5 * first.progress(),
+            None => 0.5 + 0.5 * self.then.progress(),
+        }
+    }
+}

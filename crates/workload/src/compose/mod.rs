@@ -10,7 +10,7 @@ mod stall;
 mod sync_log;
 mod teardown;
 
-pub use begin::Begin;
+pub use begin::{Begin, Then};
 pub use rotation::{Counted, Rotation};
 pub use scan::Scan;
 pub use stall::Stall;
@@ -124,11 +124,36 @@ pub(crate) fn begin_and_scan(
     settings: &Settings,
     fill: f64,
 ) -> Result<Box<dyn Workload>> {
-    let first: Option<Box<dyn Workload>> = match share_of(context.volume_blocks, fill) {
+    let begun = Begin::new(filled(context, fill)?, base);
+    scanned(begun, context, settings, fill)
+}
+
+/// The same, and behind the fill `age`, which belongs to it and makes no versions.
+pub(crate) fn age_and_scan(
+    age: Box<dyn Workload>,
+    base: Box<dyn Workload>,
+    context: &WorkloadContext,
+    settings: &Settings,
+    fill: f64,
+) -> Result<Box<dyn Workload>> {
+    let first = Box::new(Then::new(filled(context, fill)?, age));
+    scanned(Begin::new(Some(first), base), context, settings, fill)
+}
+
+fn filled(context: &WorkloadContext, fill: f64) -> Result<Option<Box<dyn Workload>>> {
+    Ok(match share_of(context.volume_blocks, fill) {
         0 => None,
         _ => Some(Box::new(Stream::new(generate::fill::before(context, fill)?))),
-    };
-    let begun = Box::new(Begin::new(first, base));
+    })
+}
+
+fn scanned(
+    begun: Begin,
+    context: &WorkloadContext,
+    settings: &Settings,
+    fill: f64,
+) -> Result<Box<dyn Workload>> {
+    let begun = Box::new(begun);
     if !settings.switch(&SCAN) {
         return Ok(begun);
     }

@@ -78,7 +78,7 @@ impl Rotation {
                 Op::Clone { of: self.named(of), named: name }
             }
             Op::Delete { of } => Op::Delete { of: self.names.remove(&of).unwrap_or(of) },
-            Op::Flush | Op::OpenReader | Op::CloseReader | Op::Phase(_) | Op::Round(_) => op,
+            Op::Flush | Op::Settle | Op::OpenReader | Op::CloseReader | Op::Phase(_) | Op::Round(_) => op,
         }
     }
     fn take(&mut self) {

@@ -14,6 +14,7 @@ pub(crate) mod ground;
 pub mod grow;
 pub mod history;
 pub mod overwrite;
+pub mod snapshots;
 pub mod spike;
 pub mod spread;
 pub mod target;

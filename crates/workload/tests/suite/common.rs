@@ -85,7 +85,7 @@ pub(crate) fn check_laws(ops: &[Op], volume_bytes: u64, what: &str) {
                 assert!(before == Some(Op::Flush) && number == round + 1, "{at}, after {before:?}");
                 round = number;
             }
-            Op::Flush | Op::OpenReader | Op::CloseReader => {}
+            Op::Flush | Op::Settle | Op::OpenReader | Op::CloseReader => {}
         }
         before = Some(*op);
     }

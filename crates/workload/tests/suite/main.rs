@@ -11,4 +11,5 @@ mod generators;
 mod presets;
 mod replay;
 mod rotation;
+mod snapshots;
 mod traces;
