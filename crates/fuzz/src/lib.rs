@@ -66,6 +66,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "snap-deadlist", run: scheme::deadlist, seeds: patch::seeds },
     Target { name: "snap-time", run: scheme::time, seeds: patch::seeds },
     Target { name: "snap-snapmap", run: scheme::snapmap, seeds: patch::seeds },
+    Target { name: "snap-chain", run: scheme::chain, seeds: patch::seeds },
     Target { name: "segments", run: segments::run, seeds: patch::seeds },
     Target { name: "snap-gct-e", run: scheme::gct_e, seeds: patch::seeds },
     Target { name: "snap-gct", run: scheme::gct, seeds: patch::seeds },

@@ -6,6 +6,7 @@ use crate::bytes::Bytes;
 use crate::sheet::Sheet;
 use spinney_core::{DevId, Epoch, Error, Extent, Lba, LbaRange, Pba, Result};
 use spinney_snap::{Access, Freed, SnapshotScheme, Work, WritePlan};
+use spinney_snap_chain::Chain;
 use spinney_snap_deadlist::DeadList;
 use spinney_snap_flat::Flat;
 use spinney_snap_gctree::{Encoding, GcTree};
@@ -136,6 +137,12 @@ pub(crate) fn snapmap(data: &[u8]) {
     static BASE: OnceLock<Sheet> = OnceLock::new();
     let make: Make = || Box::new(SnapMap::new(8).expect("a lawful fanout"));
     run(make, BASE.get_or_init(|| base(make)), data);
+}
+
+pub(crate) fn chain(data: &[u8]) {
+    static BASE: OnceLock<[Sheet; 3]> = OnceLock::new();
+    let make: Make = || Box::new(Chain::new(8, true, true).expect("a lawful fanout"));
+    run_lineage(make, BASE.get_or_init(|| [0, 5, 1000].map(|tend| lineage(make, tend))), data);
 }
 
 fn run(make: Make, base: &Sheet, data: &[u8]) {

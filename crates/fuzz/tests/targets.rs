@@ -73,6 +73,7 @@ targets! {
     snap_deadlist, "snap-deadlist", 5000;
     snap_time, "snap-time", 5000;
     snap_snapmap, "snap-snapmap", 5000;
+    snap_chain, "snap-chain", 5000;
     segments, "segments", 1500;
     snap_gct_e, "snap-gct-e", 15000;
     snap_gct, "snap-gct", 10000;

@@ -257,6 +257,7 @@ const STANDARD: &[Entry] = &[
     Entry::Scheme(spinney_snap_deadlist::ENTRY),
     Entry::Scheme(spinney_snap_time::ENTRY),
     Entry::Scheme(spinney_snap_snapmap::ENTRY),
+    Entry::Scheme(spinney_snap_chain::ENTRY),
 ];
 
 impl Registry {

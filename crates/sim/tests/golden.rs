@@ -40,6 +40,7 @@ const POOLS: &[(&str, &str, Placement)] = &[
     ("bitmap", "deadlist", Placement::Segments),
     ("extent", "time", Placement::Area),
     ("spacemap", "snapmap", Placement::Area),
+    ("btrfs", "chain", Placement::Area),
 ];
 
 fn folder() -> PathBuf {
