@@ -11,9 +11,11 @@ pub mod entry;
 pub mod foretell;
 pub mod freed;
 pub mod plan;
+pub mod relocation;
 pub mod scheme;
 
 pub use entry::SchemeEntry;
 pub use freed::Freed;
 pub use plan::{Step, WritePlan};
+pub use relocation::Relocation;
 pub use scheme::{Access, Delta, Limits, Progress, Run, SnapshotScheme, Usage, Version, Work};

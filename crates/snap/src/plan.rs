@@ -1,9 +1,10 @@
 //! A scheme's decision on one write: steps that the volume then carries out.
 //!
-//! Invariant: the `Place` and `Overwrite` steps of a plan cover the written range exactly once, in order.
+//! Invariant: the `Place` and `Overwrite` steps of a plan cover the written range exactly once, in order; `Relocate` steps, which may
+//! stand between them, name blocks outside it, none twice. A volume may leave these out.
 
 use alloc::vec::Vec;
-use spinney_core::{Extent, Lba, Pba};
+use spinney_core::{Extent, Lba, LbaRange, Pba};
 
 /// One step.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -24,7 +25,8 @@ pub enum Step {
         /// The wish.
         near: Option<Pba>,
     },
-    /// Copy these neighbours to fresh blocks too (copy-on-abundant-write); they follow the write in one run if possible.
+    /// Copy these neighbors to fresh blocks too (copy-on-abundant-write): in one run with the fresh blocks of the other steps,
+    /// in the plan's order, if there is one.
     Relocate {
         /// Logical start.
         at: Lba,
@@ -54,5 +56,25 @@ impl WritePlan {
     #[must_use]
     pub fn blocks_bound(&self) -> u64 {
         self.0.iter().map(Step::blocks).sum()
+    }
+    /// What it copies: where each run belongs, and where it is now.
+    pub fn copies(&self) -> impl Iterator<Item = (Lba, Extent)> {
+        self.0.iter().filter_map(|step| match *step {
+            Step::Relocate { at, from } => Some((at, from)),
+            _ => None,
+        })
+    }
+    /// Leave the copies out.
+    pub fn drop_copies(&mut self) {
+        self.0.retain(|step| !matches!(step, Step::Relocate { .. }));
+    }
+    /// The shortest range that holds `range` and all that is copied.
+    #[must_use]
+    pub fn span(&self, range: LbaRange) -> LbaRange {
+        self.copies().fold(range, |span, (at, from)| {
+            let end = span.end().0.max(at.0.saturating_add(from.blocks));
+            let start = span.start.0.min(at.0);
+            LbaRange::new(Lba(start), end - start)
+        })
     }
 }

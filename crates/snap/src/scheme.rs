@@ -2,7 +2,7 @@
 //!
 //! Invariant: a snapshot's content never changes; a block is pushed to `Freed` exactly when its last owner lets go.
 
-use crate::{Freed, WritePlan};
+use crate::{Freed, Relocation, WritePlan};
 use spinney_core::{
     DevId, Epoch, Extent, Finding, Lba, LbaRange, PageNo, PageRead, PageTxn, Pba, Result, Root,
 };
@@ -184,6 +184,18 @@ pub trait SnapshotScheme: Send + Sync {
     fn versions(&self, pages: &dyn PageRead, each: &mut dyn FnMut(Version)) -> Result<()>;
     /// Background work: at most about `budget` slots.
     fn tend(&mut self, budget: u64, pages: &mut dyn PageTxn, freed: &mut Freed) -> Result<Progress>;
+    /// The next copy of data that the scheme wishes for. Asked before a commit, after `tend`, again and again until there is none or the
+    /// volume's budget is spent. A wish is told once: one that was not fulfilled may come again when something there was written. What
+    /// it takes to find out is bounded by what was written since.
+    fn next_relocation(&mut self, pages: &dyn PageRead) -> Result<Option<Relocation>> {
+        let _ = pages;
+        Ok(None)
+    }
+    /// Blocks that the version shares and that copies still to come would give it as its own: what its space may grow by without
+    /// a write beyond the next to each place. Errors: `NotFound`.
+    fn latent_growth_blocks(&self, dev: DevId, pages: &dyn PageRead) -> Result<u64> {
+        self.version(dev, pages).map(|_| 0)
+    }
     /// At most how many pages the work would allocate or change.
     fn pages_bound(&self, work: Work, pages: &dyn PageRead) -> Result<u64>;
     /// At most how many data blocks the work would push to `Freed`. The default is right for schemes whose deletes do

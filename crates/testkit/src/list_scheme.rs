@@ -9,8 +9,8 @@ use spinney_core::{
     DevId, Epoch, Error, Extent, Finding, Lba, LbaRange, PageNo, PageRead, PageTxn, Pba, Place, Result, Root,
 };
 use spinney_snap::{
-    Access, Delta, Freed, Limits, Progress, Run, SchemeEntry, SnapshotScheme, Step, Usage, Version, Work,
-    WritePlan,
+    Access, Delta, Freed, Limits, Progress, Relocation, Run, SchemeEntry, SnapshotScheme, Step, Usage,
+    Version, Work, WritePlan,
 };
 use std::collections::BTreeSet;
 
@@ -30,9 +30,19 @@ pub const ENTRY: SchemeEntry = SchemeEntry {
 #[derive(Debug, Default)]
 pub struct ListScheme {
     first: Option<PageNo>,
+    /// Whether data is moved about: so many neighbors on each side are copied along with each write, and what a version maps is
+    /// wished into one run after each change.
+    restless: Option<u64>,
+    /// Versions that were changed since they were last looked at for that.
+    changed: BTreeSet<DevId>,
 }
 
 impl ListScheme {
+    /// One that moves data: `neighbors` on each side of a write along with it, and all of a version afterwards.
+    #[must_use]
+    pub fn restless(neighbors: u64) -> ListScheme {
+        ListScheme { restless: Some(neighbors), ..ListScheme::default() }
+    }
     fn first(&self) -> PageNo {
         self.first.expect("format or open comes first")
     }
@@ -81,6 +91,11 @@ fn runs(listed: &Listed, range: LbaRange) -> Vec<Run> {
     }
     hole(&mut runs, range.end());
     joined(runs)
+}
+
+/// A step for each block.
+fn copies<'a>(blocks: impl Iterator<Item = (&'a Lba, &'a Pba)>) -> impl Iterator<Item = Step> {
+    blocks.map(|(at, on)| Step::Relocate { at: *at, from: Extent::new(*on, 1) })
 }
 
 impl SnapshotScheme for ListScheme {
@@ -134,7 +149,12 @@ impl SnapshotScheme for ListScheme {
         let before = range.start.0.checked_sub(1).and_then(|before| map.get(&Lba(before)));
         let near = before.map(|on| Pba(on.0 + 1));
         if range.blocks > 0 {
+            let along = self.restless.unwrap_or(0);
+            let first = Lba(range.start.0.saturating_sub(along));
+            let end = Lba(range.end().0.saturating_add(along));
+            plan.0.extend(copies(map.range(first..range.start)));
             plan.0.push(Step::Place { at: range.start, blocks: range.blocks, near });
+            plan.0.extend(copies(map.range(range.end()..end)));
         }
         Ok(())
     }
@@ -146,6 +166,9 @@ impl SnapshotScheme for ListScheme {
         pages: &mut dyn PageTxn,
         freed: &mut Freed,
     ) -> Result<()> {
+        if self.restless.is_some() {
+            self.changed.insert(dev);
+        }
         self.change(dev, LbaRange::new(at, on.blocks), Some(on), pages, freed)
     }
     fn unmap(
@@ -211,6 +234,18 @@ impl SnapshotScheme for ListScheme {
     }
     fn tend(&mut self, _: u64, _: &mut dyn PageTxn, _: &mut Freed) -> Result<Progress> {
         Ok(Progress::default())
+    }
+    fn next_relocation(&mut self, pages: &dyn PageRead) -> Result<Option<Relocation>> {
+        while let Some(dev) = self.changed.pop_first() {
+            let state = self.load(pages)?;
+            let Ok(listed) = state.get(dev) else { continue };
+            let blocks: Vec<&Pba> = listed.map.values().collect();
+            if blocks.windows(2).any(|pair| pair[0].0 + 1 != pair[1].0) {
+                let plan = WritePlan(copies(listed.map.iter()).collect());
+                return Ok(Some(Relocation { dev, plan, to: None }));
+            }
+        }
+        Ok(None)
     }
     /// The chain as it is and as it will be have their pages in common, so the longer one is the bound.
     fn pages_bound(&self, work: Work, pages: &dyn PageRead) -> Result<u64> {

@@ -7,7 +7,7 @@ use spinney_core::{
     DevId, Epoch, Extent, Finding, Lba, LbaRange, PageNo, PageRead, PageTxn, Pba, Result, Root,
 };
 use spinney_snap::{
-    Access, Delta, Freed, Limits, Progress, Run, SnapshotScheme, Usage, Version, Work, WritePlan,
+    Access, Delta, Freed, Limits, Progress, Relocation, Run, SnapshotScheme, Usage, Version, Work, WritePlan,
 };
 
 /// The call that has just been done.
@@ -123,6 +123,12 @@ impl SnapshotScheme for Meddled {
     }
     fn tend(&mut self, budget: u64, pages: &mut dyn PageTxn, freed: &mut Freed) -> Result<Progress> {
         self.inner.tend(budget, pages, freed)
+    }
+    fn next_relocation(&mut self, pages: &dyn PageRead) -> Result<Option<Relocation>> {
+        self.inner.next_relocation(pages)
+    }
+    fn latent_growth_blocks(&self, dev: DevId, pages: &dyn PageRead) -> Result<u64> {
+        self.inner.latent_growth_blocks(dev, pages)
     }
     fn pages_bound(&self, work: Work, pages: &dyn PageRead) -> Result<u64> {
         self.inner.pages_bound(work, pages)

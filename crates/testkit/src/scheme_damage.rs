@@ -44,6 +44,7 @@ fn ask(scheme: &dyn SnapshotScheme, pages: &MemoryPages, devs: &[DevId]) {
         });
         assert!(done.is_err() || next == range.end().0, "a lookup that succeeds covers its range");
         let _ = scheme.usage(*dev, pages);
+        let _ = scheme.latent_growth_blocks(*dev, pages);
         let _ = scheme.version(*dev, pages);
         let _ = scheme.plan_write(*dev, range, pages, &mut WritePlan::default());
         for other in devs {
@@ -69,6 +70,7 @@ fn act(scheme: &mut dyn SnapshotScheme, damaged: &MemoryPages, devs: &[DevId]) {
         let _ = scheme.snapshot(*dev, Access::ReadOnly, &mut pages);
     }
     let _ = scheme.create(10, &mut pages);
+    let _ = scheme.next_relocation(&pages);
     for dev in devs {
         let _ = scheme.pages_bound(Work::Delete(*dev), &pages);
         let _ = scheme.delete(*dev, &mut pages, &mut freed);

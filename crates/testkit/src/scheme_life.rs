@@ -6,7 +6,7 @@
 use crate::scheme_model::{SchemeModel, joined, single};
 use crate::{Dice, MemoryPages};
 use spinney_core::{DevId, Epoch, Error, Extent, Lba, LbaRange, Pba, Root};
-use spinney_snap::{Access, Freed, Progress, SnapshotScheme, Step, Version, Work, WritePlan};
+use spinney_snap::{Access, Freed, Progress, Relocation, SnapshotScheme, Step, Version, Work, WritePlan};
 use std::collections::BTreeSet;
 
 /// Makes a new scheme, not yet formatted.
@@ -213,8 +213,7 @@ impl<'a> SchemeLife<'a> {
         }
         let plan = self.plan(dev, range).expect("plan");
         let in_place = self.dice.one_in(2);
-        let work = Work::Map(dev, range);
-        let whole = plan.0.iter().all(|step| !matches!(step, Step::Relocate { .. }));
+        let work = Work::Map(dev, plan.span(range));
         let carry_out = |life: &mut SchemeLife<'a>, freed: &mut Freed| {
             for step in &plan.0 {
                 match *step {
@@ -226,7 +225,6 @@ impl<'a> SchemeLife<'a> {
             }
             Ok(())
         };
-        assert!(whole || !in_place, "a copied neighbour and an overwrite in one plan are not tested here");
         self.bounded(work, carry_out).expect("write");
     }
 
@@ -241,10 +239,69 @@ impl<'a> SchemeLife<'a> {
         self.bounded(Work::Unmap(dev, range), unmap).expect("unmap");
     }
 
-    /// Background work.
+    /// Background work, then the copies that the scheme wishes for.
     pub fn tend(&mut self, budget: u64) -> Progress {
-        self.bounded(Work::Tend(budget), |life, freed| life.scheme.tend(budget, &mut life.pages, freed))
-            .expect("tend")
+        let progress = self
+            .bounded(Work::Tend(budget), |life, freed| life.scheme.tend(budget, &mut life.pages, freed))
+            .expect("tend");
+        self.relocate();
+        progress
+    }
+
+    /// Make the copies that the scheme wishes for, as a volume with space does. What was copied.
+    pub fn relocate(&mut self) -> Vec<(DevId, WritePlan)> {
+        let (mut done, mut wishes) = (Vec::new(), 0);
+        while let Some(Relocation { dev, plan, to }) =
+            self.scheme.next_relocation(&self.pages).expect("next_relocation")
+        {
+            wishes += 1;
+            assert!(wishes < 20_000, "the wishes never end");
+            let copied = plan.blocks_bound();
+            self.is_a_copy(dev, &plan);
+            let Some(on) = self.fresh_run(copied, to) else { continue };
+            let (first, _) = plan.copies().next().expect("a wish copies something");
+            let work = Work::Map(dev, plan.span(LbaRange::new(first, 0)));
+            let carry_out = |life: &mut SchemeLife<'a>, freed: &mut Freed| {
+                let mut next = on.start.0;
+                for (at, from) in plan.copies() {
+                    let on = Extent::new(Pba(next), from.blocks);
+                    life.scheme.map(dev, at, on, &mut life.pages, freed)?;
+                    let version = life.model.versions.get_mut(&dev).expect("a live version");
+                    version.map.extend((at.0..).zip(on.iter()));
+                    next += from.blocks;
+                }
+                Ok(())
+            };
+            self.bounded(work, carry_out).expect("a copy");
+            done.push((dev, plan));
+        }
+        done
+    }
+
+    /// A wish copies blocks of a version that may be written, each once, from where they are.
+    fn is_a_copy(&self, dev: DevId, plan: &WritePlan) {
+        let version = &self.model.versions[&dev];
+        assert_eq!(version.access, Access::Writable, "a copy changes the map");
+        assert_eq!(plan.copies().count(), plan.0.len(), "a wish copies and does nothing else");
+        let mut met = BTreeSet::new();
+        for (at, from) in plan.copies().flat_map(|(at, from)| (at.0..).zip(from.iter())) {
+            assert_eq!(version.map.get(&at), Some(&from), "l{at} is copied from where it is");
+            assert!(met.insert(at), "l{at} is copied once");
+        }
+    }
+
+    /// Fresh data blocks in one run, at the place wished for or the first.
+    fn fresh_run(&mut self, blocks: u64, to: Option<Pba>) -> Option<Extent> {
+        let (base, end) = (self.base, self.base + POOL_BLOCKS);
+        let last = end.checked_sub(blocks)?;
+        let fits =
+            |start: &u64| *start <= last && (*start..start + blocks).all(|on| !self.held.contains(&Pba(on)));
+        let start = match to {
+            Some(to) => Some(to.0).filter(|start| *start >= base).filter(fits),
+            None => (base..=last).find(fits),
+        }?;
+        self.held.extend((start..start + blocks).map(Pba));
+        Some(Extent::new(Pba(start), blocks))
     }
 
     /// Blocks that are held and that no version maps.
@@ -264,6 +321,7 @@ impl<'a> SchemeLife<'a> {
 
     /// Close the epoch.
     pub fn commit(&mut self) -> Root {
+        self.relocate();
         self.epoch = self.epoch.next();
         let epoch = self.epoch;
         self.bounded(Work::Commit, |life, _| life.scheme.commit(epoch, &mut life.pages)).expect("commit")

@@ -17,12 +17,13 @@ struct Roots {
 
 impl Pool {
     /// All writes that returned before are durable when this returns. A pool on which nothing changes goes on, a budget a flush, until
-    /// what deletes left is done and its reclaim policy has let go of what it would with time.
+    /// what deletes left is done, what its scheme wishes for is copied, and its reclaim policy has let go of what it would with time.
     pub fn flush(&mut self) -> Result<()> {
         self.alive()?;
         self.reap_if_possible()?;
         if !self.dirty.any {
             self.tend_if_possible()?;
+            self.relocate_if_possible()?;
         }
         let waits = self.dirty.any || self.allocator.is_draining(self.pages.oldest_view());
         if waits { self.commit() } else { Ok(()) }
@@ -37,6 +38,7 @@ impl Pool {
     pub(crate) fn commit(&mut self) -> Result<()> {
         self.alive()?;
         self.tend_if_possible()?;
+        self.relocate_if_possible()?;
         if self.pages.is_cutting() {
             self.move_for_cut()?;
         }

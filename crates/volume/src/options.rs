@@ -47,6 +47,10 @@ pub struct PoolOptions {
     /// Units of background work (slots visited) done in each commit: more gives space back sooner, and makes the
     /// commit longer. The default (4,096) is eight full index nodes.
     pub tend_budget: u64,
+    /// Data blocks that a commit copies because the scheme wishes it (copy-on-abundant-write), give or take one copy; 0 is none. More
+    /// bring scattered versions into order sooner, and make the commit longer. The default (16,384) is the most that a commit writes
+    /// by the default of `commit_blocks`, so copies at most double it.
+    pub copy_budget: u64,
     /// Checksum of data blocks. Chosen when formatting; opening reads it back.
     pub checksums: ChecksumKind,
     /// The key of [`ChecksumKind::Blake3`], the same when opening as when formatting; the other kinds have none.
@@ -77,6 +81,7 @@ impl Default for PoolOptions {
             commit_blocks: 16_384,
             piece_blocks: 256,
             tend_budget: 4_096,
+            copy_budget: 16_384,
             checksums: ChecksumKind::Xxh3,
             checksum_key: ChecksumKey::PUBLIC,
             back_references: None,

@@ -34,7 +34,7 @@ impl Pool {
     }
 
     /// Whether `work` may start now; `reserve` pages stay untouched.
-    fn fits(&self, work: &[Work], takes: u64, reserve: u64) -> Result<()> {
+    pub(crate) fn fits(&self, work: &[Work], takes: u64, reserve: u64) -> Result<()> {
         let needed = self.pages_needed(work, takes)?;
         let free = self.pages.room().saturating_sub(reserve);
         if needed <= free { Ok(()) } else { Err(Error::NoPages { needed, free }) }
@@ -87,10 +87,13 @@ impl Pool {
             } else if spares {
                 plan = self.spare_what_may_return(dev, range, plan)?;
             }
+            if plan.copies().next().is_some() && !self.spares(dev, plan.span(range), self.takes(&plan))? {
+                plan.drop_copies();
+            }
             let takes = self.takes(&plan);
             let epoch = self.epoch;
-            let work = if takes == 0 { Vec::new() } else { maps(dev, range, &plan) };
-            self.admit_with(&work, takes, self.slop_pages())?;
+            let map = [Work::Map(dev, plan.span(range))];
+            self.admit_with(if takes == 0 { &[] } else { &map }, takes, self.slop_pages())?;
             if self.epoch != epoch {
                 continue; // a commit tends, and may have changed what is shared
             }
@@ -172,15 +175,6 @@ fn place_anew(mut plan: WritePlan) -> WritePlan {
         }
     }
     plan
-}
-
-/// What a plan maps: its range, and what it relocates.
-fn maps(dev: DevId, range: LbaRange, plan: &WritePlan) -> Vec<Work> {
-    let relocated = plan.0.iter().filter_map(|step| match *step {
-        Step::Relocate { at, from } => Some(Work::Map(dev, LbaRange::new(at, from.blocks))),
-        _ => None,
-    });
-    std::iter::once(Work::Map(dev, range)).chain(relocated).collect()
 }
 
 /// The blocks that a step overwrites, one by one.

@@ -102,13 +102,13 @@ impl Pool {
         Ok(progress)
     }
 
-    /// Commit and tend until nothing is pending and every freed block is allocatable again, or as long as that brings
+    /// Commit, tend and copy until nothing is pending and every freed block is allocatable again, or as long as that brings
     /// anything: a reader may hold blocks back. Errors: as `tend`; `NoPages` if there is no room to go on.
     pub fn settle(&mut self) -> Result<()> {
         self.reap_if_possible()?;
         let mut stuck = false;
         loop {
-            let before = self.pending();
+            let (before, copied) = (self.pending(), self.stats.relocated_blocks);
             self.allocator.hurry();
             self.dirty.any = true;
             self.commit()?;
@@ -116,6 +116,10 @@ impl Pool {
             let progress = self.tend(self.options.tend_budget.max(1))?;
             let after = self.pending();
             let drains = self.allocator.is_draining(self.pages.oldest_view());
+            if self.stats.relocated_blocks > copied {
+                stuck = false; // there may be more to copy
+                continue;
+            }
             match (progress.done, progress.left) {
                 (0, 0) if after.0 == 0 => return Ok(()),
                 // As much as before may be other blocks: metadata gives some back after a commit.
@@ -158,6 +162,12 @@ impl Pool {
     pub fn freed_by_deleting(&self, doomed: &[DevId]) -> Result<u64> {
         self.alive()?;
         self.scheme.freed_by_deleting(doomed, &self.pages)
+    }
+
+    /// Blocks that a version shares and may come to own by copies that its scheme has still to wish for: plan for them.
+    pub fn latent_growth_blocks(&self, dev: DevId) -> Result<u64> {
+        self.alive()?;
+        self.scheme.latent_growth_blocks(dev, &self.pages)
     }
 
     /// Exact space of a version.

@@ -4,9 +4,10 @@
 //! the scheme, one to the allocator, no call between the two.
 
 use crate::Pool;
+use crate::pieces::Pieces;
 use spinney_alloc::{Grant, Want};
 use spinney_core::{BLOCK_BYTES, DevId, Error, Extent, Lba, LbaRange, PageRead, Pba, Result};
-use spinney_snap::Step;
+use spinney_snap::{Step, WritePlan};
 
 const BLOCK: u64 = BLOCK_BYTES as u64;
 /// The most blocks of a version: its bytes can be counted, and rounded up, in 64 bits.
@@ -71,73 +72,87 @@ impl Pool {
 
     fn write_piece(&mut self, dev: DevId, range: LbaRange, data: &[u8]) -> Result<()> {
         let (plan, mut grant) = self.admit_write(dev, range)?;
-        let done = plan.0.into_iter().try_for_each(|step| self.carry_out(dev, step, range, data, &mut grant));
+        let alone = plan.copies().next().is_none();
+        let done = match alone {
+            true => self.carry_out_all(dev, plan, range, data, &mut grant),
+            false => self.write_along(dev, plan, range, data, &mut grant),
+        };
         self.allocator.settle(grant);
         self.release_freed().and(done)
     }
 
-    fn carry_out(
+    /// The steps of a plan without copies, one by one.
+    pub(crate) fn carry_out_all(
         &mut self,
         dev: DevId,
-        step: Step,
+        plan: WritePlan,
         range: LbaRange,
         data: &[u8],
         grant: &mut Grant,
     ) -> Result<()> {
-        let slice = |at: Lba, blocks: u64| {
-            let from = ((at.0 - range.start.0) * BLOCK) as usize;
-            &data[from..from + (blocks * BLOCK) as usize]
+        let mut place = |pool: &mut Pool, at: Lba, blocks: u64, near| {
+            let (piece, data) = (LbaRange { start: at, blocks }, part(data, range, at, blocks));
+            pool.place(dev, &[piece], data, want(dev, near), grant)
         };
-        match step {
+        plan.0.into_iter().try_for_each(|step| match step {
             Step::Overwrite { at, on } if self.options.overwrites() => {
-                self.inside(on)?;
-                self.dirty.any = true;
-                self.note_fresh(on);
-                self.device.write(on.start, slice(at, on.blocks))
+                self.overwrite(on, part(data, range, at, on.blocks))
             }
-            Step::Overwrite { at, on } => self.place(dev, at, slice(at, on.blocks), Some(on.end()), grant),
-            Step::Place { at, blocks, near } => self.place(dev, at, slice(at, blocks), near, grant),
-            Step::Relocate { at, from } => {
-                self.inside(from)?;
-                let mut copy = vec![0; (from.blocks * BLOCK) as usize];
-                self.device.read(from.start, &mut copy)?;
-                self.checksums.verify(from.start, &copy, &self.pages)?;
-                self.stats.relocated_blocks += from.blocks;
-                self.place(dev, at, &copy, None, grant)
-            }
-        }
+            Step::Overwrite { at, on } => place(self, at, on.blocks, Some(on.end())),
+            Step::Place { at, blocks, near } => place(self, at, blocks, near),
+            Step::Relocate { .. } => unreachable!("a plan with copies is carried out by `write_along`"),
+        })
     }
 
-    /// Give `data` fresh blocks, as few runs as the allocator can.
-    fn place(
+    /// Write in place.
+    pub(crate) fn overwrite(&mut self, on: Extent, data: &[u8]) -> Result<()> {
+        self.inside(on)?;
+        self.dirty.any = true;
+        self.note_fresh(on);
+        self.device.write(on.start, data)
+    }
+
+    /// Give `data` fresh blocks, as few runs as the allocator can, none shorter than `want` has it. It belongs at `pieces`, in order.
+    pub(crate) fn place(
         &mut self,
         dev: DevId,
-        at: Lba,
+        pieces: &[LbaRange],
         data: &[u8],
-        near: Option<Pba>,
+        want: Want,
         grant: &mut Grant,
     ) -> Result<()> {
-        let (mut at, mut rest, mut near) = (at, data, near);
+        let (mut pieces, mut rest, mut near) = (Pieces::new(pieces), data, want.near);
         while !rest.is_empty() {
-            // Versions are numbered as they are made, so each is a stream of its own.
-            let want = Want { near, stream: dev.0 as u32, ..Want::up_to(rest.len() as u64 / BLOCK) };
+            let want = Want { near, blocks_max: rest.len() as u64 / BLOCK, ..want };
             let on = self.allocator.allocate(&want, grant, &self.pages)?;
             let (now, later) = rest.split_at((on.blocks * BLOCK) as usize);
-            if let Err(error) = self.device.write(on.start, now) {
-                self.dirty.any = true;
-                return self.allocator.release(on, &self.pages).and(Err(error));
-            }
-            self.note_fresh(on);
-            self.whole(|pool| {
-                pool.checksums.set(on.start, now, &mut pool.pages)?;
-                pool.tell_map(dev, at, on)?;
-                pool.scheme.map(dev, at, on, &mut pool.pages, &mut pool.freed)
-            })?;
-            at.0 += on.blocks;
+            self.fill(dev, &mut pieces, on, now)?;
             near = Some(on.end());
             rest = later;
         }
         Ok(())
+    }
+
+    /// Write to blocks that were just taken, and map them where they belong.
+    pub(crate) fn fill(
+        &mut self,
+        dev: DevId,
+        pieces: &mut Pieces<'_>,
+        on: Extent,
+        data: &[u8],
+    ) -> Result<()> {
+        if let Err(error) = self.device.write(on.start, data) {
+            self.dirty.any = true;
+            return self.allocator.release(on, &self.pages).and(Err(error));
+        }
+        self.note_fresh(on);
+        self.whole(|pool| {
+            pool.checksums.set(on.start, data, &mut pool.pages)?;
+            pieces.take(on, |at, on| {
+                pool.tell_map(dev, at, on)?;
+                pool.scheme.map(dev, at, on, &mut pool.pages, &mut pool.freed)
+            })
+        })
     }
 
     fn note_fresh(&mut self, on: Extent) {
@@ -169,4 +184,15 @@ impl Pool {
         let inside = offset.checked_add(length).is_some_and(|end| end <= limit);
         if inside { Ok(()) } else { Err(Error::OutOfRange { start: offset, length, limit }) }
     }
+}
+
+/// The part of a request's bytes that belongs at `at`.
+pub(crate) fn part(data: &[u8], range: LbaRange, at: Lba, blocks: u64) -> &[u8] {
+    let from = ((at.0 - range.start.0) * BLOCK) as usize;
+    &data[from..from + (blocks * BLOCK) as usize]
+}
+
+/// Any blocks. Versions are numbered as they are made, so each is a stream of its own.
+pub(crate) fn want(dev: DevId, near: Option<Pba>) -> Want {
+    Want { near, stream: dev.0 as u32, ..Want::up_to(1) }
 }

@@ -223,6 +223,7 @@ fn options(section: &mut Section<'_>) -> PoolOptions {
             .map_or(default.commit_blocks, |bytes| bytes.div_ceil(BLOCK)),
         piece_blocks: piece_blocks.clamp(1, PIECE_BLOCKS_MAX),
         tend_budget: section.integer("tend_budget", 1..=1 << 40).unwrap_or(default.tend_budget),
+        copy_budget: section.integer("copy_budget", 0..=1 << 40).unwrap_or(default.copy_budget),
         checksums: checksums.unwrap_or_default(),
         back_references: back_references(section),
         in_place: section.switch("in_place").unwrap_or(false),

@@ -31,6 +31,7 @@ pub const OPTIONS: PoolOptions = PoolOptions {
     commit_blocks: u64::MAX,
     piece_blocks: 256,
     tend_budget: 0,
+    copy_budget: 0,
     checksums: ChecksumKind::Xxh3,
     checksum_key: ChecksumKey::PUBLIC,
     back_references: None,

@@ -6,18 +6,22 @@ use spinney_alloc::{Composed, reclaim::AtCommit};
 use spinney_alloc_bitmap::{BitmapForm, BitmapIndex};
 use spinney_core::{BLOCK_BYTES, BlockDevice, DevId, Result};
 use spinney_device::MemoryDevice;
+use spinney_snap::SnapshotScheme;
 use spinney_snap_refcount::RefCount;
 use spinney_volume::{Parts, Pool, PoolOptions};
 use std::sync::Arc;
 
 pub(crate) const BLOCK: u64 = BLOCK_BYTES as u64;
 
-pub(crate) fn parts_that(in_place: bool) -> Parts {
+pub(crate) fn parts_of(scheme: Box<dyn SnapshotScheme>) -> Parts {
     let (index, form) = (Box::new(BitmapIndex::default()), Box::new(BitmapForm::default()));
     let allocator = Box::new(Composed::new(index, form, Box::new(AtCommit)));
-    // Eight slots a node: trees of a few blocks are deep enough to share.
-    let scheme = Box::new(RefCount::new(8, in_place).unwrap());
     Parts { allocator, scheme, description: "bitmap, refcount".into() }
+}
+
+pub(crate) fn parts_that(in_place: bool) -> Parts {
+    // Eight slots a node: trees of a few blocks are deep enough to share.
+    parts_of(Box::new(RefCount::new(8, in_place).unwrap()))
 }
 
 pub(crate) fn parts() -> Parts {

@@ -16,6 +16,7 @@ mod names;
 mod options;
 mod owners;
 mod readers;
+mod relocate;
 mod segments;
 mod space;
 mod superblock;

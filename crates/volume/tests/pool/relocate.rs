@@ -1,0 +1,154 @@
+//! Copies of what was not written: along with a write, and in the background, over a scheme that moves everything.
+
+use crate::bench::{BLOCK, holds, metadata, parts_of, put, sound};
+use spinney_core::{DevId, Error, Extent, Lba, LbaRange};
+use spinney_device::{Fault, FaultDevice, FaultKind, MemoryDevice};
+use spinney_testkit::ListScheme;
+use spinney_volume::{Pool, PoolOptions};
+use std::sync::Arc;
+
+const DATA: u64 = 400;
+
+type Device = Arc<FaultDevice<MemoryDevice>>;
+
+/// A pool over a scheme that copies so many neighbors along, and wishes for so many blocks a commit.
+fn restless(neighbors: u64, copy_budget: u64) -> (Device, Pool) {
+    let device = Arc::new(FaultDevice::new(MemoryDevice::new(16 + 400 + DATA), &[]));
+    let options = PoolOptions { copy_budget, ..metadata(400) };
+    let parts = parts_of(Box::new(ListScheme::restless(neighbors)));
+    let pool = Pool::format(device.clone(), parts, options).unwrap();
+    (device, pool)
+}
+
+fn reopen(device: Device) -> Pool {
+    Pool::open(device, metadata(400), &|_| Ok(parts_of(Box::new(ListScheme::restless(0))))).unwrap()
+}
+
+/// Where the mapped blocks of a version lie, joined where they follow each other.
+fn runs(pool: &Pool, dev: DevId) -> Vec<Extent> {
+    let mut runs: Vec<Extent> = Vec::new();
+    let whole = LbaRange::new(Lba(0), pool.version(dev).unwrap().blocks);
+    pool.runs(dev, whole, &mut |run| match (run.on, runs.last_mut()) {
+        (Some(on), Some(last)) if last.end() == on => last.blocks += run.blocks,
+        (Some(on), _) => runs.push(Extent::new(on, run.blocks)),
+        (None, _) => {}
+    })
+    .unwrap();
+    runs
+}
+
+/// A volume of 40 blocks, every fourth of which was written anew after a snapshot.
+fn scattered(pool: &mut Pool) -> (DevId, DevId) {
+    let volume = pool.create(50).unwrap();
+    put(pool, volume, 0, 40, 1).unwrap();
+    let snapshot = pool.snapshot(volume).unwrap();
+    for at in (0..40).step_by(4) {
+        put(pool, volume, at, 1, 2).unwrap();
+    }
+    (volume, snapshot)
+}
+
+#[track_caller]
+fn holds_what_was_written(pool: &Pool, (volume, snapshot): (DevId, DevId)) {
+    holds(pool, snapshot, 0, 40, 1);
+    (0..40).for_each(|at| holds(pool, volume, at, 1, if at % 4 == 0 { 2 } else { 1 }));
+    sound(pool);
+}
+
+#[test]
+fn a_commit_makes_the_copies_that_the_scheme_wishes_for() {
+    let (device, mut pool) = restless(0, 100);
+    let versions = scattered(&mut pool);
+    assert!(runs(&pool, versions.0).len() > 1);
+    pool.flush().unwrap();
+    assert_eq!(runs(&pool, versions.0).len(), 1, "the volume lies in one run");
+    assert_eq!(pool.stats().relocated_blocks, 40);
+    holds_what_was_written(&pool, versions);
+    drop(pool);
+    let pool = reopen(device);
+    assert_eq!(runs(&pool, versions.0).len(), 1);
+    holds_what_was_written(&pool, versions);
+}
+
+#[test]
+fn a_budget_of_none_copies_nothing() {
+    let (_, mut pool) = restless(0, 0);
+    let versions = scattered(&mut pool);
+    pool.settle().unwrap();
+    assert_eq!(pool.stats().relocated_blocks, 0);
+    holds_what_was_written(&pool, versions);
+}
+
+#[test]
+fn neighbors_are_written_along_in_one_run_with_the_write() {
+    let (_, mut pool) = restless(3, 0);
+    let volume = pool.create(50).unwrap();
+    put(&mut pool, volume, 0, 40, 1).unwrap();
+    pool.snapshot(volume).unwrap();
+    put(&mut pool, volume, 10, 2, 2).unwrap();
+    assert_eq!(pool.stats().relocated_blocks, 6);
+    let mut whole = Vec::new();
+    let around = LbaRange::new(Lba(7), 8);
+    pool.runs(volume, around, &mut |run| whole.push(run)).unwrap();
+    assert_eq!(whole.len(), 1, "{whole:?}");
+    holds(&pool, volume, 0, 10, 1);
+    holds(&pool, volume, 10, 2, 2);
+    holds(&pool, volume, 12, 28, 1);
+    sound(&pool);
+}
+
+/// Fail every read of the data block on which `at` lies.
+fn spoil(device: &Device, pool: &Pool, dev: DevId, at: u64) {
+    let mut on = None;
+    pool.runs(dev, LbaRange::new(Lba(at), 1), &mut |run| on = run.on).unwrap();
+    let there = Extent::new(on.unwrap(), 1);
+    device.set_script(&[Fault::forever(FaultKind::ReadError, 0).within(there)]);
+}
+
+#[test]
+fn a_neighbor_that_cannot_be_read_keeps_no_write_from_its_place() {
+    let (device, mut pool) = restless(3, 0);
+    let volume = pool.create(50).unwrap();
+    put(&mut pool, volume, 0, 40, 1).unwrap();
+    pool.flush().unwrap();
+    spoil(&device, &pool, volume, 12);
+    put(&mut pool, volume, 10, 2, 2).unwrap();
+    pool.flush().unwrap();
+    assert_eq!(pool.stats().relocated_blocks, 0);
+    holds(&pool, volume, 10, 2, 2);
+    assert!(
+        matches!(pool.read(volume, 12 * BLOCK, &mut [0; 4096]), Err(Error::Io { .. })),
+        "a reader is told"
+    );
+    device.set_script(&[]);
+    holds(&pool, volume, 12, 28, 1);
+    sound(&pool);
+}
+
+#[test]
+fn what_cannot_be_read_is_not_copied_and_the_commit_goes_on() {
+    let (device, mut pool) = restless(0, 100);
+    let versions = scattered(&mut pool);
+    spoil(&device, &pool, versions.0, 9);
+    pool.flush().unwrap();
+    assert_eq!(pool.stats().relocated_blocks, 0);
+    device.set_script(&[]);
+    holds_what_was_written(&pool, versions);
+}
+
+#[test]
+fn copies_leave_a_nearly_full_pool_alone_and_come_when_there_is_space() {
+    let (_, mut pool) = restless(0, 1000);
+    let filler = pool.create(DATA).unwrap();
+    put(&mut pool, filler, 0, DATA - 100, 9).unwrap();
+    pool.flush().unwrap();
+    let versions = scattered(&mut pool);
+    pool.settle().unwrap();
+    assert_eq!(pool.stats().relocated_blocks, 0, "50 blocks are free, and a 16th of 400 stays so");
+    pool.delete(filler).unwrap();
+    pool.settle().unwrap();
+    put(&mut pool, versions.0, 0, 1, 2).unwrap();
+    pool.flush().unwrap();
+    assert_eq!(pool.stats().relocated_blocks, 40, "a write brings the wish back");
+    holds_what_was_written(&pool, versions);
+}
