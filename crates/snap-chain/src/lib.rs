@@ -153,7 +153,7 @@ impl SnapshotScheme for Chain {
         let state = self.state();
         let tree = state.tree(&state.writable(dev, range, pages)?);
         if self.in_place {
-            return plan::overwrite(&tree, range, pages, plan, &|_| true);
+            return plan::overwrite(&tree, range, pages, plan, &|_, _| true);
         }
         plan::redirect(&tree, range, pages, plan)
     }

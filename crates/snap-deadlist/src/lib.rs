@@ -138,7 +138,7 @@ impl SnapshotScheme for DeadList {
             return plan::redirect(&tree, range, pages, plan);
         }
         let holder = Holder::new(state, dev, line, pages)?;
-        plan::overwrite(&tree, range, pages, plan, &|slot| holder.owns(slot.tag()))
+        plan::overwrite(&tree, range, pages, plan, &|_, slot| holder.owns(slot.tag()))
     }
     fn map(
         &mut self,

@@ -4,7 +4,7 @@
 
 use crate::{Encoding, GcTree};
 use spinney_core::{Parameter, Result, Settings};
-use spinney_snap::{SchemeEntry, SnapshotScheme};
+use spinney_snap::SchemeEntry;
 use spinney_snap_tree::node::FANOUT_MAX;
 
 const FANOUT: Parameter = Parameter::integer(
@@ -23,14 +23,24 @@ const SWEEP_PERCENT: Parameter = Parameter::integer(
      visits. 12 is the eighth of the design, which expects garbage below 15 % of live data; in tests/garbage.rs it is 0.2 % on \
      average, but was 21 % of a small pool at worst. 0 looks after every write that drops something.",
 );
+const IN_PLACE: Parameter = Parameter::switch(
+    "in_place",
+    false,
+    "Whether a block that was born since the version was last snapshotted, and so has one owner, is offered for overwriting. It saves the \
+     allocation and keeps the layout, and gives up that a crash leaves either the old or the new content; a volume takes the offer \
+     only if its own policy does without data checksums. Off, since a redirected write costs one slot change more and is safe.",
+);
 
 /// Birth epochs: the default.
 pub const EPOCHS: SchemeEntry = SchemeEntry {
     name: "gct-e",
     summary: "GCTrees by birth epochs: who owns a block follows from when it was born; a delete writes no other version",
     paper: "Dragga and Santry, GCTrees, MSST 2015 (ACM TOS 12(1), 2016); writable clones after this project's design notes",
-    parameters: &[FANOUT, SWEEP_PERCENT],
-    build: |settings| build(Encoding::Epochs, settings),
+    parameters: &[FANOUT, SWEEP_PERCENT, IN_PLACE],
+    build: |settings| {
+        let scheme = scheme(Encoding::Epochs, settings)?;
+        Ok(Box::new(if settings.switch(&IN_PLACE) { scheme.offering_in_place() } else { scheme }))
+    },
 };
 /// Borrowed bits, as in the paper.
 pub const BITS: SchemeEntry = SchemeEntry {
@@ -38,7 +48,7 @@ pub const BITS: SchemeEntry = SchemeEntry {
     summary: "GCTrees by borrowed bits: one bit a slot says whether an older version owns the block",
     paper: "Dragga and Santry, GCTrees, MSST 2015 (ACM TOS 12(1), 2016); writable clones after this project's design notes",
     parameters: &[FANOUT, SWEEP_PERCENT],
-    build: |settings| build(Encoding::Bits, settings),
+    build: |settings| Ok(Box::new(scheme(Encoding::Bits, settings)?)),
 };
 
 /// Counted slots: exact.
@@ -50,7 +60,6 @@ pub const COUNTED: SchemeEntry = SchemeEntry {
     build: |settings| Ok(Box::new(GcTree::new(Encoding::Counted, settings.integer(&FANOUT), 0)?)),
 };
 
-fn build(encoding: Encoding, settings: &Settings) -> Result<Box<dyn SnapshotScheme>> {
-    let (fanout, percent) = (settings.integer(&FANOUT), settings.integer(&SWEEP_PERCENT));
-    Ok(Box::new(GcTree::new(encoding, fanout, percent)?))
+fn scheme(encoding: Encoding, settings: &Settings) -> Result<GcTree> {
+    GcTree::new(encoding, settings.integer(&FANOUT), settings.integer(&SWEEP_PERCENT))
 }

@@ -29,13 +29,14 @@ pub use entry::{BITS, COUNTED, EPOCHS};
 pub use state::Encoding;
 
 use member::{Member, Stage};
+use ownership::Ownership;
 use sharing::Sharing;
 use spinney_core::{
     DevId, Epoch, Error, Extent, Finding, Flow, Lba, LbaRange, PageNo, PageRead, PageTxn, Pba, Place, Result,
     Root,
 };
 use spinney_snap::{
-    Access, Delta, Freed, Limits, Progress, Run, SnapshotScheme, Step, Usage, Version, Work, WritePlan,
+    Access, Delta, Freed, Limits, Progress, Run, SnapshotScheme, Usage, Version, Work, WritePlan,
 };
 use spinney_snap_tree::{Anchor, Shape};
 use state::State;
@@ -46,6 +47,7 @@ pub struct GcTree {
     encoding: Encoding,
     shape: Shape,
     sweep_percent: u64,
+    in_place: bool,
     state: Option<State>,
     sharing: Sharing,
 }
@@ -55,7 +57,13 @@ impl GcTree {
     /// owns was dropped. Errors: `BadSetting` for a fanout that no page holds.
     pub fn new(encoding: Encoding, fanout: u64, sweep_percent: u64) -> Result<GcTree> {
         let (shape, sharing) = (Shape::new(fanout)?, Sharing::default());
-        Ok(GcTree { encoding, shape, sweep_percent, state: None, sharing })
+        Ok(GcTree { encoding, shape, sweep_percent, in_place: false, state: None, sharing })
+    }
+    /// The same, its plans offering to overwrite what a head owns. Of the encodings epochs alone tell that by a slot: a bit speaks for
+    /// the version that owns the node.
+    #[must_use]
+    pub fn offering_in_place(self) -> GcTree {
+        GcTree { in_place: self.encoding == Encoding::Epochs, ..self }
     }
     /// How many hidden versions there are: anchors, and those that `tend` has still to look at.
     pub fn hidden_versions(&self, pages: &dyn PageRead) -> Result<u64> {
@@ -155,12 +163,15 @@ impl SnapshotScheme for GcTree {
         plan: &mut WritePlan,
     ) -> Result<()> {
         let state = self.state();
-        let tree = state.tree(&state.head(dev, range, pages)?);
-        if range.blocks > 0 {
-            let near = tree.behind(range.start, pages)?;
-            plan.0.push(Step::Place { at: range.start, blocks: range.blocks, near });
+        let head = state.head(dev, range, pages)?;
+        let tree = state.tree(&head);
+        if !self.in_place {
+            return spinney_snap_tree::plan::redirect(&tree, range, pages, plan);
         }
-        Ok(())
+        let ownership = Ownership::of(state, &head, pages)?;
+        spinney_snap_tree::plan::overwrite(&tree, range, pages, plan, &|at, slot| {
+            ownership.owns(slot, at.0 + 1)
+        })
     }
     fn map(
         &mut self,

@@ -9,6 +9,10 @@ fn make(encoding: Encoding, fanout: u64) -> Box<dyn SnapshotScheme> {
 }
 
 scheme_laws!(epochs_3, || make(Encoding::Epochs, 3));
+scheme_laws!(epochs_3_in_place, || {
+    let scheme = GcTree::new(Encoding::Epochs, 3, 12).expect("a fanout that a page holds");
+    Box::new(scheme.offering_in_place()) as Box<dyn SnapshotScheme>
+});
 scheme_laws!(epochs_whole_pages, || make(Encoding::Epochs, 506));
 scheme_laws!(bits_3, || make(Encoding::Bits, 3));
 scheme_laws!(counted_3, || make(Encoding::Counted, 3));

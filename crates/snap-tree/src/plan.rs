@@ -16,13 +16,13 @@ pub fn redirect(tree: &Tree, range: LbaRange, pages: &dyn PageRead, plan: &mut W
     Ok(())
 }
 
-/// In place where `owned` says that the version is the only owner of what a slot points at.
+/// In place where `owned` says that the version is the only owner of what the slot of a block points at.
 pub fn overwrite(
     tree: &Tree,
     range: LbaRange,
     pages: &dyn PageRead,
     plan: &mut WritePlan,
-    owned: &dyn Fn(Slot) -> bool,
+    owned: &dyn Fn(Lba, Slot) -> bool,
 ) -> Result<()> {
     if range.blocks == 0 {
         return Ok(());
@@ -33,7 +33,7 @@ pub fn overwrite(
         Stretch::Leaf(part, node, low) => {
             for (at, slot) in (part.start.0..).zip(node.slots(low, low + part.blocks - 1)) {
                 match slot.pointer() {
-                    Some(on) if owned(slot) => steps.overwrite(Lba(at), Pba(on)),
+                    Some(on) if owned(Lba(at), slot) => steps.overwrite(Lba(at), Pba(on)),
                     old => steps.place(Lba(at), 1, old),
                 }
             }

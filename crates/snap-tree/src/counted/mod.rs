@@ -166,7 +166,9 @@ impl<R: Rule> SnapshotScheme for Counted<R> {
         let record = state.writable(dev, range, pages)?;
         let (tree, since) = (state.tree(&record), u64::from(state::snapshotted(&record)));
         if self.in_place {
-            return crate::plan::overwrite(&tree, range, pages, plan, &|slot| u64::from(slot.tag()) >= since);
+            return crate::plan::overwrite(&tree, range, pages, plan, &|_, slot| {
+                u64::from(slot.tag()) >= since
+            });
         }
         crate::plan::redirect(&tree, range, pages, plan)
     }
