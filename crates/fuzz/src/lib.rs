@@ -67,6 +67,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "snap-time", run: scheme::time, seeds: patch::seeds },
     Target { name: "snap-snapmap", run: scheme::snapmap, seeds: patch::seeds },
     Target { name: "snap-chain", run: scheme::chain, seeds: patch::seeds },
+    Target { name: "snap-caw", run: scheme::caw, seeds: patch::seeds },
+    Target { name: "snap-caw-gct", run: scheme::caw_gct, seeds: patch::seeds },
     Target { name: "segments", run: segments::run, seeds: patch::seeds },
     Target { name: "snap-gct-e", run: scheme::gct_e, seeds: patch::seeds },
     Target { name: "snap-gct", run: scheme::gct, seeds: patch::seeds },

@@ -6,6 +6,7 @@ use crate::bytes::Bytes;
 use crate::sheet::Sheet;
 use spinney_core::{DevId, Epoch, Error, Extent, Lba, LbaRange, Pba, Result};
 use spinney_snap::{Access, Freed, SnapshotScheme, Work, WritePlan};
+use spinney_snap_caw::{Caw, Rule};
 use spinney_snap_chain::Chain;
 use spinney_snap_deadlist::DeadList;
 use spinney_snap_flat::Flat;
@@ -145,6 +146,28 @@ pub(crate) fn chain(data: &[u8]) {
     run_lineage(make, BASE.get_or_init(|| [0, 5, 1000].map(|tend| lineage(make, tend))), data);
 }
 
+/// All that the policy can do.
+const RULE: Rule =
+    Rule { unit_blocks: 16, theta: 0.25, deltas_max: 1, along: true, fold: true, in_place: true };
+
+pub(crate) fn caw(data: &[u8]) {
+    static BASE: OnceLock<Sheet> = OnceLock::new();
+    let make: Make = || {
+        let base = Box::new(RefCount::new(8, true).expect("a lawful fanout"));
+        Box::new(Caw::new(base, RULE).expect("a lawful rule"))
+    };
+    run(make, BASE.get_or_init(|| base(make)), data);
+}
+
+pub(crate) fn caw_gct(data: &[u8]) {
+    static BASE: OnceLock<[Sheet; 3]> = OnceLock::new();
+    let make: Make = || {
+        let base = GcTree::new(Encoding::Epochs, 8, 12).expect("a lawful fanout").offering_in_place();
+        Box::new(Caw::new(Box::new(base), RULE).expect("a lawful rule"))
+    };
+    run_lineage(make, BASE.get_or_init(|| [0, 5, 1000].map(|tend| lineage(make, tend))), data);
+}
+
 fn run(make: Make, base: &Sheet, data: &[u8]) {
     let mut input = Bytes(data);
     let mut sheet = base.damaged(&mut input);
@@ -208,7 +231,10 @@ fn operate(
             let each = &mut |delta: spinney_snap::Delta| assert!(inside(delta.at, delta.blocks), "{delta:?}");
             scheme.diff(dev, other, range, pages, each)
         }
-        2 => scheme.usage(dev, pages).map(drop),
+        2 => {
+            scheme.latent_growth_blocks(dev, pages)?;
+            scheme.usage(dev, pages).map(drop)
+        }
         3 => scheme.plan_write(dev, range, pages, &mut WritePlan::default()),
         4 | 5 if range.blocks > 0 => {
             scheme.pages_bound(Work::Map(dev, range), pages)?;
@@ -233,7 +259,8 @@ fn operate(
             let budget = u64::from(input.byte());
             scheme.pages_bound(Work::Tend(budget), pages)?;
             scheme.frees_bound(Work::Tend(budget), pages)?;
-            scheme.tend(budget, pages, freed).map(drop)
+            scheme.tend(budget, pages, freed)?;
+            scheme.next_relocation(pages).map(drop)
         }
         10 => scheme.create(u64::from(input.short()), pages).map(drop),
         _ => scheme.commit(Epoch(8), pages).map(drop),

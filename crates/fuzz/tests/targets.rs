@@ -74,6 +74,8 @@ targets! {
     snap_time, "snap-time", 5000;
     snap_snapmap, "snap-snapmap", 5000;
     snap_chain, "snap-chain", 5000;
+    snap_caw, "snap-caw", 5000;
+    snap_caw_gct, "snap-caw-gct", 5000;
     segments, "segments", 1500;
     snap_gct_e, "snap-gct-e", 15000;
     snap_gct, "snap-gct", 10000;

@@ -258,6 +258,16 @@ const STANDARD: &[Entry] = &[
     Entry::Scheme(spinney_snap_time::ENTRY),
     Entry::Scheme(spinney_snap_snapmap::ENTRY),
     Entry::Scheme(spinney_snap_chain::ENTRY),
+    Entry::Scheme(spinney_snap_caw::entry(
+        "caw",
+        "copy-on-abundant-write over reference counts: units of a clone are copied once enough of them was written",
+        |settings| spinney_snap_caw::over(&spinney_snap_refcount::ENTRY, settings),
+    )),
+    Entry::Scheme(spinney_snap_caw::entry(
+        "caw-gct",
+        "copy-on-abundant-write over GCTrees by birth epochs",
+        |settings| spinney_snap_caw::over(&spinney_snap_gctree::EPOCHS, settings),
+    )),
 ];
 
 impl Registry {

@@ -13,6 +13,9 @@ use std::sync::Arc;
 /// Blocks of a group in a life: pools have some dozens of data blocks.
 const GROUP_BLOCKS: u64 = 13;
 
+/// Blocks of a copy unit in a life.
+const UNIT_BLOCKS: u64 = 9;
+
 /// Wraps a pool's parts, to plant a fault in them.
 pub type PlantParts = fn(&Registry, &PoolSpec) -> Parts;
 /// Wraps the device under a pool, to plant a fault there.
@@ -109,6 +112,9 @@ impl Pair {
         if self.geometry.fanout > 0 && self.has("fanout") {
             let fanout = Setting::Integer(self.geometry.fanout);
             spec.scheme.settings = spec.scheme.settings.with("fanout", fanout);
+        }
+        if self.has("unit_blocks") {
+            spec.scheme.settings = spec.scheme.settings.with("unit_blocks", Setting::Integer(UNIT_BLOCKS));
         }
         cut_small(&self.registry, &mut spec);
         spec

@@ -41,6 +41,8 @@ const POOLS: &[(&str, &str, Placement)] = &[
     ("extent", "time", Placement::Area),
     ("spacemap", "snapmap", Placement::Area),
     ("btrfs", "chain", Placement::Area),
+    ("bitmap", "caw", Placement::Area),
+    ("extent", "caw-gct", Placement::Segments),
 ];
 
 fn folder() -> PathBuf {
