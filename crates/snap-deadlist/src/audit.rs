@@ -59,18 +59,30 @@ fn is_last(state: &State, mut holder: Holder, held: Held, pages: &dyn PageRead) 
     Ok(true)
 }
 
-/// Whether the version of whose own making it is, at or above `holder`, is hidden.
-fn owner_is_hidden(state: &State, mut holder: Holder, held: Held, pages: &dyn PageRead) -> Result<bool> {
-    while let Some(above) = holder.above.filter(|above| held.birth() <= above.frozen) {
-        holder = Holder::up(state, above, pages)?;
+/// Whether the version of whose own making it is, at the first of `path` or above, is hidden. `path` grows as far as that one.
+fn maker_is_hidden(state: &State, path: &mut Vec<Holder>, held: Held, pages: &dyn PageRead) -> Result<bool> {
+    let next = |path: &[Holder]| path.last()?.above.filter(|above| held.birth() <= above.frozen);
+    while let Some(above) = next(path) {
+        path.push(Holder::up(state, above, pages)?);
     }
-    Ok(holder.line.hidden)
+    let maker = path.partition_point(|holder| holder.frozen_above() >= held.birth());
+    Ok(path.get(maker).is_some_and(|maker| maker.line.hidden))
+}
+
+fn any_is_hidden(state: &State, pages: &dyn PageRead) -> Result<bool> {
+    let mut any = false;
+    state.catalogue.visit(pages, &mut |dev, record| {
+        any = Line::of(dev, &record)?.hidden;
+        Ok(if any { Flow::Stop } else { Flow::Continue })
+    })?;
+    Ok(any)
 }
 
 /// Every node and block that something owns, once.
 fn visit_held(state: &State, pages: &dyn PageRead, each: &mut dyn FnMut(Held)) -> Result<()> {
     // What a hidden version made may be in several trees and lists; what others made is met in one tree only.
     let mut of_hidden = BTreeSet::new();
+    let any_is_hidden = any_is_hidden(state, pages)?;
     let mut floors = BTreeMap::new();
     state.catalogue.visit(pages, &mut |dev, record| {
         let line = Line::of(dev, &record)?;
@@ -86,11 +98,11 @@ fn visit_held(state: &State, pages: &dyn PageRead, each: &mut dyn FnMut(Held)) -
                 Ok(())
             })?;
         }
-        let Some(above) = holder.above else { return Ok(Flow::Continue) };
-        let above = Holder::up(state, above, pages)?;
+        let Some(above) = holder.above.filter(|_| any_is_hidden) else { return Ok(Flow::Continue) };
+        let mut path = Vec::from([Holder::up(state, above, pages)?]);
         for list in [line.dead(false), line.dead(true)] {
             state.table.visit_dead(list, 0, pages, &mut |held| {
-                if owner_is_hidden(state, above, held, pages)? && of_hidden.insert(held) {
+                if maker_is_hidden(state, &mut path, held, pages)? && of_hidden.insert(held) {
                     each(held);
                 }
                 Ok(())

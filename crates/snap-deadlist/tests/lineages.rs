@@ -77,6 +77,25 @@ fn a_walk_over_all_blocks_follows_the_number_of_clones() {
     follows_the_number(clone, |scheme, pages| scheme.visit_blocks(pages, &mut |_| ()).unwrap());
 }
 
+/// What is on one list, of as many versions up as there are entries.
+#[test]
+fn a_walk_over_all_blocks_follows_the_number_of_dead_entries() {
+    let overwrite = |scheme: &mut DeadList, pages: &mut MemoryPages, _: DevId, versions| {
+        let volume = scheme.create(versions, pages).unwrap();
+        let write = |scheme: &mut DeadList, pages: &mut MemoryPages, on| {
+            let on = Extent::new(Pba(on), versions);
+            scheme.map(volume, Lba(0), on, pages, &mut Freed::default()).unwrap();
+        };
+        write(scheme, pages, 1000);
+        scheme.snapshot(volume, Access::Writable, pages).unwrap();
+        for _ in 0..versions {
+            scheme.snapshot(volume, Access::ReadOnly, pages).unwrap();
+        }
+        write(scheme, pages, 2000);
+    };
+    follows_the_number(overwrite, |scheme, pages| scheme.visit_blocks(pages, &mut |_| ()).unwrap());
+}
+
 #[test]
 fn a_volume_that_was_cloned_thousands_of_times_is_checked() {
     let (mut scheme, mut pages, volume) = small();
