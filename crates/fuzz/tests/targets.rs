@@ -70,7 +70,7 @@ targets! {
     page_log, "page-log", 15000;
     snap_flat, "snap-flat", 10000;
     snap_refcount, "snap-refcount", 15000;
-    snap_deadlist, "snap-deadlist", 5000;
+    snap_deadlist, "snap-deadlist", 10000;
     snap_time, "snap-time", 5000;
     snap_snapmap, "snap-snapmap", 5000;
     snap_chain, "snap-chain", 5000;
