@@ -71,7 +71,7 @@ struct Climbs(BTreeMap<DevId, u64>);
 
 impl Climbs {
     /// At most how many keys one let-go of `holder` puts or removes: one, and where the version above is hidden, one of each
-    /// below that and what that one's let-go does.
+    /// other below that and what that one's let-go does.
     fn keys(&mut self, state: &State, mut holder: Holder, pages: &dyn PageRead) -> Result<u64> {
         let mut path = Vec::new();
         let mut keys = loop {
@@ -79,7 +79,8 @@ impl Climbs {
                 break *keys;
             }
             let Some(above) = holder.above.filter(|above| above.hidden) else { break 1 };
-            path.push((holder.dev, state.table.children(above.dev, usize::MAX, pages)?.len() as u64));
+            let siblings = state.table.children(above.dev, usize::MAX, pages)?.len().saturating_sub(1);
+            path.push((holder.dev, siblings as u64));
             holder = Holder::up(state, above, pages)?;
         };
         for (dev, siblings) in path.into_iter().rev() {

@@ -124,3 +124,22 @@ fn after_the_last_epoch_a_snapshot_is_refused_and_changes_nothing() {
     scheme.unmap(volume, range, &mut pages, &mut Freed::default()).unwrap();
     scheme.check(&pages, &mut |finding| panic!("{finding}")).unwrap();
 }
+
+/// A let-go climbs past hidden versions that have one below them without a change of any list.
+#[test]
+fn a_write_below_many_deleted_snapshots_needs_no_more_pages() {
+    let bound = |snapshots: u64| {
+        let (mut scheme, mut pages, mut freed) =
+            (DeadList::new(64, false).unwrap(), MemoryPages::new(), Freed::default());
+        scheme.format(&mut pages).unwrap();
+        let volume = scheme.create(20_000, &mut pages).unwrap();
+        scheme.map(volume, Lba(0), Extent::new(Pba(0), 20_000), &mut pages, &mut freed).unwrap();
+        let take = |_| scheme.snapshot(volume, Access::ReadOnly, &mut pages).unwrap();
+        let taken: Vec<DevId> = (0..snapshots).map(take).collect();
+        scheme.map(volume, Lba(0), Extent::new(Pba(30_000), 10_000), &mut pages, &mut freed).unwrap();
+        taken.into_iter().for_each(|dev| scheme.delete(dev, &mut pages, &mut freed).unwrap());
+        scheme.pages_bound(Work::Map(volume, LbaRange::new(Lba(15_000), 1)), &pages).unwrap()
+    };
+    let (few, many) = (bound(3), bound(300));
+    assert!(many < few * 2, "{few} pages with 3 deleted, {many} with 300");
+}
