@@ -8,7 +8,7 @@ use spinney_core::{
     Result, Root, Tally,
 };
 use spinney_snap::{
-    Access, Delta, Freed, Limits, Progress, Run, SnapshotScheme, Usage, Version, Work, WritePlan,
+    Access, Delta, Freed, Limits, Progress, Relocation, Run, SnapshotScheme, Usage, Version, Work, WritePlan,
 };
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -341,6 +341,12 @@ impl SnapshotScheme for MeteredScheme {
         state.slots += slots;
         drop(state);
         done
+    }
+    fn next_relocation(&mut self, pages: &dyn PageRead) -> Result<Option<Relocation>> {
+        self.below.next_relocation(pages)
+    }
+    fn latent_growth_blocks(&self, dev: DevId, pages: &dyn PageRead) -> Result<u64> {
+        self.below.latent_growth_blocks(dev, pages)
     }
     fn pages_bound(&self, work: Work, pages: &dyn PageRead) -> Result<u64> {
         self.below.pages_bound(work, pages)

@@ -9,7 +9,7 @@ use spinney_core::{
 };
 use spinney_registry::{PoolSpec, Registry};
 use spinney_snap::{
-    Access, Delta, Freed, Limits, Progress, Run, SnapshotScheme, Usage, Version, Work, WritePlan,
+    Access, Delta, Freed, Limits, Progress, Relocation, Run, SnapshotScheme, Usage, Version, Work, WritePlan,
 };
 use spinney_volume::Parts;
 use std::collections::{BTreeMap, BTreeSet};
@@ -254,6 +254,12 @@ impl SnapshotScheme for Twisted {
         let progress = self.inner.tend(budget, pages, &mut own)?;
         self.pass(own, freed);
         Ok(progress)
+    }
+    fn next_relocation(&mut self, pages: &dyn PageRead) -> Result<Option<Relocation>> {
+        self.inner.next_relocation(pages)
+    }
+    fn latent_growth_blocks(&self, dev: DevId, pages: &dyn PageRead) -> Result<u64> {
+        self.inner.latent_growth_blocks(dev, pages)
     }
     fn pages_bound(&self, work: Work, pages: &dyn PageRead) -> Result<u64> {
         self.inner.pages_bound(work, pages)
