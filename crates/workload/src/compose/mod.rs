@@ -41,11 +41,20 @@ pub(crate) const KEEP: Parameter = Parameter::integer(
     "How many of these snapshots stay; when one more was taken the oldest is deleted. 16 is near the usual schedule of \
      hourly and daily snapshots, and more than the depth at which schemes begin to differ.",
 );
+/// The most blocks of one read.
+const SCAN_BLOCKS_MAX: u64 = 16_384;
 pub(crate) const SCAN: Parameter = Parameter::switch(
     "scan",
     false,
     "Read the newest version from front to back at the end, 1 MiB a request, as a phase of its own: what the layout \
      costs a reader. Off because it takes time that a study of allocation alone need not spend.",
+);
+
+pub(crate) const SCAN_BLOCKS: Parameter = Parameter::integer(
+    "scan_blocks",
+    256,
+    "Blocks that the scan asks for at once. A device orders what it is asked for together, so larger requests cross back and forth between \
+     places less often. 256 (1 MiB) is what a backup program asks for.",
 );
 
 pub(crate) const READER_FROM: Parameter = Parameter::integer(
@@ -158,7 +167,11 @@ fn scanned(
         return Ok(begun);
     }
     let blocks = if fill > 0.0 { share_of(context.volume_blocks, fill) } else { context.volume_blocks };
-    Ok(Box::new(Scan::new(begun, blocks * BLOCK_BYTES as u64)))
+    let read_blocks = settings.integer(&SCAN_BLOCKS);
+    if !(1..=SCAN_BLOCKS_MAX).contains(&read_blocks) {
+        return Err(WorkloadError::bad_setting(SCAN_BLOCKS.name, read_blocks, "1 to 16384 (64 MiB)"));
+    }
+    Ok(Box::new(Scan::new(begun, blocks * BLOCK_BYTES as u64, read_blocks * BLOCK_BYTES as u64)))
 }
 
 fn rotate(base: Box<dyn Workload>, settings: &Settings) -> Result<Box<dyn Workload>> {

@@ -7,13 +7,11 @@ use crate::error::Result;
 use crate::op::{Bytes, Handle, Op, Phase};
 use crate::workload::{Account, Workload};
 
-/// Bytes of one read: what a backup program asks for.
-const READ_BYTES: u64 = 1 << 20;
-
 /// A workload, then a scan.
 pub struct Scan {
     base: Box<dyn Workload>,
     bytes: u64,
+    read_bytes: u64,
     written: Handle,
     at: At,
 }
@@ -26,17 +24,17 @@ enum At {
 }
 
 impl Scan {
-    /// After `base`, read the first `bytes` bytes.
+    /// After `base`, read the first `bytes` bytes, `read_bytes` (at least 1) at a time.
     #[must_use]
-    pub fn new(base: Box<dyn Workload>, bytes: u64) -> Scan {
-        Scan { base, bytes, written: Handle::VOLUME, at: At::Base }
+    pub fn new(base: Box<dyn Workload>, bytes: u64, read_bytes: u64) -> Scan {
+        Scan { base, bytes, read_bytes, written: Handle::VOLUME, at: At::Base }
     }
     fn read(&mut self, offset: u64) -> Op {
         if offset == self.bytes {
             self.at = At::Flushed;
             return Op::Flush;
         }
-        let length = READ_BYTES.min(self.bytes - offset);
+        let length = self.read_bytes.min(self.bytes - offset);
         self.at = At::Reading(offset + length);
         Op::Read { of: self.written, bytes: Bytes { offset, length } }
     }

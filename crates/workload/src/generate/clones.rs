@@ -5,7 +5,7 @@
 use super::target::Target;
 use super::{Commits, FILL, FLUSH_EVERY, UNIT_BLOCKS, Units, choice, part, real_in, share};
 use crate::chance::Chance;
-use crate::compose::{self, SCAN};
+use crate::compose::{self, SCAN, SCAN_BLOCKS};
 use crate::error::Result;
 use crate::op::{Handle, Op};
 use crate::workload::{Steps, Stream, Workload, WorkloadContext, WorkloadEntry};
@@ -22,6 +22,12 @@ const CLONE_WRITES: Parameter = Parameter::real(
     0.05,
     "Share of the live units that is written, at random places, in each new clone. 0.05 is small enough that most of a \
      clone stays shared, which is what clones are for.",
+);
+const DEALT: Parameter = Parameter::switch(
+    "dealt",
+    false,
+    "Whether the writes of a round are dealt out: the live units are cut into as many equal stretches as there are writes, and each gets one, \
+     from front to back. So a benchmark writes a little into every file of a directory. Off: any unit, in any order.",
 );
 const FROM: Parameter = Parameter::word(
     "from",
@@ -41,7 +47,18 @@ pub const ENTRY: WorkloadEntry = WorkloadEntry {
     name: "clones",
     summary: "clone, write a small share at random, perhaps delete the oldest; again",
     paper: "Zhan et al., FAST 2020 (clones in BetrFS); Rodeh, IBM report H-0245, 2006 (ACM TOS 3(4), 2008)",
-    parameters: &[FILL, UNIT_BLOCKS, ROUNDS, CLONE_WRITES, FROM, KEEP_CLONES, FLUSH_EVERY, SCAN],
+    parameters: &[
+        FILL,
+        UNIT_BLOCKS,
+        ROUNDS,
+        CLONE_WRITES,
+        DEALT,
+        FROM,
+        KEEP_CLONES,
+        FLUSH_EVERY,
+        SCAN,
+        SCAN_BLOCKS,
+    ],
     build,
 };
 
@@ -59,6 +76,7 @@ fn build(context: &WorkloadContext, settings: &Settings) -> Result<Box<dyn Workl
         target: Target::uniform(units.count, context.seed),
         chance: Chance::new(context.seed, 5),
         round_writes: (units.count as f64 * writes) as u64,
+        dealt: settings.switch(&DEALT),
         from,
         keep: settings.integer(&KEEP_CLONES),
         rounds: settings.integer(&ROUNDS),
@@ -80,6 +98,7 @@ struct Clones {
     target: Target,
     chance: Chance,
     round_writes: u64,
+    dealt: bool,
     from: From,
     keep: u64,
     rounds: u64,
@@ -105,6 +124,18 @@ impl Clones {
             }
         }
     }
+    /// The next unit of a round, `left` writes before its end.
+    fn unit(&mut self) -> u64 {
+        if !self.dealt {
+            return self.target.unit();
+        }
+        let border = |stretch: u64| {
+            (u128::from(self.units.count) * u128::from(stretch) / u128::from(self.round_writes)) as u64
+        };
+        let stretch = self.round_writes - self.left;
+        let (first, end) = (border(stretch), border(stretch + 1));
+        first + self.chance.below((end - first).max(1))
+    }
     fn begin_round(&mut self, out: &mut VecDeque<Op>) {
         let (of, named) = (self.parent(), Handle(self.commits.rounds() + 1));
         self.commits.push(Op::Clone { of, named }, out);
@@ -126,7 +157,8 @@ impl Steps for Clones {
             self.begin_round(out);
         }
         if self.left > 0 {
-            let bytes = self.units.bytes(self.target.unit());
+            let unit = self.unit();
+            let bytes = self.units.bytes(unit);
             self.commits.push(Op::Write { to: self.newest(), bytes }, out);
             self.left -= 1;
         }

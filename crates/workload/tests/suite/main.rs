@@ -5,6 +5,7 @@
 #![cfg(test)]
 
 mod aging;
+mod clones;
 mod common;
 mod fsperf;
 mod generators;
