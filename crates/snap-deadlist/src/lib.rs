@@ -13,6 +13,7 @@ mod bound;
 mod change;
 mod check;
 mod entry;
+mod foretell;
 mod held;
 mod let_go;
 mod lineage;
@@ -183,6 +184,9 @@ impl SnapshotScheme for DeadList {
     }
     fn usage(&self, dev: DevId, pages: &dyn PageRead) -> Result<Usage> {
         audit::usage(self.state(), dev, pages)
+    }
+    fn freed_by_deleting(&self, doomed: &[DevId], pages: &dyn PageRead) -> Result<u64> {
+        foretell::freed_by_deleting(self.state(), doomed, pages)
     }
     fn version(&self, dev: DevId, pages: &dyn PageRead) -> Result<Version> {
         Ok(self.state().live(dev, pages)?.0.version(dev))

@@ -1,9 +1,10 @@
 //! The cost row of the README, counted in pages touched.
 
-use spinney_core::{DevId, Extent, Lba, PageKind, Pba};
+use spinney_core::{DevId, Extent, Lba, PageKind, PageNo, PageRead, PageRef, Pba, Result};
 use spinney_snap::{Access, Freed, SnapshotScheme};
 use spinney_snap_deadlist::DeadList;
 use spinney_testkit::MemoryPages;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Fanout 8 and 512 blocks: three levels.
 struct Pool {
@@ -79,4 +80,25 @@ fn deleting_a_snapshot_takes_a_unit_for_each_entry_and_reads_no_tree() {
     assert_eq!((progress.done, progress.left), (3 + 2 + 1, 0));
     assert_eq!(pool.freed.runs(), [Extent::new(Pba(77), 2)]);
     assert_eq!(pool.pages_of(PageKind::TREE), 1 + 8 + 64);
+}
+
+/// Pages, and how many looks there were at nodes.
+struct Nodes<'a>(&'a MemoryPages, AtomicU64);
+
+impl PageRead for Nodes<'_> {
+    fn read(&self, page: PageNo, kind: PageKind) -> Result<PageRef> {
+        self.1.fetch_add(u64::from(kind == PageKind::TREE), Ordering::Relaxed);
+        self.0.read(page, kind)
+    }
+}
+
+#[test]
+fn what_a_snapshot_would_free_is_told_from_lists() {
+    let mut pool = full();
+    let snapshot = pool.scheme.snapshot(pool.volume, Access::ReadOnly, &mut pool.pages).unwrap();
+    pool.write(77, 1000);
+    pool.write(78, 1001);
+    let nodes = Nodes(&pool.pages, AtomicU64::new(0));
+    assert_eq!(pool.scheme.freed_by_deleting(&[snapshot], &nodes), Ok(2));
+    assert_eq!(nodes.1.into_inner(), 3, "the three that would go, of 73");
 }

@@ -2,7 +2,7 @@
 //!
 //! Invariant: changes nothing, and enters a shared node once where that is enough.
 
-use crate::bits::{BITS, Bits, any, beyond};
+use crate::bits::{BITS, Bits, any_beyond, beyond};
 use crate::state::{State, leaves, map_of};
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
@@ -25,6 +25,40 @@ pub(crate) fn usage(state: &State, dev: DevId, pages: &dyn PageRead) -> Result<U
     let referenced_blocks = record.referenced_blocks;
     let shared_blocks = referenced_blocks.saturating_sub(exclusive_blocks);
     Ok(Usage { referenced_blocks, exclusive_blocks, shared_blocks })
+}
+
+/// Blocks that go if these versions do: what any of their maps has, and none of the others'.
+pub(crate) fn freed_by_deleting(state: &State, doomed: &[DevId], pages: &dyn PageRead) -> Result<u64> {
+    let mut doomed_maps = Vec::new();
+    for dev in doomed {
+        doomed_maps.push(map_of(*dev, &state.catalogue.get(*dev, pages)?)?);
+    }
+    let mut others = Vec::new();
+    let doomed: BTreeSet<DevId> = doomed.iter().copied().collect();
+    state.catalogue.visit(pages, &mut |dev, record| {
+        if !doomed.contains(&dev) {
+            others.push(map_of(dev, &record)?);
+        }
+        Ok(Flow::Continue)
+    })?;
+    let mut blocks = 0;
+    for leaf in leaves_of(&doomed_maps, pages)? {
+        let (found, taken) = (leaves(&doomed_maps, leaf, pages)?, leaves(&others, leaf, pages)?);
+        blocks += any_beyond(&found, &taken).count() as u64;
+    }
+    Ok(blocks)
+}
+
+/// The pages of bits that any of these maps has.
+fn leaves_of(maps: &[Bits], pages: &dyn PageRead) -> Result<BTreeSet<u64>> {
+    let mut all = BTreeSet::new();
+    for map in maps {
+        map.visit(pages, &mut |leaf, _| {
+            all.insert(leaf);
+            Ok(Flow::Continue)
+        })?;
+    }
+    Ok(all)
 }
 
 /// Every record: live versions, then what is still to be dropped.
@@ -51,20 +85,13 @@ fn maps(state: &State, pages: &dyn PageRead) -> Result<Vec<Bits>> {
 /// Every data block that some map has, once.
 pub(crate) fn visit_blocks(state: &State, pages: &dyn PageRead, each: &mut dyn FnMut(Extent)) -> Result<()> {
     let maps = maps(state, pages)?;
-    let mut all = BTreeSet::new();
-    for map in &maps {
-        map.visit(pages, &mut |leaf, _| {
-            all.insert(leaf);
-            Ok(Flow::Continue)
-        })?;
-    }
     let mut runs = NumberRuns::new(|first, blocks| {
         each(Extent { start: Pba(first), blocks });
         Ok(())
     });
-    for leaf in all {
+    for leaf in leaves_of(&maps, pages)? {
         let found = leaves(&maps, leaf, pages)?;
-        for bit in any(&found) {
+        for bit in any_beyond(&found, &[]) {
             runs.push(leaf * BITS + bit)?;
         }
     }

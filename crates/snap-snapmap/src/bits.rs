@@ -63,9 +63,9 @@ pub(crate) fn beyond<'a>(page: &'a Payload, others: &'a [PageRef]) -> impl Itera
     bits_of(move |at| word(page, at) & !any_word(others, at))
 }
 
-/// The bits of any of these pages, in order.
-pub(crate) fn any(pages: &[PageRef]) -> impl Iterator<Item = u64> + '_ {
-    bits_of(move |at| any_word(pages, at))
+/// The bits of any of these pages, without those of `others`, in order.
+pub(crate) fn any_beyond<'a>(pages: &'a [PageRef], others: &'a [PageRef]) -> impl Iterator<Item = u64> + 'a {
+    bits_of(move |at| any_word(pages, at) & !any_word(others, at))
 }
 
 fn any_word(pages: &[PageRef], at: usize) -> u64 {

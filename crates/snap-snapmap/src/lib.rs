@@ -186,6 +186,9 @@ impl SnapshotScheme for SnapMap {
     fn usage(&self, dev: DevId, pages: &dyn PageRead) -> Result<Usage> {
         audit::usage(self.state(), dev, pages)
     }
+    fn freed_by_deleting(&self, doomed: &[DevId], pages: &dyn PageRead) -> Result<u64> {
+        audit::freed_by_deleting(self.state(), doomed, pages)
+    }
     fn version(&self, dev: DevId, pages: &dyn PageRead) -> Result<Version> {
         Ok(self.state().catalogue.get(dev, pages)?.version(dev))
     }
