@@ -54,8 +54,16 @@ impl Pool {
         if self.names.has(dev, &self.pages)? {
             return Err(Error::Busy("the version has a name: destroy it by that"));
         }
-        self.admit_delete(dev)?;
-        self.whole(|pool| pool.end(dev))?;
+        if self.reaps {
+            // It may be one that lost its name before a crash and is to go anyway.
+            self.admit_names(&[Work::Delete(dev)], 1, true)?;
+        } else {
+            self.admit_delete(dev)?;
+        }
+        self.whole(|pool| {
+            pool.end(dev)?;
+            if pool.reaps { pool.names.forget_doomed(dev, &mut pool.pages) } else { Ok(()) }
+        })?;
         self.tend_left = u64::MAX;
         self.release_freed()
     }

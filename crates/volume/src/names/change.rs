@@ -106,6 +106,7 @@ impl Pool {
             pool.names.put_volume(name, &Volume { head, ..volume }, &mut pool.pages)?;
             pool.names.note(head, &mut pool.pages)?;
             pool.names.doom(volume.head, &mut pool.pages)?;
+            pool.reaps = true; // until it is done: a flush goes on where this call could not
             Ok(head)
         })?;
         self.reap()?;
@@ -188,8 +189,8 @@ impl Pool {
     }
 
     /// Admit `work` and so many changed entries of the table; what gives space back may use the reserve.
-    pub(super) fn admit_names(&mut self, work: &[Work], changes: u64, gives_back: bool) -> Result<()> {
-        let pages = self.names.pages_bound(changes, &self.pages)?;
+    pub(crate) fn admit_names(&mut self, work: &[Work], changes: u64, gives_back: bool) -> Result<()> {
+        let pages = self.names.pages_bound(changes, gives_back, &self.pages)?;
         let reserve = if gives_back { 0 } else { self.slop_pages() };
         self.admit_with(work, 0, reserve.saturating_add(pages))
     }

@@ -40,6 +40,7 @@ impl Pool {
             for (directory, name) in &doomed.snapshots {
                 pool.names.remove_snapshot(*directory, name, &mut pool.pages)?;
             }
+            pool.reaps = true; // until it is done: a flush goes on where this call could not
             doomed.devs.iter().try_for_each(|dev| pool.names.doom(*dev, &mut pool.pages))
         })?;
         self.reap()
@@ -150,5 +151,25 @@ mod tests {
         pool.flush().unwrap();
         assert_eq!(pool.versions().unwrap().len(), 0);
         assert!(pool.check(true).unwrap().is_sound());
+    }
+
+    #[test]
+    fn what_a_crash_left_doomed_can_be_deleted_by_hand() {
+        let device = Arc::new(MemoryDevice::new(600));
+        let mut pool = Pool::format(device.clone(), parts(), PoolOptions::default()).unwrap();
+        let (name, other): (Name, Name) = ("a".parse().unwrap(), "b".parse().unwrap());
+        let dev = pool.create_named(&name, 60, 0).unwrap();
+        pool.create_named(&other, 60, 0).unwrap();
+        pool.names.remove_volume("a", &mut pool.pages).unwrap();
+        pool.names.doom(dev, &mut pool.pages).unwrap();
+        pool.dirty.any = true;
+        pool.commit().unwrap();
+        drop(pool);
+        let mut pool = Pool::open(device, PoolOptions::default(), &|_| Ok(parts())).unwrap();
+        pool.delete(dev).unwrap();
+        assert!(pool.check(true).unwrap().is_sound());
+        pool.destroy(&[other]).unwrap();
+        pool.flush().unwrap();
+        assert_eq!(pool.versions().unwrap().len(), 0);
     }
 }

@@ -115,6 +115,9 @@ impl Snapshot {
     }
 }
 
+/// More entries than this are not on one page: it is only to save the walk that would show it.
+const ROOT_ENTRIES_MAX: u64 = 512;
+
 impl Table {
     fn map(&self) -> Option<OrderedMap> {
         self.root.map(|root| OrderedMap::at(root, KIND, Layout::Variable))
@@ -149,9 +152,17 @@ impl Table {
         let map = self.map().ok_or(corrupt())?;
         map.put(COUNTERS, &bytes(&counters), pages).map(|_| ())
     }
-    /// At most how many pages so many changes of entries touch, the counters' included.
-    pub(crate) fn pages_bound(&self, changes: u64, pages: &dyn PageRead) -> Result<u64> {
+    /// At most how many pages so many changes of entries touch, the counters' included. `shrinks`: names only go, and what is noted for
+    /// them takes no more bytes than what goes; so a table of one page stays one, and works where there is hardly a page left.
+    pub(crate) fn pages_bound(&self, changes: u64, shrinks: bool, pages: &dyn PageRead) -> Result<u64> {
         let [_, entries] = self.counters(pages)?;
+        if shrinks && entries <= ROOT_ENTRIES_MAX {
+            let mut count = 0;
+            self.visit_pages(pages, &mut |_| count += 1)?;
+            if count == 1 {
+                return Ok(1);
+            }
+        }
         let entries_max = entries.saturating_add(changes).saturating_add(1);
         // A bound asks for the map's layout only, so that a table that is still to be made has one, too.
         let map = OrderedMap::at(self.root.unwrap_or(PageNo(0)), KIND, Layout::Variable);
