@@ -264,8 +264,26 @@ fn check_sizes(
         report.unless(right, "a version's count of mapped blocks is that of its tree", place);
         let each = &mut || report.unless(false, "nothing is mapped past the end of a version", place);
         tree.visit_past_end(pages, each)?;
+        if member.stage == Stage::Anchor {
+            let owned = blocks_owned(state, member, pages)?;
+            report.unless(
+                member.owned_blocks <= owned,
+                "an anchor is not booked for more than it owns",
+                place,
+            );
+        }
     }
     Ok(())
+}
+
+/// Data blocks that the version owns.
+fn blocks_owned(state: &State, member: &Member, pages: &dyn PageRead) -> Result<i64> {
+    let (mut met, mut blocks) = (Default::default(), 0i64);
+    let ownership = Ownership::of(state, member, pages)?;
+    let each = &mut |run: Extent| blocks = blocks.saturating_add_unsigned(run.blocks);
+    let mut owned = Owned { state, pages, ownership, met: &mut met, node: &mut |_| (), blocks: each };
+    owned.visit(state.tree(member).root_position(), member.root)?;
+    Ok(blocks)
 }
 
 /// I2: borrowed is what the parent (where a dissolving one has passed, its parent) holds at the same place.

@@ -171,6 +171,7 @@ fn row(nodes: &[(PageNo, Node)], index: u64) -> Vec<Beside> {
         page: Some(*page),
         index,
         slot: node.slot(index),
+        behind: Vec::new(),
     };
     nodes.iter().map(slot).collect()
 }

@@ -100,24 +100,34 @@ impl Job<'_> {
         self.member.cursor = 0;
         if stage == Stage::Trim {
             (self.member.dropped_blocks, self.member.gave_up) = (0, false);
+            self.member.owned_blocks = 0; // counted anew on the way
         }
     }
 
-    /// The children's roots.
-    fn beside(&self) -> Result<Vec<Beside>> {
-        let children = lineage::children(&self.state, self.dev, &self.member, self.pages)?;
-        let beside = |(child, other): &(DevId, Member)| Beside {
-            child: *child,
-            page: None,
-            index: 0,
-            slot: other.root,
-        };
-        Ok(children.iter().map(beside).collect())
+    /// The children's roots; for a trim also those behind hidden children.
+    fn beside(&self, purpose: Purpose) -> Result<Vec<Beside>> {
+        self.roots_of(self.dev, &self.member, purpose)
+    }
+
+    fn roots_of(&self, dev: DevId, member: &Member, purpose: Purpose) -> Result<Vec<Beside>> {
+        let mut beside = Vec::new();
+        for (child, other) in lineage::children(&self.state, dev, member, self.pages)? {
+            let looked_through =
+                purpose == Purpose::Trim && !other.stage.is_live() && other.first_child.is_some();
+            if looked_through && other.frozen <= member.frozen {
+                // Each version was frozen before those below it, so no walk downward can go in a circle.
+                let what = "a version that was frozen before it was made";
+                return Err(Error::Corrupt { what, place: Place::Version(child) });
+            }
+            let behind = if looked_through { self.roots_of(child, &other, purpose)? } else { Vec::new() };
+            beside.push(Beside { child, page: None, index: 0, slot: other.root, behind });
+        }
+        Ok(beside)
     }
 
     /// With counts nothing has to be kept: pass everything on.
     fn release(&mut self) -> Result<()> {
-        let beside = self.beside()?;
+        let beside = self.beside(Purpose::Dissolve)?;
         let root_at = self.state.tree(&self.member).root_position();
         let above = Position { level: root_at.level + 1, first: 0 };
         let root = self.member.root;
@@ -146,7 +156,7 @@ impl Job<'_> {
     }
 
     fn pass(&mut self, purpose: Purpose) -> Result<()> {
-        let beside = self.beside()?;
+        let beside = self.beside(purpose)?;
         let ownership = Ownership::of(&self.state, &self.member, self.pages)?;
         let mut walk = Walk {
             state: self.state,
@@ -159,18 +169,22 @@ impl Job<'_> {
             freed_blocks: 0,
             moved: Vec::new(),
             roots: Vec::new(),
+            kept_blocks: 0,
             gave_up: false,
         };
         let at = self.state.tree(&self.member).root_position();
         let (root, end) = walk.tree(at, self.member.root, &beside)?;
-        let Walk { cursor, freed_blocks, moved, roots, gave_up, .. } = walk;
+        let Walk { cursor, freed_blocks, moved, roots, kept_blocks, gave_up, .. } = walk;
         self.member.root = root;
         self.member.cursor = cursor;
         self.member.gave_up |= gave_up;
-        self.member.owned_blocks = self.member.owned_blocks.wrapping_sub_unsigned(freed_blocks);
+        self.member.owned_blocks = match purpose {
+            Purpose::Trim => self.member.owned_blocks.wrapping_add_unsigned(kept_blocks),
+            _ => self.member.owned_blocks.wrapping_sub_unsigned(freed_blocks),
+        };
         for (child, blocks) in moved {
-            self.member.owned_blocks = self.member.owned_blocks.wrapping_sub_unsigned(blocks);
             self.book(child, blocks as i64)?;
+            self.resolve(Some(child))?;
         }
         for child in roots {
             let encoding = self.state.encoding;
@@ -200,15 +214,16 @@ impl Job<'_> {
         self.state.dequeue(&mut self.member, self.pages)?;
         self.member.stage = Stage::Anchor;
         self.member.cursor = 0;
-        let again = is_due(&self.state, &self.member);
-        // Stored first: both calls below read records of this version's neighbours, and this one.
+        let again = is_due(&self.state, &self.member).then_some(self.dev);
+        let above = self.member.parent.filter(|_| self.member.gave_up);
+        self.resolve(again)?;
+        self.resolve(above)
+    }
+
+    /// The record is stored first and read again: the queue is linked in records, and this one may be its last.
+    fn resolve(&mut self, dev: Option<DevId>) -> Result<()> {
         self.state.put(self.dev, &self.member, self.pages)?;
-        if again {
-            self.state.enqueue(self.dev, self.pages)?;
-        }
-        if self.member.gave_up {
-            anchor_lost_something(&self.state, self.member.parent, self.pages)?;
-        }
+        resolve_anchor(&self.state, dev, self.pages)?;
         self.member = self.state.member(self.dev, self.pages)?;
         Ok(())
     }
@@ -218,7 +233,10 @@ impl Job<'_> {
         *self.budget -= 1;
         let Some(child) = self.member.first_child else { return self.go() };
         if self.member.owned_blocks != 0 {
-            self.book(child, self.member.owned_blocks)?;
+            // Not on an anchor, which counts for itself: with too many it would be swept too late.
+            if self.state.member(child, self.pages)?.stage != Stage::Anchor {
+                self.book(child, self.member.owned_blocks)?;
+            }
             self.member.owned_blocks = 0;
             self.state.put(self.dev, &self.member, self.pages)?;
         }
@@ -226,14 +244,15 @@ impl Job<'_> {
         #[cfg(test)]
         let parent = crate::planted::other_parent(self.dev, child, parent);
         orphan(&self.state, child, self.pages)?;
-        adopt(&self.state, child, parent, self.pages)
+        adopt(&self.state, child, parent, self.pages)?;
+        resolve_anchor(&self.state, Some(child), self.pages)
     }
 
     fn go(&mut self) -> Result<()> {
         self.state.dequeue(&mut self.member, self.pages)?;
         orphan(&self.state, self.dev, self.pages)?;
         self.state.catalogue.remove(self.dev, self.pages)?;
-        anchor_lost_something(&self.state, self.member.parent, self.pages)
+        resolve_anchor(&self.state, self.member.parent, self.pages)
     }
 }
 
@@ -244,9 +263,10 @@ pub(crate) fn is_due(state: &State, member: &Member) -> bool {
     member.dropped_blocks > 0 && u128::from(member.dropped_blocks) >= limit
 }
 
-/// R7: a child of `parent` went, or needs less: an anchor is resolved again.
-fn anchor_lost_something(state: &State, parent: Option<DevId>, pages: &mut dyn PageTxn) -> Result<()> {
-    let Some(dev) = parent else { return Ok(()) };
+/// R7: a child of the version went or needs less, or it owns more than before, part of which maybe nobody needs: if it is an anchor,
+/// it is resolved again.
+fn resolve_anchor(state: &State, dev: Option<DevId>, pages: &mut dyn PageTxn) -> Result<()> {
+    let Some(dev) = dev else { return Ok(()) };
     if state.member(dev, pages)?.stage == Stage::Anchor { state.enqueue(dev, pages) } else { Ok(()) }
 }
 

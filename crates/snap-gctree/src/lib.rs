@@ -104,7 +104,8 @@ impl SnapshotScheme for GcTree {
             clones: true,
             clones_of_clones: true,
             delete_any_order: true,
-            exact: self.encoding == Encoding::Counted,
+            // What is looked through after every drop holds nothing for nobody.
+            exact: self.encoding == Encoding::Counted || self.sweep_percent == 0,
             versions_max: None,
         }
     }

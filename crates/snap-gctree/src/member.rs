@@ -76,12 +76,13 @@ pub(crate) struct Member {
     pub(crate) next_job: Option<DevId>,
     /// The pool's epoch when it was frozen; 0 for heads.
     pub(crate) frozen: u32,
-    /// The running pass gave up an interest in something that the parent owns.
+    /// The running pass gave up an interest in something that the parent owns, or has one only for what hangs below.
     pub(crate) gave_up: bool,
     /// First logical block that the running pass has still to visit.
     pub(crate) cursor: u64,
     /// Data blocks that it owns, as far as is known: what a dissolved version passes on is booked on the first of its
     /// children, since counting what lies below a node that changes hands would mean to enter it; so it can be negative.
+    /// Of an anchor never too many: its last trim counted.
     pub(crate) owned_blocks: i64,
     /// Data blocks whose borrowing heads below have dropped since the last pass.
     pub(crate) dropped_blocks: u64,

@@ -43,13 +43,48 @@ enum After {
 }
 
 /// A child's slot beside the one visited.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) struct Beside {
     pub(crate) child: DevId,
     /// The node that holds the slot; `None` for a root, which the child's record holds.
     pub(crate) page: Option<PageNo>,
     pub(crate) index: u64,
     pub(crate) slot: Slot,
+    /// For a trim, of a hidden child: the slots of its own children, for whom it may hold what it borrows.
+    pub(crate) behind: Vec<Beside>,
+}
+
+/// A child's node beside the one visited, and those behind it.
+struct Other {
+    child: DevId,
+    page: PageNo,
+    node: Node,
+    behind: Vec<Other>,
+}
+
+fn row(others: &[Other], index: u64) -> Vec<Beside> {
+    let beside = |other: &Other| Beside {
+        child: other.child,
+        page: Some(other.page),
+        index,
+        slot: other.node.slot(index),
+        behind: row(&other.behind, index),
+    };
+    others.iter().map(beside).collect()
+}
+
+/// Who has a node of its own where `slot` is: the children, and where a hidden one only passes `slot` on, those behind it. None if
+/// one that is not hidden borrows the whole.
+fn diverged(slot: Slot, beside: &[Beside]) -> Option<Vec<&Beside>> {
+    let mut found = Vec::new();
+    for other in beside.iter().filter(|other| !other.slot.is_empty()) {
+        match other.slot.pointer() == slot.pointer() {
+            false => found.push(other),
+            true if other.behind.is_empty() => return None,
+            true => found.extend(diverged(slot, &other.behind)?),
+        }
+    }
+    Some(found)
 }
 
 /// Who among the children holds what a slot holds.
@@ -88,7 +123,9 @@ pub(crate) struct Walk<'a> {
     pub(crate) moved: Vec<(DevId, u64)>,
     /// Children whose root is theirs from now on.
     pub(crate) roots: Vec<DevId>,
-    /// A borrowed slot was emptied.
+    /// Data blocks of the version's own that a trim found and kept.
+    pub(crate) kept_blocks: u64,
+    /// A borrowed slot was emptied, or only passes on what is below it: the parent may need less.
     pub(crate) gave_up: bool,
 }
 
@@ -106,29 +143,29 @@ impl Walk<'_> {
         })
     }
 
+    /// The children's nodes at a place.
+    fn others<'a>(&self, at: Position, beside: impl Iterator<Item = &'a Beside>) -> Result<Vec<Other>> {
+        let mut others = Vec::new();
+        for beside in beside {
+            let Some(page) = beside.slot.pointer().map(PageNo) else { continue };
+            let node = Node::read(self.pages, page, self.state.shape, at)?;
+            let behind = self.others(at, beside.behind.iter())?;
+            others.push(Other { child: beside.child, page, node, behind });
+        }
+        Ok(others)
+    }
+
     /// The slots of the node on `page`, from the cursor on; `others` are the children's nodes at the same place.
-    fn node(&mut self, at: Position, page: PageNo, others: &[(DevId, PageNo)]) -> Result<End> {
+    fn node(&mut self, at: Position, page: PageNo, others: &[Other]) -> Result<End> {
         let (shape, last) = (self.state.shape, self.state.shape.fanout() - 1);
         let node = Node::read(self.pages, page, shape, at)?;
         let slots: Vec<Slot> = node.slots(0, last).collect();
         drop(node);
-        let mut theirs = Vec::with_capacity(others.len());
-        for (child, page) in others {
-            theirs.push((*child, *page, Node::read(self.pages, *page, shape, at)?));
-        }
-        let mut beside = Vec::with_capacity(others.len());
         for (index, slot) in (0..).zip(slots) {
             if slot.is_empty() || slot_end(shape, at, index) <= self.cursor {
                 continue;
             }
-            beside.clear();
-            beside.extend(theirs.iter().map(|(child, page, node)| Beside {
-                child: *child,
-                page: Some(*page),
-                index,
-                slot: node.slot(index),
-            }));
-            match self.slot(at, index, slot, &beside)? {
+            match self.slot(at, index, slot, &row(others, index))? {
                 After::Stays => {}
                 After::Empty => set_slot(self.pages.edit(page, PageKind::TREE)?, index, Slot::EMPTY),
                 After::Ends(end) => return Ok(end),
@@ -145,6 +182,13 @@ impl Walk<'_> {
         if mine && at.level > 0 && holders.borrowers == 0 {
             return self.enter(child(shape, at, index), slot, beside);
         }
+        if self.purpose == Purpose::Trim
+            && mine
+            && at.level > 0
+            && !self.passes_on(at, index, slot, &holders)?
+        {
+            return self.keep(child(shape, at, index), slot, beside);
+        }
         if *self.budget == 0 {
             self.cursor = shape.slot_first(at.level, at.first, index).max(self.cursor);
             return Ok(After::Ends(End::Paused));
@@ -155,15 +199,15 @@ impl Walk<'_> {
             Purpose::Scan => Ok(must_keep(at, &holders)),
             Purpose::Dissolve if !mine => Ok(After::Stays),
             Purpose::Dissolve => self.dissolve(slot, &holders, beside),
-            Purpose::Trim => self.trim(at, index, slot, mine, &holders),
+            Purpose::Trim if mine => self.trim(slot, at, index, &holders),
+            Purpose::Trim => Ok(self.trim_borrowed(at, slot, &holders, beside)),
         }
     }
 
     /// An index node of the version's own that no child borrows: below it, children that diverged may borrow.
     fn enter(&mut self, at: Position, slot: Slot, beside: &[Beside]) -> Result<After> {
         let Some(page) = slot.pointer().map(PageNo) else { return Ok(After::Stays) };
-        let others: Vec<(DevId, PageNo)> =
-            beside.iter().filter_map(|other| Some((other.child, PageNo(other.slot.pointer()?)))).collect();
+        let others = self.others(at, beside.iter())?;
         match self.node(at, page, &others)? {
             End::Through => {}
             end => return Ok(After::Ends(end)),
@@ -180,6 +224,49 @@ impl Walk<'_> {
         *self.budget = self.budget.saturating_sub(1);
         self.pages.free(page, PageKind::TREE)?;
         Ok(After::Empty)
+    }
+
+    /// An index node of the version's own that stays, since a child borrows it. Where all who do are hidden and pass it on, it is looked
+    /// through for what none behind them needs: they would hold it for ever, having no node of their own there.
+    fn keep(&mut self, at: Position, slot: Slot, beside: &[Beside]) -> Result<After> {
+        let Some(page) = slot.pointer().map(PageNo) else { return Ok(After::Stays) };
+        let end = match diverged(slot, beside) {
+            Some(behind) if !behind.is_empty() => {
+                let others = self.others(at, behind.into_iter())?;
+                self.node(at, page, &others)?
+            }
+            _ => self.count(at, page)?,
+        };
+        Ok(if end == End::Through { After::Stays } else { After::Ends(end) })
+    }
+
+    /// How many data blocks below a node that stays whole are the version's own. A unit for each leaf.
+    fn count(&mut self, at: Position, page: PageNo) -> Result<End> {
+        let shape = self.state.shape;
+        if at.level == 0 && *self.budget == 0 {
+            self.cursor = self.cursor.max(at.first);
+            return Ok(End::Paused);
+        }
+        let node = Node::read(self.pages, page, shape, at)?;
+        let ahead = |index| slot_end(shape, at, index) > self.cursor;
+        let slots = (0..).zip(node.slots(0, shape.fanout() - 1)).filter(|(index, _)| ahead(*index));
+        let owned = slots.filter(|(index, slot)| {
+            !slot.is_empty() && self.ownership.owns(*slot, slot_end(shape, at, *index))
+        });
+        let owned: Vec<(u64, Slot)> = owned.collect();
+        if at.level == 0 {
+            *self.budget -= 1;
+            self.kept_blocks += owned.len() as u64;
+            return Ok(End::Through);
+        }
+        for (index, slot) in owned {
+            let Some(page) = slot.pointer().map(PageNo) else { continue };
+            match self.count(child(shape, at, index), page)? {
+                End::Through => {}
+                end => return Ok(end),
+            }
+        }
+        Ok(End::Through)
     }
 
     /// R5: the only borrower becomes the owner, and what nobody borrows goes.
@@ -203,39 +290,41 @@ impl Walk<'_> {
         Ok(After::Empty)
     }
 
-    /// R6: what several children borrow stays, and with epochs what one borrows too.
-    fn trim(
-        &mut self,
-        at: Position,
-        index: u64,
-        slot: Slot,
-        mine: bool,
-        holders: &Holders<'_>,
-    ) -> Result<After> {
-        if !mine {
-            let needed = holders.borrowers > 0 || at.level > 0 && holders.diverged;
-            self.gave_up |= !needed;
-            return Ok(if needed { After::Stays } else { After::Empty });
+    /// R6: whether a trim makes the only child that borrows an index node its owner. With epochs none.
+    fn passes_on(&self, at: Position, index: u64, slot: Slot, holders: &Holders<'_>) -> Result<bool> {
+        if self.state.encoding == Encoding::Epochs || holders.borrowers != 1 {
+            return Ok(false);
         }
+        if fault::is(Fault::TransferBesideDiverged) {
+            return Ok(true);
+        }
+        let leaf = child(self.state.shape, at, index);
+        Ok(at.level == 1 && !holders.diverged && self.all_owned(leaf, slot)?.is_some())
+    }
+
+    /// R6: what several children borrow stays, and with epochs what one borrows too.
+    fn trim(&mut self, slot: Slot, at: Position, index: u64, holders: &Holders<'_>) -> Result<After> {
         let Some(heir) = holders.borrower else {
             slot.pointer().into_iter().for_each(|on| self.free_block(on));
             return Ok(After::Empty);
         };
         if self.state.encoding == Encoding::Epochs || holders.borrowers > 1 {
+            self.kept_blocks += 1;
             return Ok(After::Stays);
         }
-        match at.level {
-            0 => self.transfer(heir, Some(1))?,
-            1.. if fault::is(Fault::TransferBesideDiverged) => self.transfer(heir, Some(0))?,
-            1 if !holders.diverged => {
-                let Some(blocks) = self.all_owned(child(self.state.shape, at, index), slot)? else {
-                    return Ok(After::Stays);
-                };
-                self.transfer(heir, Some(blocks))?;
-            }
-            _ => return Ok(After::Stays),
-        }
+        let blocks = match at.level {
+            0 => 1,
+            _ => self.all_owned(child(self.state.shape, at, index), slot)?.unwrap_or(0),
+        };
+        self.transfer(heir, Some(blocks))?;
         Ok(After::Empty)
+    }
+
+    /// What the version borrows stays if a child needs it; it may only pass it on.
+    fn trim_borrowed(&mut self, at: Position, slot: Slot, holders: &Holders<'_>, beside: &[Beside]) -> After {
+        let needed = holders.borrowers > 0 || at.level > 0 && holders.diverged;
+        self.gave_up |= !needed || at.level > 0 && diverged(slot, beside).is_some();
+        if needed { After::Stays } else { After::Empty }
     }
 
     /// How many blocks the leaf maps, if it borrows none of them.

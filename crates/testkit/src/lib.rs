@@ -12,6 +12,7 @@ pub mod first_fit;
 pub mod form_laws;
 pub mod form_life;
 pub mod free_model;
+pub mod history;
 pub mod index_laws;
 pub mod laws;
 pub mod list_scheme;
