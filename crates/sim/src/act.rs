@@ -9,17 +9,20 @@ use spinney_core::{BLOCK_BYTES, DevId, Error};
 
 const BLOCK: u64 = BLOCK_BYTES as u64;
 /// More versions than this are not made.
-const VERSIONS_MAX: usize = 12;
+pub(crate) const VERSIONS_MAX: usize = 12;
 
 impl Life {
     pub(crate) fn change(&mut self, step: Step) -> Result<(), Error> {
         match step {
             Step::Create { blocks } => self.create(u64::from(blocks)),
-            Step::Flush => {
-                self.pool().flush()?;
-                self.model.flushed();
-                Ok(())
-            }
+            Step::Flush => self.flush(),
+            Step::Name { blocks } => self.name(u64::from(blocks)),
+            Step::SnapshotAs { of } => self.snapshot_as(of),
+            Step::CloneAs { of } => self.clone_as(of),
+            Step::Rename { of } => self.rename(of),
+            Step::Rollback { of } => self.rollback(of),
+            Step::Promote { of } => self.promote(of),
+            Step::Destroy { set } => self.destroy(set),
             Step::Tend { budget } => self.pool().tend(u64::from(budget)).map(|_| ()),
             Step::Snapshot { of } => self.take(of, false),
             Step::Clone { of } => self.take(of, true),
@@ -64,7 +67,8 @@ impl Life {
     }
 
     fn delete(&mut self, of: u8) -> Result<(), Error> {
-        let Some((dev, _)) = self.version(of, false) else { return Ok(()) };
+        let unnamed: Vec<_> = self.unnamed().collect();
+        let Some(dev) = unnamed.get(usize::from(of) % unnamed.len().max(1)).copied() else { return Ok(()) };
         self.model.delete(dev);
         self.pool().delete(dev)
     }

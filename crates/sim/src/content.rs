@@ -6,6 +6,7 @@ use spinney_core::{BLOCK_BYTES, DevId, Lba, LbaRange};
 use spinney_snap::Access;
 use spinney_volume::Pool;
 use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -15,6 +16,22 @@ type Block = Arc<[u8; BLOCK_BYTES]>;
 const READ_WHOLE_BLOCKS: u64 = 64;
 const ZEROS: [u8; BLOCK_BYTES] = [0; BLOCK_BYTES];
 
+/// What no reader can tell: it is equal to any other.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Unseen(pub bool);
+
+impl PartialEq for Unseen {
+    fn eq(&self, _: &Unseen) -> bool {
+        true
+    }
+}
+
+impl Eq for Unseen {}
+
+impl Hash for Unseen {
+    fn hash<H: Hasher>(&self, _: &mut H) {}
+}
+
 /// A version's content; absent blocks are zeros.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Content {
@@ -22,6 +39,12 @@ pub struct Content {
     pub blocks: u64,
     /// Whether it may be written.
     pub writable: bool,
+    /// Its name, as `volume` or `volume@snapshot`.
+    pub name: Option<Arc<str>>,
+    /// The snapshot that a clone with a name was taken from, while that has a name.
+    pub origin: Option<DevId>,
+    /// Whether it lost its name and goes as soon as it can.
+    pub doomed: Unseen,
     map: Arc<BTreeMap<u64, Block>>,
 }
 
@@ -32,7 +55,27 @@ impl Content {
     /// A new volume, all zeros.
     #[must_use]
     pub fn new(blocks: u64) -> Content {
-        Content { blocks, writable: true, map: Arc::default() }
+        Content {
+            blocks,
+            writable: true,
+            name: None,
+            origin: None,
+            doomed: Unseen(false),
+            map: Arc::default(),
+        }
+    }
+
+    /// The same content as a version without a name.
+    #[must_use]
+    pub(crate) fn taken(&self, writable: bool) -> Content {
+        Content { writable, map: self.map.clone(), ..Content::new(self.blocks) }
+    }
+
+    /// The same under a name.
+    #[must_use]
+    pub(crate) fn called(mut self, name: &str, origin: Option<DevId>) -> Content {
+        (self.name, self.origin) = (Some(name.into()), origin);
+        self
     }
 
     /// Blocks of a range that are not zeros.
@@ -88,6 +131,14 @@ pub(crate) fn read(pool: &Pool) -> Result<State, String> {
         }
         state.insert(version.dev, content);
     }
+    let names = pool.names().map_err(|error| format!("names: {error}"))?;
+    let devs: BTreeMap<String, DevId> =
+        names.iter().map(|named| (named.name.to_string(), named.dev)).collect();
+    for named in names {
+        let content = state.get_mut(&named.dev).ok_or(format!("{} leads to no version", named.name))?;
+        content.name = Some(named.name.to_string().into());
+        content.origin = named.origin.and_then(|origin| devs.get(&origin.to_string()).copied());
+    }
     Ok(state)
 }
 
@@ -118,6 +169,13 @@ pub(crate) fn differs(wanted: &State, found: &State) -> Option<String> {
         .find(|(_, (wanted, found))| wanted != found)?;
     if (wanted.blocks, wanted.writable) != (found.blocks, found.writable) {
         return Some(format!("size or access of {dev} differs"));
+    }
+    if (&wanted.name, wanted.origin) != (&found.name, found.origin) {
+        let (name, origin) = (&found.name, found.origin);
+        return Some(format!(
+            "{dev} is {name:?} of {origin:?}, not {:?} of {:?}",
+            wanted.name, wanted.origin
+        ));
     }
     let mut places = wanted.mapped(0..u64::MAX);
     places.extend(found.mapped(0..u64::MAX));

@@ -9,6 +9,9 @@ use rand_chacha::ChaCha8Rng;
 
 /// Weight of each kind of step, in the order of [`step`].
 const WEIGHTS: [u32; 16] = [30, 12, 6, 6, 4, 2, 9, 8, 9, 8, 4, 2, 4, 8, 8, 2];
+/// The same of the kinds that go by name, which one seed in [`NAMED_EVERY`] has.
+const NAMED: [u32; 7] = [5, 8, 7, 4, 5, 4, 6];
+const NAMED_EVERY: u64 = 4;
 /// Kinds that are never off: writes and cuts.
 const ALWAYS: usize = 2;
 
@@ -16,7 +19,10 @@ const ALWAYS: usize = 2;
 #[must_use]
 pub fn draw(seed: u64, steps: usize) -> Vec<Step> {
     let mut chance = ChaCha8Rng::seed_from_u64(seed);
-    let weights = weights(&mut chance);
+    let mut weights = weights(WEIGHTS.to_vec(), ALWAYS, &mut chance);
+    if seed % NAMED_EVERY == NAMED_EVERY - 1 {
+        weights.extend(self::weights(NAMED.to_vec(), 0, &mut chance));
+    }
     let mut life = Vec::with_capacity(steps + 1);
     while life.len() < steps {
         let kind = pick(&weights, &mut chance);
@@ -31,9 +37,8 @@ pub fn draw(seed: u64, steps: usize) -> Vec<Step> {
     life
 }
 
-fn weights(chance: &mut impl Rng) -> [u32; WEIGHTS.len()] {
-    let mut weights = WEIGHTS;
-    for weight in &mut weights[ALWAYS..] {
+fn weights(mut weights: Vec<u32>, always: usize, chance: &mut impl Rng) -> Vec<u32> {
+    for weight in &mut weights[always..] {
         match chance.random_range(0..8) {
             0..4 => *weight = 0,
             4 => *weight *= 4,
@@ -84,6 +89,13 @@ fn step(kind: usize, chance: &mut impl Rng) -> Step {
         12 => Step::Reopen,
         14 => Step::Pin,
         15 => Step::Unpin,
+        16 => Step::Name { blocks: chance.random_range(1..=48) },
+        17 => Step::SnapshotAs { of },
+        18 => Step::CloneAs { of },
+        19 => Step::Rename { of },
+        20 => Step::Rollback { of },
+        21 => Step::Promote { of },
+        22 => Step::Destroy { set: chance.random() },
         _ => fail(chance),
     }
 }
@@ -101,7 +113,7 @@ mod tests {
         };
         assert_eq!(draw(7, 60), draw(7, 60));
         let all: usize = (0..200).map(kinds).sum();
-        // Write, crash and the flush that a cut is aimed at; of the other thirteen, half.
+        // Write, crash and the flush that a cut is aimed at; of the other thirteen, half; in some lives, of seven more.
         assert!((200 * 8..200 * 11).contains(&all), "{all} kinds in 200 lives");
     }
 }

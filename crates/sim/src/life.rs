@@ -94,7 +94,7 @@ impl Life {
     }
 
     /// Look at the pool while no error strikes.
-    fn quietly<T>(&mut self, look: impl FnOnce(&mut Model, &mut Pool) -> T) -> T {
+    pub(crate) fn quietly<T>(&mut self, look: impl FnOnce(&mut Model, &mut Pool) -> T) -> T {
         self.bench.pause_faults();
         let seen = look(&mut self.model, self.pool.as_mut().expect("open"));
         self.bench.resume_faults();
@@ -141,7 +141,17 @@ impl Life {
                     _ => Ok(()),
                 }
             }
+            (Err(error), None) if step.is_named() => self.named_refusal(before, &error),
             (Err(error), None) => Err(error.to_string()),
+        }
+    }
+
+    /// A step by name may be refused for what the names are; then nothing has happened.
+    fn named_refusal(&mut self, before: usize, error: &Error) -> Result<(), String> {
+        self.stats.refused += 1;
+        match error {
+            Error::Busy(_) | Error::Unsupported(_) => self.quietly(|model, pool| model.refused(before, pool)),
+            _ => Err(error.to_string()),
         }
     }
 
@@ -255,11 +265,13 @@ impl Life {
     fn end(&mut self) -> Result<(), String> {
         self.bench.end_faults();
         if self.bench.cut_is_due() {
+            self.stats.late_cuts += 1;
             self.recover()?;
         }
         self.audit()?;
         self.readers.forget();
-        let all: Vec<DevId> = self.model.now().keys().copied().collect();
+        self.destroy_all()?;
+        let all: Vec<DevId> = self.unnamed().collect();
         let pool = self.pool();
         for dev in all {
             pool.delete(dev).map_err(|error| format!("delete {dev:?} at the end: {error}"))?;

@@ -3,7 +3,7 @@
 //! Invariant: chooses the command and nothing else.
 #![expect(clippy::print_stdout, reason = "a command that reports to its terminal")]
 
-use spinney_sim::{command, enumerate, faults, planted};
+use spinney_sim::{command, enumerate, faults, histories, planted};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -11,8 +11,12 @@ fn main() -> ExitCode {
     if faults::command::is_asked() {
         return faults::command::run();
     }
+    if histories::is_asked() {
+        return histories::run();
+    }
     if asks("--help") || asks("-h") {
-        let others = [planted::command::HELP, enumerate::command::HELP, faults::command::HELP];
+        let others =
+            [planted::command::HELP, histories::HELP, enumerate::command::HELP, faults::command::HELP];
         println!("{}\n{}", command::HELP, others.join("\n"));
         return ExitCode::SUCCESS;
     }

@@ -3,7 +3,7 @@
 //! Invariant: `states` holds, in order, the state after each atomic change since the last one known to be durable, so
 //! a recovered pool must equal one of them, and none before `durable`. Knows no sharing and no free space.
 
-use crate::content::{Content, State, differs, read};
+use crate::content::{Content, State, Unseen, differs, read};
 use spinney_core::{BLOCK_BYTES, DevId};
 use spinney_volume::Pool;
 
@@ -31,6 +31,11 @@ impl Model {
         Model { states: vec![State::new()], in_place }
     }
 
+    /// Every allowed state, to complete what was not known when it was noted.
+    pub(crate) fn states_mut(&mut self) -> &mut [State] {
+        &mut self.states
+    }
+
     /// A model that knows one state, and that durable.
     #[must_use]
     pub fn at(state: State) -> Model {
@@ -56,7 +61,7 @@ impl Model {
         self.states.last().expect("there is always a state")
     }
 
-    fn change(&mut self, change: impl FnOnce(&mut State)) {
+    pub(crate) fn change(&mut self, change: impl FnOnce(&mut State)) {
         let mut next = self.now().clone();
         change(&mut next);
         self.states.push(next);
@@ -92,11 +97,7 @@ impl Model {
 
     /// A new version with the content of `of`.
     pub fn take(&mut self, of: DevId, dev: DevId, writable: bool) {
-        self.change(|state| {
-            let mut content = state[&of].clone();
-            content.writable = writable;
-            state.insert(dev, content);
-        });
+        self.change(|state| drop(state.insert(dev, state[&of].taken(writable))));
     }
 
     /// A version is gone.
@@ -136,6 +137,7 @@ impl Model {
     /// The states after `before` did not all happen: go back to the one that the pool is in. Errors: it is in none.
     pub fn refused(&mut self, before: usize, pool: &Pool) -> Result<(), String> {
         let found = read(pool)?;
+        self.learn(&found);
         while self.states.len() > before && *self.now() != found {
             self.states.pop();
         }
@@ -145,11 +147,16 @@ impl Model {
     /// Which state the pool is in, counted from the newest; older ones are forgotten. Errors: how it differs from the newest.
     pub fn recover(&mut self, pool: &Pool) -> Result<(), String> {
         let found = read(pool)?;
+        self.learn(&found);
         let fits = |at: &usize| match self.in_place {
             true => is_mixed_of(&self.states[*at..], &found),
             false => self.states[*at] == found,
         };
-        if (0..self.states.len()).rev().any(|at| fits(&at)) {
+        if let Some(at) = (0..self.states.len()).rev().find(fits) {
+            let mut found = found;
+            for (dev, content) in &mut found {
+                content.doomed = self.states[at].get(dev).map_or_else(Unseen::default, |known| known.doomed);
+            }
             self.states = vec![found];
             return Ok(());
         }
@@ -169,7 +176,8 @@ impl Model {
 fn is_mixed_of(states: &[State], found: &State) -> bool {
     let same = |dev: &DevId, content: &Content| match states[0].get(dev) {
         Some(base) => {
-            let alike = (base.blocks, base.writable) == (content.blocks, content.writable);
+            let alike = (base.blocks, base.writable, &base.name, base.origin)
+                == (content.blocks, content.writable, &content.name, content.origin);
             let mut places = base.mapped(0..u64::MAX);
             places.extend(content.mapped(0..u64::MAX));
             alike && places.into_iter().all(|at| is_mixed_block(states, *dev, at, content))

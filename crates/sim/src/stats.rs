@@ -15,7 +15,9 @@ pub struct LifeStats {
     pub cuts_in_commit: u64,
     /// Of these, cuts that sheared a superblock.
     pub shears: u64,
-    /// Requests refused for want of space.
+    /// Cuts that no step ran into: they came at the end.
+    pub late_cuts: u64,
+    /// Requests refused for want of space, or for what names are.
     pub refused: u64,
     /// Times that the pool was opened again with the power on.
     pub reopened: u64,
@@ -37,6 +39,7 @@ impl LifeStats {
             cuts_with_pending: self.cuts_with_pending + other.cuts_with_pending,
             cuts_in_commit: self.cuts_in_commit + other.cuts_in_commit,
             shears: self.shears + other.shears,
+            late_cuts: self.late_cuts + other.late_cuts,
             refused: self.refused + other.refused,
             reopened: self.reopened + other.reopened,
             readers: self.readers + other.readers,

@@ -78,6 +78,41 @@ pub enum Step {
         /// Which.
         of: u8,
     },
+    /// Make a volume with a name.
+    Name {
+        /// Its size.
+        blocks: u8,
+    },
+    /// Take a snapshot by name.
+    SnapshotAs {
+        /// Of which volume, of those that have names.
+        of: u8,
+    },
+    /// Make a clone by name.
+    CloneAs {
+        /// Of which snapshot, of those that have names.
+        of: u8,
+    },
+    /// Give it another name.
+    Rename {
+        /// Which name.
+        of: u8,
+    },
+    /// Roll a volume back.
+    Rollback {
+        /// To which snapshot, of those that have names.
+        of: u8,
+    },
+    /// Promote a clone.
+    Promote {
+        /// Which volume, of those that have names.
+        of: u8,
+    },
+    /// Destroy a set of names.
+    Destroy {
+        /// A bit for each name.
+        set: u32,
+    },
     /// Flush.
     Flush,
     /// Background work.
@@ -111,6 +146,22 @@ pub enum Step {
     },
 }
 
+impl Step {
+    /// Whether it goes by names.
+    pub(crate) fn is_named(self) -> bool {
+        matches!(
+            self,
+            Step::Name { .. }
+                | Step::SnapshotAs { .. }
+                | Step::CloneAs { .. }
+                | Step::Rename { .. }
+                | Step::Rollback { .. }
+                | Step::Promote { .. }
+                | Step::Destroy { .. }
+        )
+    }
+}
+
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -122,6 +173,13 @@ impl fmt::Display for Step {
             Step::Snapshot { of } => write!(f, "snapshot {of}"),
             Step::Clone { of } => write!(f, "clone {of}"),
             Step::Delete { of } => write!(f, "delete {of}"),
+            Step::Name { blocks } => write!(f, "name {blocks}"),
+            Step::SnapshotAs { of } => write!(f, "snapshot-as {of}"),
+            Step::CloneAs { of } => write!(f, "clone-as {of}"),
+            Step::Rename { of } => write!(f, "rename {of}"),
+            Step::Rollback { of } => write!(f, "rollback {of}"),
+            Step::Promote { of } => write!(f, "promote {of}"),
+            Step::Destroy { set } => write!(f, "destroy {set}"),
             Step::Flush => write!(f, "flush"),
             Step::Tend { budget } => write!(f, "tend {budget}"),
             Step::Audit => write!(f, "audit"),
@@ -155,6 +213,13 @@ pub fn parse(line: &str) -> Option<Step> {
         "snapshot" => Step::Snapshot { of: number()? as u8 },
         "clone" => Step::Clone { of: number()? as u8 },
         "delete" => Step::Delete { of: number()? as u8 },
+        "name" => Step::Name { blocks: number()? as u8 },
+        "snapshot-as" => Step::SnapshotAs { of: number()? as u8 },
+        "clone-as" => Step::CloneAs { of: number()? as u8 },
+        "rename" => Step::Rename { of: number()? as u8 },
+        "rollback" => Step::Rollback { of: number()? as u8 },
+        "promote" => Step::Promote { of: number()? as u8 },
+        "destroy" => Step::Destroy { set: number()? as u32 },
         "flush" => Step::Flush,
         "tend" => Step::Tend { budget: number()? as u8 },
         "audit" => Step::Audit,
