@@ -170,12 +170,13 @@ impl Driver {
 
     pub fn commit_with(&mut self, spare: u64) -> Root {
         let bound = self.references.pages_bound(0, 0);
+        let live = |pages: &MemoryPages| pages.live().map(|(page, _)| page).collect::<BTreeSet<_>>();
+        let before = live(&self.pages);
         self.pages.seal();
         let root = self.references.commit(spare, &mut self.pages).unwrap();
-        let touched = self.pages.seal();
-        if spare == 0 {
-            assert!(touched <= bound, "seed {}: {touched} pages of {bound}", self.seed);
-        }
+        let freed = before.difference(&live(&self.pages)).count() as u64;
+        let (used, allowed) = (self.pages.seal() - freed, bound.saturating_add(spare));
+        assert!(used <= allowed, "seed {}: {used} pages of {allowed}", self.seed);
         self.reopen(root);
         let used: BTreeSet<u64> =
             self.versions.values().flat_map(|version| version.map.values().copied()).collect();
