@@ -67,16 +67,19 @@ impl Work<'_> {
         let (_, line) = self.state.kin(dev, self.pages)?;
         let holder = Holder::new(&self.state, dev, line, self.pages)?;
         let (_, below) = self.state.kin(only, self.pages)?;
+        let twice = Error::Corrupt { what: "two versions with one dead list", place: Place::Version(only) };
         if below.list == line.list {
-            return Err(Error::Corrupt {
-                what: "two versions with one dead list",
-                place: Place::Version(only),
-            });
+            return Err(twice);
         }
         for list in [below.dead(true), below.dead(false)] {
+            let mut last = None;
             while let Some(held) = self.state.table.next_dead(list, 0, self.pages)? {
                 if self.budget == 0 {
                     return Ok(());
+                }
+                // It was put back: some version further up has this list, too.
+                if last.replace(held) == Some(held) {
+                    return Err(twice);
                 }
                 self.budget -= 1;
                 self.state.table.remove_dead(list, held, self.pages)?;

@@ -7,7 +7,7 @@ use spinney_core::{Extent, Lba, PageKind, PageNo, Pba};
 use spinney_pages::TypedMap;
 use spinney_snap::{Access, Freed, SnapshotScheme};
 use spinney_snap_deadlist::DeadList;
-use spinney_snap_tree::Anchor;
+use spinney_snap_tree::{Anchor, Catalogue};
 use spinney_testkit::MemoryPages;
 
 /// A volume of 8 blocks and its snapshot, one block overwritten since.
@@ -42,4 +42,31 @@ fn a_dead_entry_too_few_or_too_many_is_found() {
     table.put(&dead, &(), &mut pages).unwrap();
     table.put(&(dead.0, dead.1 + 1), &(), &mut pages).unwrap();
     assert!(findings(&scheme, &pages).iter().any(|found| found.contains("dead lists are")));
+}
+
+/// What is taken from the volume's list is put on that of a version further up, which is the same one.
+#[test]
+fn a_list_of_two_versions_does_not_keep_background_work_going_for_ever() {
+    let (mut scheme, mut pages, mut freed) =
+        (DeadList::new(4, false).unwrap(), MemoryPages::new(), Freed::default());
+    scheme.format(&mut pages).unwrap();
+    let dev = scheme.create(8, &mut pages).unwrap();
+    scheme.map(dev, Lba(0), Extent::new(Pba(10), 8), &mut pages, &mut freed).unwrap();
+    let mut take = || scheme.snapshot(dev, Access::ReadOnly, &mut pages).unwrap();
+    let [_, upper, lower] = [take(), take(), take()];
+    scheme.map(dev, Lba(3), Extent::new(Pba(30), 1), &mut pages, &mut freed).unwrap();
+    scheme.delete(upper, &mut pages, &mut freed).unwrap();
+    scheme.delete(lower, &mut pages, &mut freed).unwrap();
+    let [_, anchor, _] = scheme.commit(spinney_core::Epoch(1), &mut pages).unwrap().words("root").unwrap();
+    let anchor = Anchor(PageNo(anchor));
+    let table: TypedMap<(u64, u64), ()> =
+        TypedMap::at(PageNo(anchor.get(2, &pages).unwrap()), PageKind::SHARE);
+    assert!(table.remove(&(1 << 62, upper.0), &mut pages).unwrap(), "the upper one is not looked at first");
+    let catalogue = <Catalogue>::at(anchor, 5);
+    let mut record = catalogue.get(upper, &pages).unwrap();
+    record.own[2] = catalogue.get(dev, &pages).unwrap().own[2];
+    catalogue.put(upper, &record, &mut pages).unwrap();
+    let ends =
+        (0..100).any(|_| !matches!(scheme.tend(50, &mut pages, &mut freed), Ok(work) if work.done > 0));
+    assert!(ends, "5,000 units for a volume of 8 blocks, and no end");
 }
