@@ -4,7 +4,9 @@
 //! can do is lose its own connection. Knows no allocator, no scheme and no file.
 #![doc = include_str!("../README.md")]
 
+#[cfg(feature = "fuse")]
+pub mod fuse;
 pub mod nbd;
 mod store;
 
-pub use store::{Export, Store};
+pub use store::{Export, Store, User};

@@ -1,13 +1,17 @@
-//! A pool that several connections use at once.
+//! A pool that several clients use at once.
 //!
 //! Invariant: every request holds the pool's one lock from begin to end, so requests happen in some order, and a flush covers every
-//! write that was answered before it, on any connection.
+//! write that was answered before it, of any client. Two locks, the pool's before that of who uses what.
 
 use spinney_core::{BLOCK_BYTES, DevId, Error, Lba, LbaRange, Result};
-use spinney_volume::{Name, Named, Pool};
-use std::sync::Mutex;
+use spinney_snap::Access;
+use spinney_volume::{Name, Pool};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 const BLOCK: u64 = BLOCK_BYTES as u64;
+/// How far a search for data or a hole looks while it holds the lock.
+const WINDOW_BYTES: u64 = 1 << 30;
 
 /// A volume or snapshot as clients see it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -23,40 +27,95 @@ pub struct Export {
 }
 
 /// The pool, shared.
-pub struct Store(Mutex<Pool>);
+pub struct Store {
+    pool: Mutex<Pool>,
+    /// How many clients have which version open.
+    users: Mutex<BTreeMap<DevId, u64>>,
+}
+
+/// A client that has a version open; it has until this is dropped.
+pub struct User<'a> {
+    store: &'a Store,
+    dev: DevId,
+}
+
+impl Drop for User<'_> {
+    fn drop(&mut self) {
+        self.store.leave(self.dev);
+    }
+}
 
 impl Store {
     /// Share a pool.
     #[must_use]
     pub fn new(pool: Pool) -> Store {
-        Store(Mutex::new(pool))
+        Store { pool: Mutex::new(pool), users: Mutex::default() }
     }
 
     /// The pool again, once nobody serves it.
     #[must_use]
     pub fn into_pool(self) -> Pool {
-        self.0.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.pool.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Do something with the pool. Errors: `Closed` if another thread stopped inside a change.
     pub fn with<T>(&self, act: impl FnOnce(&mut Pool) -> Result<T>) -> Result<T> {
-        act(&mut *self.0.lock().map_err(|_| Error::Closed)?)
+        act(&mut *self.pool.lock().map_err(|_| Error::Closed)?)
     }
 
     /// All volumes and snapshots that have names.
     pub fn exports(&self) -> Result<Vec<Export>> {
-        self.with(|pool| pool.names()?.into_iter().map(|named| export(pool, named)).collect())
+        self.with(|pool| pool.names()?.into_iter().map(|named| about(pool, named.name, named.dev)).collect())
     }
 
     /// The one of this name; an empty name is the only volume, if there is just one. Errors: `NoSuchName`, `BadSetting`.
     pub fn export(&self, name: &str) -> Result<Export> {
-        let mut exports = self.exports()?;
         if name.is_empty() {
+            let mut exports = self.exports()?;
             exports.retain(|export| export.name.snapshot().is_none());
             return if exports.len() == 1 { Ok(exports.remove(0)) } else { Err(Error::NoSuchName) };
         }
         let name: Name = name.parse()?;
-        exports.into_iter().find(|export| export.name == name).ok_or(Error::NoSuchName)
+        self.with(|pool| about(pool, name.clone(), pool.named(&name)?))
+    }
+
+    /// Size, and whether it is a snapshot. Errors: `NotFound`.
+    pub fn size(&self, dev: DevId) -> Result<(u64, bool)> {
+        self.with(|pool| size(pool, dev))
+    }
+
+    /// Have a version open. Errors: `NotFound`.
+    pub fn enter(&self, dev: DevId) -> Result<()> {
+        self.with(|pool| {
+            pool.version(dev)?;
+            *self.users().entry(dev).or_default() += 1;
+            Ok(())
+        })
+    }
+
+    /// Have it open no more.
+    pub fn leave(&self, dev: DevId) {
+        let mut users = self.users();
+        if let Some(count) = users.get_mut(&dev) {
+            *count -= 1;
+            if *count == 0 {
+                users.remove(&dev);
+            }
+        }
+    }
+
+    /// As [`Store::enter`], until what is returned is dropped.
+    pub fn user(&self, dev: DevId) -> Result<User<'_>> {
+        self.enter(dev).map(|()| User { store: self, dev })
+    }
+
+    /// How many clients have a version open. May be asked inside [`Store::with`].
+    pub fn users_of(&self, dev: DevId) -> u64 {
+        self.users().get(&dev).copied().unwrap_or(0)
+    }
+
+    fn users(&self) -> MutexGuard<'_, BTreeMap<DevId, u64>> {
+        self.users.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The stretches of bytes of a range: how long each is, and whether it is a hole. Neighbours differ.
@@ -80,10 +139,30 @@ impl Store {
         })?;
         Ok(found)
     }
+
+    /// The first byte at or after `offset` that is data, or with `hole` that is in a hole; the end counts as a hole. `None` if there
+    /// is none, or `offset` is not inside. Others are served while it looks on.
+    pub fn seek(&self, dev: DevId, offset: u64, hole: bool) -> Result<Option<u64>> {
+        let (end, _) = self.size(dev)?;
+        let mut at = offset;
+        while at < end {
+            for (bytes, is_hole) in self.stretches(dev, at, WINDOW_BYTES.min(end - at))? {
+                if is_hole == hole {
+                    return Ok(Some(at));
+                }
+                at += bytes;
+            }
+        }
+        Ok((hole && offset < end).then_some(end))
+    }
 }
 
-fn export(pool: &Pool, named: Named) -> Result<Export> {
-    let version = pool.version(named.dev)?;
-    let read_only = named.name.snapshot().is_some();
-    Ok(Export { name: named.name, dev: named.dev, bytes: version.blocks * BLOCK, read_only })
+fn about(pool: &Pool, name: Name, dev: DevId) -> Result<Export> {
+    let (bytes, read_only) = size(pool, dev)?;
+    Ok(Export { name, dev, bytes, read_only })
+}
+
+fn size(pool: &Pool, dev: DevId) -> Result<(u64, bool)> {
+    let version = pool.version(dev)?;
+    Ok((version.blocks * BLOCK, version.access == Access::ReadOnly))
 }

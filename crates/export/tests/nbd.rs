@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a step that fails is a test that fails")]
 
 mod client;
+mod pool;
 
 use client::{Client, Served, errno};
 use spinney_core::BLOCK_BYTES;
@@ -79,43 +80,4 @@ fn requests_that_cannot_be_are_answered_and_the_connection_goes_on() {
     assert_eq!(client.request(0, 99, 0, 0, &[]), Err(errno::INVALID), "an unknown command");
     assert_eq!(client.request(1 << 9, 3, 0, 0, &[]), Err(errno::INVALID), "an unknown flag");
     assert_eq!(client.read(0, 1).unwrap(), [7]);
-}
-
-#[test]
-fn a_client_that_breaks_the_protocol_loses_only_its_own_connection() {
-    let served = Served::new();
-    let mut good = Client::connect(&served);
-    good.go("a").unwrap();
-    for bytes in [
-        &b"GET / HTTP/1.1\r\n\r\n"[..],                                // no NBD client
-        &[0, 0, 0, 1, 1, 2, 3, 4, 5, 6, 7, 8, 0, 0, 0, 0, 0, 0, 0, 0], // no option's magic
-        &[&[0, 0, 0, 1], &b"IHAVEOPT"[..], &[0, 0, 0, 7, 255, 255, 255, 255]].concat(), // an option of 4 GiB
-    ] {
-        let mut bad = Client::connect_raw(&served);
-        bad.send_raw(bytes);
-        assert!(bad.is_closed(), "{bytes:?}");
-    }
-    let mut bad = Client::connect(&served);
-    bad.go("a").unwrap();
-    bad.send_header(0, 1, 0, u32::MAX); // a write of 4 GiB
-    assert!(bad.is_closed());
-    assert_eq!(good.read(0, 1).unwrap(), [7]);
-}
-
-#[test]
-fn too_many_connections_are_refused_and_the_others_served() {
-    let served = Served::new();
-    let mut clients: Vec<Client> = (0..client::CONNECTIONS_MAX).map(|_| Client::connect(&served)).collect();
-    let mut more = Client::connect_raw(&served);
-    assert!(more.is_closed());
-    clients.last_mut().unwrap().go("a").unwrap();
-    assert_eq!(clients.last_mut().unwrap().read(0, 1).unwrap(), [7]);
-    drop(clients);
-}
-
-#[test]
-fn a_half_open_connection_ends_by_itself() {
-    let served = Served::new();
-    let mut silent = Client::connect_raw(&served);
-    assert!(silent.is_closed(), "after the handshake's time");
 }

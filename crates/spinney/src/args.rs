@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 fine; 1 failed; 2 usage or config; 3 a check found damage; 5 memory, a disk or
-a pool is too small; 75 the results folder is in use; 130 interrupted (results kept).";
+a pool is too small; 75 in use, try again; 130 interrupted (results kept).";
 
 /// Compare free-space allocators and snapshot schemes inside one real, crash-safe volume.
 #[derive(Parser)]
@@ -52,12 +52,26 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: VolCommand,
     },
-    /// Serve every volume and snapshot of a pool as a network block device, until interrupted.
-    #[command(after_help = "Example: spinney serve tank --nbd unix:/run/user/1000/tank.sock")]
+    /// Serve every volume and snapshot of a pool as a network block device or a file, until interrupted.
+    #[command(
+        after_help = "Example: spinney serve tank --fuse /mnt/tank --nbd unix:/run/user/1000/tank.sock"
+    )]
     Serve(Serve),
     /// See how fast a device model is, or fit one to a fio run.
     #[command(after_help = "Example: spinney device predict ssd-nvme")]
     Device(Device),
+    /// Write manual pages, one for each command.
+    #[command(after_help = "Example: spinney man /usr/local/share/man/man1")]
+    Man {
+        /// The folder for them; made if it is not there.
+        folder: PathBuf,
+    },
+    /// Print completions for a shell.
+    #[command(after_help = "Example: spinney completions bash > /etc/bash_completion.d/spinney")]
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
 }
 
 #[derive(Args)]
@@ -283,12 +297,21 @@ pub(crate) enum VolCommand {
 pub(crate) struct Serve {
     /// The pool.
     pub(crate) pool: String,
-    /// unix:PATH or ADDRESS:PORT. Whoever can reach it can write the volumes.
-    #[arg(long, value_name = "WHERE")]
-    pub(crate) nbd: String,
+    /// As network block devices, at unix:PATH or ADDRESS:PORT. Whoever can reach it can write the volumes.
+    #[arg(long, value_name = "WHERE", required_unless_present = "fuse")]
+    pub(crate) nbd: Option<String>,
     /// Allow an address that is not this machine's own.
-    #[arg(long)]
+    #[arg(long, requires = "nbd")]
     pub(crate) public: bool,
+    /// As files in this empty folder, for losetup and mount or for a virtual machine.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) fuse: Option<PathBuf>,
+    /// Let root use the files too, if the server is not root's; needs user_allow_other in /etc/fuse.conf.
+    #[arg(long, requires = "fuse")]
+    pub(crate) allow_root: bool,
+    /// For tests: keep what is not flushed in this process's memory, so that killing it is a power cut.
+    #[arg(long, hide = true)]
+    pub(crate) hold_unflushed: bool,
 }
 
 #[derive(Args)]

@@ -30,6 +30,8 @@ pub(crate) enum Failure {
     OutOfSpace(String),
     /// What was read is not what was written.
     Damaged(String),
+    /// What a server said of a command that it carried out.
+    Told { code: u8, words: String },
     /// Nobody reads what is printed any more (`spinney list metrics | head -1`): not a failure worth a word.
     Deaf,
     /// Something else, in words that say what to do.
@@ -38,13 +40,17 @@ pub(crate) enum Failure {
 
 impl Failure {
     pub(crate) fn code(&self) -> ExitCode {
+        ExitCode::from(self.number())
+    }
+    pub(crate) fn number(&self) -> u8 {
         match self {
-            Failure::Config(_) | Failure::Usage(_) => ExitCode::from(2),
-            Failure::Busy(_) => ExitCode::from(TRY_AGAIN),
-            Failure::OutOfSpace(_) => ExitCode::from(OUT_OF_SPACE),
-            Failure::Damaged(_) => ExitCode::from(DAMAGED),
-            Failure::Deaf => ExitCode::SUCCESS,
-            Failure::Other(_) => ExitCode::FAILURE,
+            Failure::Config(_) | Failure::Usage(_) => 2,
+            Failure::Busy(_) => TRY_AGAIN,
+            Failure::OutOfSpace(_) => OUT_OF_SPACE,
+            Failure::Damaged(_) => DAMAGED,
+            Failure::Told { code, .. } => *code,
+            Failure::Deaf => 0,
+            Failure::Other(_) => 1,
         }
     }
 }
@@ -71,6 +77,7 @@ impl fmt::Display for Failure {
             | Failure::Other(message) => {
                 write!(f, "error: {message}")
             }
+            Failure::Told { words, .. } => f.write_str(words),
             Failure::Deaf => Ok(()),
         }
     }
@@ -105,7 +112,12 @@ pub(crate) fn versioned(command: &str, body: &serde_json::Value) -> String {
 
 /// Print a line of the result. Errors: `Deaf` if the reader has gone, else that it cannot be printed.
 pub(crate) fn say(text: impl fmt::Display) -> Result<(), Failure> {
-    writeln!(io::stdout(), "{text}").map_err(|error| match error.kind() {
+    say_to(&mut io::stdout(), format_args!("{text}\n"))
+}
+
+/// The same to somewhere else, and without the line's end.
+pub(crate) fn say_to(out: &mut dyn Write, text: impl fmt::Display) -> Result<(), Failure> {
+    write!(out, "{text}").map_err(|error| match error.kind() {
         io::ErrorKind::BrokenPipe => Failure::Deaf,
         _ => Failure::Other(format!("cannot print: {error}")),
     })

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::env;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// The file's version.
@@ -18,8 +19,11 @@ pub(crate) struct Known {
     pools: BTreeMap<String, PathBuf>,
 }
 
+fn folder(variable: &str) -> Option<PathBuf> {
+    env::var_os(variable).map(PathBuf::from).filter(|folder| folder.is_absolute())
+}
+
 fn place() -> Result<PathBuf, Failure> {
-    let folder = |name: &str| env::var_os(name).map(PathBuf::from).filter(|folder| folder.is_absolute());
     let state = folder("XDG_STATE_HOME").or_else(|| folder("HOME").map(|home| home.join(".local/state")));
     let lost =
         || Failure::Other("neither XDG_STATE_HOME nor HOME says where the names of pools are kept".into());
@@ -31,7 +35,7 @@ impl Known {
         let file = place()?;
         let text = match fs::read_to_string(&file) {
             Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Ok(Known { file, pools: BTreeMap::new() });
             }
             Err(error) => return Err(Failure::Other(format!("{}: {error}", file.display()))),
@@ -45,6 +49,15 @@ impl Known {
         let pool = |(name, path): (&String, &Value)| Some((name.clone(), PathBuf::from(path.as_str()?)));
         let pools = pools.iter().map(pool).collect::<Option<_>>().ok_or_else(damaged)?;
         Ok(Known { file, pools })
+    }
+
+    /// Where servers listen for this user's commands: in the session's folder if there is one, else beside the names.
+    pub(crate) fn folder_of_sockets() -> io::Result<PathBuf> {
+        if let Some(session) = folder("XDG_RUNTIME_DIR") {
+            return Ok(session.join("spinney/run"));
+        }
+        let file = place().map_err(|failure| io::Error::other(failure.to_string()))?;
+        Ok(file.with_file_name("run"))
     }
 
     pub(crate) fn pools(&self) -> &BTreeMap<String, PathBuf> {
@@ -75,7 +88,7 @@ impl Known {
     }
 
     fn store(&self) -> Result<(), Failure> {
-        let failed = |error: std::io::Error| Failure::Other(format!("{}: {error}", self.file.display()));
+        let failed = |error: io::Error| Failure::Other(format!("{}: {error}", self.file.display()));
         let folder = self.file.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(folder).map_err(failed)?;
         let paths = self.pools.iter().map(|(name, path)| (name.clone(), json!(path.to_string_lossy())));

@@ -1,4 +1,4 @@
-//! The command: `spinney run|plan|plot|advise|list|config|trace|device|pool|vol|serve`.
+//! The command: `spinney run|plan|plot|advise|list|config|trace|device|pool|vol|serve|man|completions`.
 //!
 //! Invariant: results go to standard output, everything else to standard error; exit codes are those of the README.
 //! Knows how to talk to a terminal and no allocator or scheme.
@@ -6,10 +6,12 @@
 mod advise;
 mod args;
 mod config;
+mod control;
 mod device;
 mod exit;
 mod known;
 mod list;
+mod manual;
 mod plan;
 mod pool;
 mod run;
@@ -35,6 +37,8 @@ fn main() -> ExitCode {
         Command::Vol { command } => vol::vol(&command),
         Command::Serve(args) => serve::serve(&args),
         Command::Device(args) => device::device(&args),
+        Command::Man { folder } => manual::man(&folder),
+        Command::Completions { shell } => manual::completions(shell),
     };
     match done {
         Ok(code) => code,

@@ -4,15 +4,17 @@
 //! read back from the pool ever after.
 
 use crate::args::{Output, PoolCommand};
-use crate::exit::{DAMAGED, Failure, say, versioned};
+use crate::control::{Desk, ask, at};
+use crate::exit::{DAMAGED, Failure, say, say_to, versioned};
 use crate::known::Known;
 use crate::table::{Cell, Listing};
-use serde_json::json;
+use serde_json::{Value, json};
 use spinney_core::{BLOCK_BYTES, BlockDevice, Error};
 use spinney_device::FileDevice;
 use spinney_lab::config::{format_bytes, parse_bytes};
 use spinney_registry::Registry;
 use spinney_volume::{ChecksumKind, Name, Placement, Pool, PoolOptions, SUPERBLOCK_SLOTS, Superblock};
+use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -29,7 +31,9 @@ pub(crate) fn pool(command: &PoolCommand) -> Result<ExitCode, Failure> {
             create(name, device, size.as_deref(), options, *force)
         }
         PoolCommand::List { output } => list(output),
-        PoolCommand::Status { pool, json } => status(pool, *json),
+        PoolCommand::Status { pool, json } => {
+            at(pool, |desk| status(desk, *json)).map(|()| ExitCode::SUCCESS)
+        }
         PoolCommand::Check { pool, scrub, json } => check(pool, *scrub, *json),
         PoolCommand::Scrub { pool, json } => check(pool, true, *json),
         PoolCommand::Import { device, name } => import(device, name.as_deref()),
@@ -58,13 +62,21 @@ pub(crate) fn open(pool: &str) -> Result<Pool, Failure> {
     open_at(pool, known.path(pool)?)
 }
 
-fn open_at(name: &str, path: &Path) -> Result<Pool, Failure> {
-    let device = FileDevice::open(path)
-        .map_err(|error| failed(&format!("pool `{name}` ({})", path.display()), error))?;
+pub(crate) fn open_at(name: &str, path: &Path) -> Result<Pool, Failure> {
+    open_to_serve(name, path, false)
+}
+
+/// With `hold`, what is not flushed stays in this process and is lost with it.
+pub(crate) fn open_to_serve(name: &str, path: &Path, hold: bool) -> Result<Pool, Failure> {
+    let wrong = |error| failed(&format!("pool `{name}` ({})", path.display()), error);
+    let device: Arc<dyn BlockDevice> = match hold {
+        true => Arc::new(FileDevice::open_holding(path).map_err(wrong)?),
+        false => Arc::new(FileDevice::open(path).map_err(wrong)?),
+    };
     let registry = Registry::standard();
     let unknown = |_| Error::BadSetting("the pool was made with parts that this build does not know");
     let build = |text: &str| registry.parts_of(text).map_err(unknown);
-    Pool::open(Arc::new(device), PoolOptions::default(), &build)
+    Pool::open(device, PoolOptions::default(), &build)
         .map_err(|error| failed(&format!("pool `{name}`"), error))
 }
 
@@ -185,57 +197,61 @@ fn import(path: &Path, name: Option<&str>) -> Result<ExitCode, Failure> {
 fn list(output: &Output) -> Result<ExitCode, Failure> {
     let mut rows = Vec::new();
     for (name, path) in Known::load()?.pools() {
-        let text = |text: String| Cell::Text(text);
-        let row = match open_at(name, path) {
-            Ok(pool) => {
-                let space = pool.space();
-                let used = space.total_blocks - space.free_blocks;
-                let size = Cell::Bytes(pool.layout().data.blocks * BLOCK);
-                vec![
-                    text(name.clone()),
-                    size,
-                    Cell::Bytes(used * BLOCK),
-                    Cell::Bytes(space.free_blocks * BLOCK),
-                    text("ok".into()),
-                ]
+        let text = |text: &str| Cell::Text(text.into());
+        let row = match space_of(name, path) {
+            Ok(([size, used, free], state)) => {
+                vec![text(name), Cell::Bytes(size), Cell::Bytes(used), Cell::Bytes(free), text(state)]
             }
-            Err(failure) => {
-                vec![text(name.clone()), Cell::None, Cell::None, Cell::None, text(failure.state().into())]
-            }
+            Err(failure) => vec![text(name), Cell::None, Cell::None, Cell::None, text(failure.state())],
         };
         rows.push([row, vec![Cell::Text(path.display().to_string())]].concat());
     }
     let columns = &["name", "size", "used", "free", "state", "device"];
-    Listing { columns, rows }.print("spinney pool list", output)?;
+    Listing { columns, rows }.print("spinney pool list", output, &mut io::stdout())?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn status(name: &str, json: bool) -> Result<ExitCode, Failure> {
-    let pool = open(name)?;
+/// Bytes in all, used and free, and in a word how the pool is; by its server if it has one.
+fn space_of(name: &str, path: &Path) -> Result<([u64; 3], &'static str), Failure> {
+    let words = ["pool", "status", name, "--json"].map(str::to_owned);
+    if let Some(answer) = ask(path, &words)? {
+        let strange = |_| Failure::Other(format!("the server of `{name}` gave no status"));
+        let status: Value = serde_json::from_str(&answer.out).map_err(strange)?;
+        let bytes = ["size_bytes", "used_bytes", "free_bytes"].map(|key| status[key].as_u64().unwrap_or(0));
+        return Ok((bytes, "served"));
+    }
+    let space = open_at(name, path)?.space();
+    let [total, free] = [space.total_blocks, space.free_blocks].map(|blocks| blocks * BLOCK);
+    Ok(([total, total - free, free], "ok"))
+}
+
+pub(crate) fn status(desk: &mut Desk<'_>, json: bool) -> Result<(), Failure> {
+    let (name, pool) = (desk.name, &desk.pool);
     let (space, pages) = (pool.space(), pool.pages().pages_live());
     let used = (space.total_blocks - space.free_blocks) * BLOCK;
     let parts: Vec<&str> = pool.description().lines().collect();
     let volumes = pool.names().map_err(|error| failed(name, error))?;
     let snapshots = volumes.iter().filter(|named| named.name.snapshot().is_some()).count();
+    let served = desk.users.is_some();
     if json {
         let body = json!({
             "pool": name, "size_bytes": space.total_blocks * BLOCK, "used_bytes": used, "free_bytes": space.free_blocks * BLOCK,
-            "metadata_pages": pages, "epoch": pool.epoch().0, "volumes": volumes.len() - snapshots, "snapshots": snapshots, "parts": parts,
+            "metadata_pages": pages, "epoch": pool.epoch().0, "volumes": volumes.len() - snapshots, "snapshots": snapshots,
+            "served": served, "parts": parts,
         });
-        say(versioned("spinney pool status", &body))?;
-        return Ok(ExitCode::SUCCESS);
+        return say_to(desk.out, versioned("spinney pool status", &body) + "\n");
     }
-    say(format!("pool       {name}"))?;
-    say(format!(
+    let mut line = |text: String| say_to(desk.out, text + "\n");
+    line(format!("pool       {name}{}", if served { ", being served" } else { "" }))?;
+    line(format!(
         "space      {} used of {}, {} free",
         format_bytes(used),
         format_bytes(space.total_blocks * BLOCK),
         format_bytes(space.free_blocks * BLOCK)
     ))?;
-    say(format!("content    {} volumes, {snapshots} snapshots", volumes.len() - snapshots))?;
-    say(format!("metadata   {pages} pages in use, epoch {}", pool.epoch().0))?;
-    say(format!("parts      {}", parts.join("; ")))?;
-    Ok(ExitCode::SUCCESS)
+    line(format!("content    {} volumes, {snapshots} snapshots", volumes.len() - snapshots))?;
+    line(format!("metadata   {pages} pages in use, epoch {}", pool.epoch().0))?;
+    line(format!("parts      {}", parts.join("; ")))
 }
 
 fn check(name: &str, scrub: bool, json: bool) -> Result<ExitCode, Failure> {

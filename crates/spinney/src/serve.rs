@@ -1,12 +1,16 @@
 //! `spinney serve`: a pool for clients that know nothing of it, until a signal ends it.
 //!
-//! Invariant: what was answered is durable when the command ends by a signal; a socket is private unless told otherwise.
+//! Invariant: what was answered is durable when the command ends by a signal; a socket is private unless told otherwise. Threads: one
+//! that waits here, one for the control socket and one for NBD with one for each of their clients, and those of FUSE; they meet in the store.
 
 use crate::args;
+use crate::control::{self, Control};
 use crate::exit::Failure;
-use crate::pool::open;
+use crate::known::Known;
+use crate::pool::{failed, open_to_serve};
 use crate::run::stop_at_signals;
-use spinney_export::{Store, nbd};
+use spinney_export::fuse::Mounted;
+use spinney_export::{Store, fuse, nbd};
 use std::fs;
 use std::io;
 use std::net::{TcpListener, ToSocketAddrs};
@@ -14,28 +18,113 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+/// How often it looks whether to end.
+const LOOK: Duration = Duration::from_millis(50);
 
 pub(crate) fn serve(args: &args::Serve) -> Result<ExitCode, Failure> {
-    let pool = open(&args.pool)?;
+    let known = Known::load()?;
+    let path = known.path(&args.pool)?;
+    let store = Arc::new(Store::new(open_to_serve(&args.pool, path, args.hold_unflushed)?));
     let stop = stop_at_signals()?;
-    let unix = args.nbd.strip_prefix("unix:").map(PathBuf::from);
-    let failed = |error: io::Error| Failure::Other(format!("--nbd {}: {error}", args.nbd));
-    let listener = match &unix {
-        Some(path) => nbd::Listener::Unix(private_socket(path).map_err(failed)?),
-        None => nbd::Listener::Tcp(port(&args.nbd, args.public)?),
-    };
-    let store = Store::new(pool);
-    let count = store.exports().map_err(|error| crate::pool::failed(&args.pool, error))?.len();
-    eprintln!("{count} exports of `{}` at {}; end with Ctrl-C", args.pool, args.nbd);
-    let served = nbd::serve(&listener, &store, nbd::Limits::default(), stop, &|line| eprintln!("{line}"));
-    if let Some(path) = unix {
-        let _ = fs::remove_file(path);
+    let of_control = |error: io::Error| Failure::Other(format!("control socket: {error}"));
+    let control = Control::listen(path).map_err(of_control)?;
+    let nbd = args.nbd.as_deref().map(|at| Nbd::listen(at, args.public)).transpose()?;
+    let folder = args.fuse.as_deref().map(|at| mount(&store, at, path, args.allow_root)).transpose()?;
+    let count = store.exports().map_err(|error| failed(&args.pool, error))?.len();
+    let places = [args.nbd.clone(), args.fuse.as_ref().map(|folder| folder.display().to_string())];
+    let places: Vec<String> = places.into_iter().flatten().collect();
+    eprintln!("{count} exports of `{}` at {}; end with Ctrl-C", args.pool, places.join(" and "));
+    let over = AtomicBool::new(false);
+    let served = thread::scope(|scope| {
+        let store = &*store;
+        scope.spawn(|| control::serve(&control, store, &over, &log));
+        let nbd = nbd.as_ref().map(|nbd| scope.spawn(move || nbd.serve(store, stop)));
+        wait(folder, stop, || nbd.as_ref().is_some_and(|thread| !thread.is_finished()));
+        let served = nbd.map_or(Ok(Ok(())), thread::ScopedJoinHandle::join);
+        over.store(true, Ordering::Relaxed);
+        served.unwrap_or_else(|_| Err(Failure::Other("a thread of the NBD server ended by a panic".into())))
+    });
+    let flushed = store.with(|pool| pool.flush()).map_err(|error| failed(&args.pool, error));
+    served.and(flushed).map(|()| ExitCode::SUCCESS)
+}
+
+fn log(line: &str) {
+    eprintln!("{line}");
+}
+
+/// Until nothing is served any more: by a signal, or because the folder was unmounted and that was all.
+fn wait(mut folder: Option<Mounted>, stop: &AtomicBool, others: impl Fn() -> bool) {
+    let mut told = false;
+    while folder.is_some() || others() {
+        if let Some(mounted) =
+            folder.as_mut().filter(|folder| stop.load(Ordering::Relaxed) || folder.is_over())
+        {
+            match mounted.unmount() {
+                Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
+                    if !told {
+                        eprintln!(
+                            "the folder is in use (a loop device? a shell?): waiting; Ctrl-C again leaves at once"
+                        );
+                    }
+                    told = true;
+                }
+                done => {
+                    done.err().into_iter().for_each(|error| eprintln!("unmounting: {error}"));
+                    folder = None;
+                }
+            }
+        }
+        thread::sleep(LOOK);
     }
-    served.map(|()| ExitCode::SUCCESS).map_err(failed)
+}
+
+fn mount(store: &Arc<Store>, at: &Path, pool: &Path, allow_root: bool) -> Result<Mounted, Failure> {
+    let wrong = |error: io::Error| Failure::Other(format!("--fuse {}: {error}", at.display()));
+    if fs::canonicalize(at).is_ok_and(|at| pool.starts_with(at)) {
+        return Err(Failure::Usage(format!("--fuse {}: the pool itself lies in that folder", at.display())));
+    }
+    fuse::mount(store.clone(), at, allow_root, Arc::new(log)).map_err(wrong)
+}
+
+/// The NBD server and where it listens; the socket's file goes when this is dropped.
+struct Nbd<'a> {
+    at: &'a str,
+    listener: nbd::Listener,
+    socket: Option<PathBuf>,
+}
+
+impl<'a> Nbd<'a> {
+    fn listen(at: &'a str, public: bool) -> Result<Nbd<'a>, Failure> {
+        let socket = at.strip_prefix("unix:").map(PathBuf::from);
+        let listener = match &socket {
+            Some(path) => nbd::Listener::Unix(private_socket(path).map_err(|error| failed_at(at, &error))?),
+            None => nbd::Listener::Tcp(port(at, public)?),
+        };
+        Ok(Nbd { at, listener, socket })
+    }
+    fn serve(&self, store: &Store, stop: &AtomicBool) -> Result<(), Failure> {
+        let served = nbd::serve(&self.listener, store, nbd::Limits::default(), stop, &log);
+        served.map_err(|error| failed_at(self.at, &error))
+    }
+}
+
+impl Drop for Nbd<'_> {
+    fn drop(&mut self) {
+        self.socket.iter().for_each(|path| drop(fs::remove_file(path)));
+    }
+}
+
+fn failed_at(at: &str, error: &io::Error) -> Failure {
+    Failure::Other(format!("--nbd {at}: {error}"))
 }
 
 /// A socket that only this user can open. One that nobody listens at any more is in the way and goes.
-fn private_socket(path: &Path) -> io::Result<UnixListener> {
+pub(crate) fn private_socket(path: &Path) -> io::Result<UnixListener> {
     let left_over = fs::symlink_metadata(path).is_ok_and(|there| there.file_type().is_socket());
     if left_over && UnixStream::connect(path).is_err() {
         fs::remove_file(path)?;
@@ -54,5 +143,5 @@ fn port(address: &str, public: bool) -> Result<TcpListener, Failure> {
             "not an address of this machine alone (anybody who reaches it can write; --public if that is meant)",
         ));
     }
-    TcpListener::bind(&found[..]).map_err(|error| Failure::Other(format!("--nbd {address}: {error}")))
+    TcpListener::bind(&found[..]).map_err(|error| failed_at(address, &error))
 }

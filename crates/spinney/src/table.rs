@@ -3,11 +3,12 @@
 //! Invariant: all three come from the same cells; JSON and `-p` have exact numbers.
 
 use crate::args::Output;
-use crate::exit::{Failure, say, versioned};
+use crate::exit::{Failure, say_to, versioned};
 use serde_json::{Map, Value, json};
 use spinney_lab::config::format_bytes;
 use spinney_lab::report::aligned;
 use spinney_lab::table::Table;
+use std::io::Write;
 
 /// One cell.
 #[derive(Clone)]
@@ -59,7 +60,7 @@ fn calendar(seconds: u64) -> String {
 
 impl Listing {
     /// Print it as was asked. Errors: `Usage` for a column that is not there.
-    pub(crate) fn print(&self, command: &str, output: &Output) -> Result<(), Failure> {
+    pub(crate) fn print(&self, command: &str, output: &Output, out: &mut dyn Write) -> Result<(), Failure> {
         let chosen = self.chosen(output)?;
         if output.json {
             let object = |row: &Vec<Cell>| -> Value {
@@ -70,16 +71,16 @@ impl Listing {
                     .into()
             };
             let rows: Vec<Value> = self.rows.iter().map(object).collect();
-            return say(versioned(command, &json!({ "rows": rows })));
+            return say_to(out, versioned(command, &json!({ "rows": rows })) + "\n");
         }
         let exact = output.parsable;
         let cells = |row: &Vec<Cell>| chosen.iter().map(|at| row[*at].print(exact)).collect::<Vec<_>>();
         if output.script {
-            return self.rows.iter().try_for_each(|row| say(cells(row).join("\t")));
+            return self.rows.iter().try_for_each(|row| say_to(out, cells(row).join("\t") + "\n"));
         }
         let mut table = Table::new(chosen.iter().map(|at| self.columns[*at].to_uppercase()));
         self.rows.iter().for_each(|row| table.push(cells(row)));
-        say(aligned(&table))
+        say_to(out, aligned(&table) + "\n")
     }
 
     fn chosen(&self, output: &Output) -> Result<Vec<usize>, Failure> {

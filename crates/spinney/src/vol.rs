@@ -1,10 +1,12 @@
 //! `spinney vol`: volumes, snapshots and clones by name.
 //!
-//! Invariant: every command is one change of one pool, flushed before it says that it is done; `-n` changes nothing.
+//! Invariant: every command is one change of one pool, flushed before it says that it is done; `-n` changes nothing. Knows not whether the
+//! pool is being served.
 
 use crate::args::{Output, VolCommand};
-use crate::exit::{Failure, say, versioned};
-use crate::pool::{failed, open};
+use crate::control::{Desk, at};
+use crate::exit::{Failure, say_to, versioned};
+use crate::pool::failed;
 use crate::table::{Cell, Listing};
 use serde_json::json;
 use spinney_core::{BLOCK_BYTES, Error, Lba, LbaRange};
@@ -16,29 +18,48 @@ use std::time::{SystemTime, UNIX_EPOCH};
 const BLOCK: u64 = BLOCK_BYTES as u64;
 
 pub(crate) fn vol(command: &VolCommand) -> Result<ExitCode, Failure> {
+    at(pool_of(command)?, |desk| run(command, desk)).map(|()| ExitCode::SUCCESS)
+}
+
+/// The pool that a command is about.
+pub(crate) fn pool_of(command: &VolCommand) -> Result<&str, Failure> {
+    let name = match command {
+        VolCommand::List { pool, .. } => return Ok(pool),
+        VolCommand::Create { name, .. } | VolCommand::Snapshot { name } => name,
+        VolCommand::Promote { name } | VolCommand::Rollback { name } => name,
+        VolCommand::Clone { of, .. } => of,
+        VolCommand::Rename { from, .. } => from,
+        VolCommand::Diff { old, .. } => old,
+        VolCommand::Destroy { names, .. } | VolCommand::Space { names, .. } => &names[0],
+    };
+    Ok(split(name)?.0)
+}
+
+/// Carry a command out.
+pub(crate) fn run(command: &VolCommand, desk: &mut Desk<'_>) -> Result<(), Failure> {
     match command {
-        VolCommand::Create { name, size } => create(name, size)?,
-        VolCommand::List { pool, output } => list(pool, output)?,
+        VolCommand::Create { name, size } => create(desk, name, size),
+        VolCommand::List { output, .. } => list(desk, output),
         VolCommand::Snapshot { name } => {
-            change(name, |pool, name| pool.snapshot_as(name, now_s()).map(drop))?
+            change(desk, name, |pool, name| pool.snapshot_as(name, now_s()).map(drop))
         }
         VolCommand::Clone { of, name } => {
             let to = same_pool(of, name)?;
-            change(of, |pool, of| pool.clone_as(of, &to, now_s()).map(drop))?;
+            change(desk, of, |pool, of| pool.clone_as(of, &to, now_s()).map(drop))
         }
-        VolCommand::Promote { name } => change(name, |pool, name| pool.promote(name).map(drop))?,
-        VolCommand::Rollback { name } => change(name, |pool, name| pool.rollback(name).map(drop))?,
+        VolCommand::Promote { name } => change(desk, name, |pool, name| pool.promote(name).map(drop)),
+        VolCommand::Rollback { name } => rollback(desk, name),
         VolCommand::Rename { from, to } => {
             let to = same_pool(from, to)?;
-            change(from, |pool, from| pool.rename(from, &to))?;
+            change(desk, from, |pool, from| pool.rename(from, &to))
         }
         VolCommand::Destroy { names, recursive, dry_run, verbose, json } => {
-            destroy(names, *recursive, *dry_run, *verbose, *json)?;
+            let names = set(desk, names, *recursive)?;
+            destroy(desk, &names, *dry_run, *verbose, *json)
         }
-        VolCommand::Space { names, if_destroyed, output } => space(names, *if_destroyed, output)?,
-        VolCommand::Diff { old, new, output } => diff(old, new, output)?,
+        VolCommand::Space { names, if_destroyed, output } => space(desk, names, *if_destroyed, output),
+        VolCommand::Diff { old, new, output } => diff(desk, old, new, output),
     }
-    Ok(ExitCode::SUCCESS)
 }
 
 /// Seconds since 1970; 0 if the clock is before that.
@@ -67,22 +88,33 @@ fn same_pool(text: &str, other: &str) -> Result<Name, Failure> {
 }
 
 /// One change of the pool, durable when this returns.
-fn change(text: &str, act: impl FnOnce(&mut Pool, &Name) -> Result<(), Error>) -> Result<(), Failure> {
-    let (pool, name) = named(text)?;
-    let mut pool = open(pool)?;
-    act(&mut pool, &name).and_then(|()| pool.flush()).map_err(|error| failed(text, error))
+fn change(
+    desk: &mut Desk<'_>,
+    text: &str,
+    act: impl FnOnce(&mut Pool, &Name) -> Result<(), Error>,
+) -> Result<(), Failure> {
+    let (_, name) = named(text)?;
+    act(desk.pool, &name).and_then(|()| desk.pool.flush()).map_err(|error| failed(text, error))
 }
 
-fn create(text: &str, size: &str) -> Result<(), Failure> {
+fn create(desk: &mut Desk<'_>, text: &str, size: &str) -> Result<(), Failure> {
     let bytes = parse_bytes(size).map_err(|error| Failure::Usage(format!("--size: {error}")))?;
     if bytes == 0 {
         return Err(Failure::Usage("--size: a volume has at least one byte".into()));
     }
-    change(text, |pool, name| pool.create_named(name, bytes.div_ceil(BLOCK), now_s()).map(drop))
+    change(desk, text, |pool, name| pool.create_named(name, bytes.div_ceil(BLOCK), now_s()).map(drop))
 }
 
-fn list(pool_name: &str, output: &Output) -> Result<(), Failure> {
-    let pool = open(pool_name)?;
+fn rollback(desk: &mut Desk<'_>, text: &str) -> Result<(), Failure> {
+    let (pool, name) = named(text)?;
+    if let Ok(volume) = name.volume().parse().and_then(|volume| desk.pool.named(&volume)) {
+        desk.nobody_has(&format!("{pool}/{}", name.volume()), &[volume])?;
+    }
+    change(desk, text, |pool, name| pool.rollback(name).map(drop))
+}
+
+fn list(desk: &mut Desk<'_>, output: &Output) -> Result<(), Failure> {
+    let (pool, pool_name) = (&desk.pool, desk.name);
     let failed = |error| failed(pool_name, error);
     let mut rows = Vec::new();
     for named in pool.names().map_err(failed)? {
@@ -99,18 +131,16 @@ fn list(pool_name: &str, output: &Output) -> Result<(), Failure> {
         ]);
     }
     let columns = &["name", "size", "referenced", "exclusive", "origin", "created"];
-    Listing { columns, rows }.print("spinney vol list", output)
+    Listing { columns, rows }.print("spinney vol list", output, desk.out)
 }
 
-/// The names that the words mean, in one pool: single ones and ranges of snapshots.
-fn set(texts: &[String], recursive: bool) -> Result<(&str, Pool, Vec<Name>), Failure> {
-    let (pool_name, _) = split(&texts[0])?;
-    let pool = open(pool_name)?;
-    let all = pool.names().map_err(|error| failed(pool_name, error))?;
+/// The names that the words mean: single ones and ranges of snapshots.
+fn set(desk: &Desk<'_>, texts: &[String], recursive: bool) -> Result<Vec<Name>, Failure> {
+    let all = desk.pool.names().map_err(|error| failed(desk.name, error))?;
     let mut names = Vec::new();
     for text in texts {
         let (of, rest) = split(text)?;
-        if of != pool_name {
+        if of != desk.name {
             return Err(Failure::Usage(format!("`{text}` is in another pool than `{}`", texts[0])));
         }
         let (volume, range) = match rest.split_once('@') {
@@ -136,7 +166,7 @@ fn set(texts: &[String], recursive: bool) -> Result<(&str, Pool, Vec<Name>), Fai
             .collect();
         names.extend(between(&snapshots, range).ok_or_else(|| failed(text, Error::NoSuchName))?);
     }
-    Ok((pool_name, pool, names))
+    Ok(names)
 }
 
 /// Of snapshots, oldest first, those from one to another; no name before or behind the sign is the oldest or the newest.
@@ -149,53 +179,59 @@ fn between(snapshots: &[&Name], range: &str) -> Option<Vec<Name>> {
 }
 
 fn destroy(
-    texts: &[String],
-    recursive: bool,
+    desk: &mut Desk<'_>,
+    names: &[Name],
     dry_run: bool,
     verbose: bool,
     json: bool,
 ) -> Result<(), Failure> {
-    let (pool_name, mut pool, names) = set(texts, recursive)?;
-    let failed = |error| failed(&texts.join(" "), error);
-    let bytes = pool.freed_by_destroying(&names).map_err(failed)? * BLOCK;
-    let shown: Vec<String> = names.iter().map(|name| format!("{pool_name}/{name}")).collect();
+    let shown: Vec<String> = names.iter().map(|name| format!("{}/{name}", desk.name)).collect();
+    let failed = |error| failed(&shown.join(" "), error);
+    let bytes = desk.pool.freed_by_destroying(names).map_err(failed)? * BLOCK;
+    if !dry_run {
+        let devs: Result<Vec<_>, Error> = names.iter().map(|name| desk.pool.named(name)).collect();
+        desk.nobody_has(&shown.join(" "), &devs.map_err(failed)?)?;
+    }
     if json {
         let body = json!({ "destroyed": shown, "freed_bytes": bytes, "dry_run": dry_run });
-        say(versioned("spinney vol destroy", &body))?;
+        say_to(desk.out, versioned("spinney vol destroy", &body) + "\n")?;
     } else if verbose || dry_run {
         let verb = if dry_run { "would destroy" } else { "destroy" };
-        shown.iter().try_for_each(|name| say(format!("{verb} {name}")))?;
-        say(format!("{} {}", if dry_run { "would give back" } else { "gives back" }, format_bytes(bytes)))?;
+        shown.iter().try_for_each(|name| say_to(desk.out, format!("{verb} {name}\n")))?;
+        let gives = if dry_run { "would give back" } else { "gives back" };
+        say_to(desk.out, format!("{gives} {}\n", format_bytes(bytes)))?;
     }
     if dry_run {
         return Ok(());
     }
-    pool.destroy(&names).and_then(|()| pool.settle()).map_err(failed)
+    desk.pool.destroy(names).map_err(failed)?;
+    // With clients waiting, the space comes back over the next flushes.
+    if desk.users.is_some() { desk.pool.flush() } else { desk.pool.settle() }.map_err(failed)
 }
 
-fn space(texts: &[String], if_destroyed: bool, output: &Output) -> Result<(), Failure> {
-    let (pool_name, pool, names) = set(texts, false)?;
-    let failed = |error| failed(&texts.join(" "), error);
+fn space(desk: &mut Desk<'_>, texts: &[String], if_destroyed: bool, output: &Output) -> Result<(), Failure> {
+    let names = set(desk, texts, false)?;
+    let (pool, failed) = (&desk.pool, |error| failed(&texts.join(" "), error));
     if if_destroyed {
         let bytes = pool.freed_by_destroying(&names).map_err(failed)? * BLOCK;
         let rows = vec![vec![Cell::Text(texts.join(" ")), Cell::Bytes(bytes)]];
-        return Listing { columns: &["set", "freed"], rows }.print("spinney vol space", output);
+        return Listing { columns: &["set", "freed"], rows }.print("spinney vol space", output, desk.out);
     }
     let mut rows = Vec::new();
     for name in names {
         let usage = pool.named(&name).and_then(|dev| pool.usage(dev)).map_err(failed)?;
         let blocks = [usage.referenced_blocks, usage.exclusive_blocks, usage.shared_blocks];
         let cells = blocks.map(|blocks| Cell::Bytes(blocks * BLOCK));
-        rows.push([Cell::Text(format!("{pool_name}/{name}"))].into_iter().chain(cells).collect());
+        rows.push([Cell::Text(format!("{}/{name}", desk.name))].into_iter().chain(cells).collect());
     }
-    Listing { columns: &["name", "referenced", "exclusive", "shared"], rows }
-        .print("spinney vol space", output)
+    let columns = &["name", "referenced", "exclusive", "shared"];
+    Listing { columns, rows }.print("spinney vol space", output, desk.out)
 }
 
-fn diff(old_text: &str, new_text: &str, output: &Output) -> Result<(), Failure> {
+fn diff(desk: &mut Desk<'_>, old_text: &str, new_text: &str, output: &Output) -> Result<(), Failure> {
     let new = same_pool(old_text, new_text)?;
-    let (pool_name, old) = named(old_text)?;
-    let pool = open(pool_name)?;
+    let (_, old) = named(old_text)?;
+    let pool = &desk.pool;
     let failed = |error| failed(&format!("{old_text} {new_text}"), error);
     let (old, new) = (pool.named(&old).map_err(failed)?, pool.named(&new).map_err(failed)?);
     let blocks = |dev| pool.version(dev).map(|version| version.blocks);
@@ -214,5 +250,5 @@ fn diff(old_text: &str, new_text: &str, output: &Output) -> Result<(), Failure> 
         ]);
     })
     .map_err(failed)?;
-    Listing { columns: &["offset", "length", "kind"], rows }.print("spinney vol diff", output)
+    Listing { columns: &["offset", "length", "kind"], rows }.print("spinney vol diff", output, desk.out)
 }

@@ -3,39 +3,9 @@
 //! Invariant of the tests: each has a folder of its own for the pool and for the names of pools.
 #![expect(clippy::unwrap_used, reason = "a helper of a test may panic as the test may")]
 
-use serde_json::Value;
-use std::process::{Command, Stdio};
-use tempfile::TempDir;
+mod bench;
 
-struct Bench(TempDir);
-
-impl Bench {
-    /// With a pool `tank` that has a volume `home` of 8 MiB.
-    fn new() -> Bench {
-        let bench = Bench(tempfile::tempdir().unwrap());
-        bench.text("pool create tank tank.img --size 32M", 0);
-        bench.text("vol create tank/home --size 8M", 0);
-        bench
-    }
-    /// Both outputs; the exit code must be this.
-    fn text(&self, arguments: &str, code: i32) -> String {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_spinney"));
-        command.args(arguments.split(' ')).current_dir(self.0.path()).stdin(Stdio::null());
-        let output = command.env("XDG_STATE_HOME", self.0.path()).output().unwrap();
-        let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-        assert_eq!(output.status.code(), Some(code), "{arguments}\n{}{}", text[0], text[1]);
-        text.concat()
-    }
-    fn json(&self, arguments: &str) -> Value {
-        let value: Value = serde_json::from_str(&self.text(arguments, 0)).unwrap();
-        assert!(value["output_version"]["vers_major"].is_u64());
-        value
-    }
-    fn names(&self) -> Vec<String> {
-        let list = self.text("vol list tank -H -o name", 0);
-        list.lines().map(str::to_owned).collect()
-    }
-}
+use bench::Bench;
 
 #[test]
 fn a_volume_is_kept_cloned_promoted_and_destroyed() {

@@ -20,6 +20,7 @@ cargo xtask CHORE
   sim [ARGS]    long crash lives in a release build; `cargo xtask sim --help` has its options
   bench [ARGS]  the criterion benches (ARGS go to `cargo bench`, for example `-p spinney-alloc-bitmap`)
   alone         each allocator crate by path in an empty crate: few dependencies, the README's example runs
+  kills [N]     N (50) power cuts under ext4, xfs and btrfs each, over FUSE and a loop device; needs root
   fuzz TARGET   libFuzzer on a target of `crates/fuzz`, for `--seconds N` (60); needs a C++ compiler
 ";
 
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         Some("sim") => {
             cargo(&["run", "--release", "--package", "spinney-sim", "--bin", "spinney-sim", "--"], &rest)
         }
+        Some("kills") => kills(rest.first().copied().unwrap_or("50")),
         Some("fuzz") => fuzz::run(&rest),
         Some("bench") => cargo(&["bench"], if rest.is_empty() { &["--workspace"] } else { &rest }),
         _ => {
@@ -42,9 +44,19 @@ fn main() -> ExitCode {
     }
 }
 
+/// One file system after another, since a dead loop device of one can hold up the others.
+fn kills(rounds: &str) -> ExitCode {
+    let test = ["test", "--package", "spinney", "--test", "kills", "--", "--nocapture", "--test-threads=1"];
+    cargo_with(&test, &[], &[("SPINNEY_KILL_ROUNDS", rounds)])
+}
+
 fn cargo(command: &[&str], rest: &[&str]) -> ExitCode {
+    cargo_with(command, rest, &[])
+}
+
+fn cargo_with(command: &[&str], rest: &[&str], variables: &[(&str, &str)]) -> ExitCode {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
-    match Command::new(cargo).args(command).args(rest).status() {
+    match Command::new(cargo).args(command).args(rest).envs(variables.iter().copied()).status() {
         Ok(status) if status.success() => ExitCode::SUCCESS,
         Ok(_) => ExitCode::FAILURE,
         Err(error) => {

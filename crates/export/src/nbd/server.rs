@@ -3,8 +3,7 @@
 //! Invariant: at most so many connections at a time; one more is told nothing and closed, and the others go on. When `serve`
 //! returns, no thread of its is left and everything that was answered is durable.
 
-use super::handshake::greet;
-use super::transmit::transmit;
+use super::converse;
 use crate::Store;
 use std::io::{self, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -205,9 +204,7 @@ fn connection(stream: Stream, store: &Store, limits: Limits, stop: &AtomicBool) 
     stream.prepare(LOOK)?;
     let patient = Patient { stream, stop, deadline: Some(Instant::now() + limits.handshake) };
     let mut duplex = Duplex { reader: BufReader::with_capacity(OUT_BYTES, patient), out: Vec::new() };
-    let Some(agreed) = greet(&mut duplex, store)? else { return Ok(()) };
-    duplex.reader.get_mut().deadline = None;
-    match transmit(&mut duplex, store, &agreed) {
+    match converse(&mut duplex, store, |duplex| duplex.reader.get_mut().deadline = None) {
         Err(error) if stop.load(Ordering::Relaxed) && error.kind() == io::ErrorKind::ConnectionAborted => {
             Ok(())
         }

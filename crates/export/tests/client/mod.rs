@@ -1,19 +1,17 @@
 //! A server over a pool in memory, and a client of its own making.
 //!
 //! Invariant: the client takes no code from the server, so that both would have to be wrong in the same way.
+#![allow(dead_code, clippy::allow_attributes, reason = "each test uses some of it")]
 
-use spinney_alloc::{Composed, reclaim::AtCommit};
-use spinney_alloc_bitmap::{BitmapForm, BitmapIndex};
-use spinney_core::BlockDevice;
+use crate::pool::{after_a_power_cut, formatted};
 use spinney_device::MemoryDevice;
 use spinney_export::{Store, nbd};
-use spinney_snap_refcount::RefCount;
-use spinney_volume::{Name, Parts, Pool, PoolOptions};
+use spinney_volume::Pool;
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -25,34 +23,24 @@ pub(crate) mod errno {
     pub(crate) const NO_SPACE: u32 = 28;
 }
 
-fn parts() -> Parts {
-    let (index, form) = (Box::new(BitmapIndex::default()), Box::new(BitmapForm::default()));
-    let allocator = Box::new(Composed::new(index, form, Box::new(AtCommit)));
-    let scheme = Box::new(RefCount::new(506, false).unwrap());
-    Parts { allocator, scheme, description: String::new() }
-}
-
-/// A pool with volume `a` of 64 blocks, of which the first eight hold 7, and a snapshot of it, served.
+/// The small pool, served.
 pub(crate) struct Served {
     device: Arc<MemoryDevice>,
     folder: tempfile::TempDir,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
     turn: u32,
+    /// What it logged.
+    said: Arc<Mutex<Vec<String>>>,
 }
 
 impl Served {
     pub(crate) fn new() -> Served {
         let device = Arc::new(MemoryDevice::new(1000));
-        let mut pool = Pool::format(device.clone(), parts(), PoolOptions::default()).unwrap();
-        let name = |text: &str| text.parse::<Name>().unwrap();
-        let volume = pool.create_named(&name("a"), 64, 0).unwrap();
-        pool.write(volume, 0, &[7; 8 * 4096]).unwrap();
-        pool.snapshot_as(&name("a@1"), 0).unwrap();
-        pool.flush().unwrap();
+        let pool = formatted(device.clone());
         let folder = tempfile::tempdir().unwrap();
         let stop = Arc::new(AtomicBool::new(false));
-        let mut served = Served { device, folder, stop, thread: None, turn: 0 };
+        let mut served = Served { device, folder, stop, thread: None, turn: 0, said: Arc::default() };
         served.serve(pool);
         served
     }
@@ -64,21 +52,32 @@ impl Served {
     fn serve(&mut self, pool: Pool) {
         let listener = nbd::Listener::Unix(UnixListener::bind(self.socket()).unwrap());
         self.stop = Arc::new(AtomicBool::new(false));
-        let stop = self.stop.clone();
+        let (stop, said) = (self.stop.clone(), self.said.clone());
         self.thread = Some(std::thread::spawn(move || {
             let store = Store::new(pool);
             let limits = nbd::Limits { connections_max: CONNECTIONS_MAX, handshake: Duration::from_secs(3) };
-            nbd::serve(&listener, &store, limits, &stop, &|_| ()).unwrap();
+            nbd::serve(&listener, &store, limits, &stop, &|line| said.lock().unwrap().push(line.into()))
+                .unwrap();
         }));
     }
 
     /// As if the power had gone: another server over a copy of what the device has now.
     pub(crate) fn restart_without_flush(&mut self) {
-        let copy: Arc<MemoryDevice> = Arc::new((*self.device).clone());
+        let (device, pool) = after_a_power_cut(&self.device);
         self.end();
-        self.turn += 1;
-        assert_eq!(copy.blocks(), self.device.blocks());
-        self.serve(Pool::open(copy, PoolOptions::default(), &|_| Ok(parts())).unwrap());
+        (self.device, self.turn) = (device, self.turn + 1);
+        self.serve(pool);
+    }
+
+    /// Whether a line of the log has these words, now or in a moment.
+    pub(crate) fn says(&self, words: &str) -> bool {
+        let has = || self.said.lock().unwrap().iter().any(|line| line.contains(words));
+        (0..100).any(|_| {
+            has() || {
+                std::thread::sleep(Duration::from_millis(50));
+                false
+            }
+        })
     }
 
     fn end(&mut self) {
@@ -128,6 +127,10 @@ impl Client {
             }
         }
     }
+    /// Whether the server greets, rather than end the connection.
+    pub(crate) fn greets(&mut self) -> bool {
+        self.stream.read_exact(&mut [0; 18]).is_ok()
+    }
     fn take(&mut self, bytes: usize) -> Vec<u8> {
         let mut buffer = vec![0; bytes];
         self.stream.read_exact(&mut buffer).unwrap();
@@ -137,12 +140,12 @@ impl Client {
         self.take(bytes).iter().fold(0, |number, byte| number << 8 | u64::from(*byte))
     }
 
-    fn option(&mut self, option: u32, data: &[u8]) {
+    pub(crate) fn option(&mut self, option: u32, data: &[u8]) {
         let head = [&b"IHAVEOPT"[..], &big(u64::from(option), 4), &big(data.len() as u64, 4)].concat();
         self.send_raw(&[&head[..], data].concat());
     }
     /// Replies until an acknowledgement or an error.
-    fn replies(&mut self) -> Result<Vec<(u32, Vec<u8>)>, u32> {
+    pub(crate) fn replies(&mut self) -> Result<Vec<(u32, Vec<u8>)>, u32> {
         let mut replies = Vec::new();
         loop {
             assert_eq!(self.number(8), 0x0003_e889_0455_65a9);
@@ -205,9 +208,13 @@ impl Client {
         self.simple()
     }
     fn simple(&mut self) -> Result<(), u32> {
+        self.answer(self.cookie)
+    }
+    /// The simple reply to the request of this cookie.
+    pub(crate) fn answer(&mut self, cookie: u64) -> Result<(), u32> {
         assert_eq!(self.number(4), 0x6744_6698);
         let error = self.number(4) as u32;
-        assert_eq!(self.number(8), self.cookie);
+        assert_eq!(self.number(8), cookie);
         if error == 0 { Ok(()) } else { Err(error) }
     }
     fn chunks(&mut self) -> Result<Vec<(u16, Vec<u8>)>, u32> {

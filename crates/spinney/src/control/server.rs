@@ -1,0 +1,214 @@
+//! The server's side of the control socket: the commands of `spinney vol`, and `spinney pool status`, at the pool that is served.
+//!
+//! Invariant: a request is bounded before it is read and comes from this user or root; whoever breaks the protocol, or is slow, loses its
+//! connection and nothing else. The pool is locked while a command runs, never while a client is waited for.
+
+use super::{Desk, OUT_BYTES_MAX, REQUEST_BYTES_MAX, VERSION, private_socket_path};
+use crate::args::{Cli, Command, PoolCommand};
+use crate::exit::Failure;
+use crate::known::Known;
+use crate::pool::status;
+use crate::serve::private_socket;
+use crate::vol;
+use clap::Parser;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use spinney_core::Error;
+use spinney_export::Store;
+use std::fs;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long the listener sleeps when nobody comes.
+const LOOK: Duration = Duration::from_millis(50);
+/// How long a client may be silent: nobody types these requests.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Clients at a time; each costs a thread, and what its command prints.
+const CLIENTS_MAX: usize = 16;
+/// Words of a command line.
+const WORDS_MAX: usize = 4096;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Request {
+    version: u64,
+    arguments: Vec<String>,
+}
+
+/// The socket of one served pool; its file goes when this is dropped.
+pub(crate) struct Control {
+    listener: UnixListener,
+    at: PathBuf,
+    /// The file or disk of the pool.
+    device: PathBuf,
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.at);
+    }
+}
+
+impl Control {
+    /// Listen for the pool in this file. Errors: the system's.
+    pub(crate) fn listen(device: &Path) -> io::Result<Control> {
+        let at = private_socket_path(device)?;
+        let listener = private_socket(&at)?;
+        listener.set_nonblocking(true)?;
+        Ok(Control { listener, at, device: device.to_owned() })
+    }
+}
+
+/// Answer until `stop` is set.
+pub(crate) fn serve(control: &Control, store: &Store, stop: &AtomicBool, log: &(dyn Fn(&str) + Sync)) {
+    let clients = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        while !stop.load(Ordering::Relaxed) {
+            let Ok((stream, _)) = control.listener.accept() else {
+                thread::sleep(LOOK);
+                continue;
+            };
+            if clients.fetch_add(1, Ordering::Relaxed) >= CLIENTS_MAX {
+                clients.fetch_sub(1, Ordering::Relaxed);
+                log("control: a client was refused, as many are there");
+                continue;
+            }
+            let clients = &clients;
+            scope.spawn(move || {
+                if let Err(error) = client(control, store, &stream, stop) {
+                    log(&format!("control: a client was let go: {error}"));
+                }
+                clients.fetch_sub(1, Ordering::Relaxed);
+            });
+        }
+    });
+}
+
+fn client(control: &Control, store: &Store, stream: &UnixStream, stop: &AtomicBool) -> io::Result<()> {
+    stream.set_nonblocking(false)?;
+    stream.set_read_timeout(Some(LOOK))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    let user = rustix::net::sockopt::socket_peercred(stream)?.uid;
+    if !user.is_root() && user != rustix::process::getuid() {
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it is another user's"));
+    }
+    let mut lines = BufReader::new(Patient { stream, stop, until: Instant::now() });
+    let mut out = stream;
+    loop {
+        lines.get_mut().until = Instant::now() + PATIENCE;
+        let mut line = Vec::new();
+        (&mut lines).take(REQUEST_BYTES_MAX + 1).read_until(b'\n', &mut line)?;
+        if line.is_empty() {
+            return Ok(());
+        }
+        if !line.ends_with(b"\n") {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "a request of at most 64 KiB is a line"));
+        }
+        for message in carry_out(control, store, &line) {
+            writeln!(out, "{message}")?;
+        }
+    }
+}
+
+/// Reads that wait for a client, but not past its time and not past the server's end, which to it is an end of the stream.
+struct Patient<'a> {
+    stream: &'a UnixStream,
+    stop: &'a AtomicBool,
+    until: Instant,
+}
+
+impl Read for Patient<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.stream.read(buffer) {
+                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
+                }
+                read => return read,
+            }
+            if self.stop.load(Ordering::Relaxed) {
+                return Ok(0);
+            }
+            if Instant::now() > self.until {
+                return Err(io::Error::new(io::ErrorKind::TimedOut, "it was silent for 10 s"));
+            }
+        }
+    }
+}
+
+/// The messages that answer a line.
+fn carry_out(control: &Control, store: &Store, line: &[u8]) -> Vec<Value> {
+    let mut out = Bounded(Vec::new());
+    let done = read(line).and_then(|words| command(control, store, &words, &mut out));
+    let mut messages = Vec::new();
+    if !out.0.is_empty() {
+        messages.push(json!({ "version": VERSION, "out": String::from_utf8_lossy(&out.0) }));
+    }
+    messages.push(match done {
+        Ok(()) | Err(Failure::Deaf) => json!({ "version": VERSION, "code": 0 }),
+        Err(failure) => json!({ "version": VERSION, "code": failure.number(), "error": failure.to_string() }),
+    });
+    messages
+}
+
+fn read(line: &[u8]) -> Result<Vec<String>, Failure> {
+    let request: Request = serde_json::from_slice(line)
+        .map_err(|error| Failure::Usage(format!("not a request of the control protocol: {error}")))?;
+    if request.version != VERSION {
+        let what = format!("version {} of the control protocol; this server has {VERSION}", request.version);
+        return Err(Failure::Usage(what));
+    }
+    if request.arguments.len() > WORDS_MAX {
+        return Err(Failure::Usage(format!("more than {WORDS_MAX} words")));
+    }
+    Ok(request.arguments)
+}
+
+fn command(control: &Control, store: &Store, words: &[String], out: &mut dyn Write) -> Result<(), Failure> {
+    let line = ["spinney"].into_iter().chain(words.iter().map(String::as_str));
+    let parsed = Cli::try_parse_from(line).map_err(|error| Failure::Usage(error.to_string()))?.command;
+    let name = match &parsed {
+        Command::Vol { command } => vol::pool_of(command)?,
+        Command::Pool { command: PoolCommand::Status { pool, .. } } => pool,
+        _ => {
+            return Err(Failure::Busy(
+                "the pool is being served; only `vol` and `pool status` work meanwhile".into(),
+            ));
+        }
+    };
+    if Known::load()?.path(name)? != control.device {
+        return Err(Failure::Usage(format!("`{name}` is not the pool that is served here")));
+    }
+    // A command's own failure is not the pool's.
+    let mut done = Ok(());
+    let locked = store.with(|pool| {
+        let users = |dev| store.users_of(dev);
+        let mut desk = Desk { name, pool, out, users: Some(&users) };
+        done = match &parsed {
+            Command::Vol { command } => vol::run(command, &mut desk),
+            Command::Pool { command: PoolCommand::Status { json, .. } } => status(&mut desk, *json),
+            _ => Ok(()),
+        };
+        Ok(())
+    });
+    locked.map_err(|error: Error| Failure::Other(format!("{name}: {error}"))).and(done)
+}
+
+/// What a command prints, up to a bound.
+struct Bounded(Vec<u8>);
+
+impl Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.0.len() + bytes.len() > OUT_BYTES_MAX {
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, "more than a server prints"));
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

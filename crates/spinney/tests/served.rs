@@ -1,0 +1,166 @@
+//! Commands at a pool that is being served, through the server's control socket.
+#![expect(clippy::unwrap_used, reason = "a step that fails is a test that fails")]
+
+mod bench;
+
+use bench::Bench;
+use serde_json::{Value, json};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+const NBD: &str = "--nbd unix:nbd.sock";
+
+#[test]
+fn every_command_does_and_prints_the_same_as_without_a_server() {
+    let commands = [
+        ("vol snapshot tank/home@one", 0),
+        ("vol snapshot tank/home@two", 0),
+        ("vol clone tank/home@one tank/try", 0),
+        ("vol list tank -H -p -o name,size,referenced,exclusive,origin", 0),
+        ("vol list tank -o nothing", 2),
+        ("vol diff tank/home@one tank/home -j", 0),
+        ("vol space tank/home@one -H", 0),
+        ("vol space --if-destroyed tank/home@%two", 0),
+        ("vol rename tank/home@two tank/home@later", 0),
+        ("vol rollback tank/home@one", 0),
+        ("vol promote tank/try", 0),
+        ("vol create tank/home --size 1M", 2),
+        ("vol create tank/large --size 1G", 0),
+        ("vol destroy -n -r tank/home tank/large", 0),
+        ("vol destroy tank/home", 2),
+        ("vol destroy -r -j tank/home", 0),
+        ("vol destroy tank/nothing", 2),
+        ("vol clone tank/try@one other/x", 2),
+        ("vol list tank -H -o name", 0),
+    ];
+    let (alone, served) = (Bench::new(), Bench::new());
+    let server = served.serve(NBD);
+    for (command, code) in commands {
+        assert_eq!(alone.text(command, code), served.text(command, code), "{command}");
+    }
+    server.end();
+    assert_eq!(alone.names(), served.names(), "and it is all there afterwards");
+    assert!(served.text("pool scrub tank", 0).contains("sound"));
+}
+
+#[test]
+fn a_served_pool_tells_its_state_and_keeps_what_would_need_it_alone() {
+    let bench = Bench::new();
+    assert_eq!(bench.json("pool status tank -j")["served"], false);
+    let server = bench.serve(NBD);
+    assert_eq!(bench.json("pool status tank -j")["served"], true);
+    let pools = bench.json("pool list -j");
+    assert_eq!(pools["rows"][0]["state"], "served");
+    assert!(pools["rows"][0]["free"].as_u64() > Some(0));
+    assert!(bench.text("pool check tank", 75).contains("in use"));
+    assert!(bench.text("pool destroy tank --yes", 75).contains("in use"));
+    let mode = |path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(bench.control_socket()), mode(bench.path("spinney/run"))), (0o600, 0o700));
+    server.end();
+    assert!(!bench.path("nbd.sock").exists(), "sockets go with the server");
+    assert_eq!(bench.json("pool list -j")["rows"][0]["state"], "ok");
+}
+
+#[test]
+fn a_volume_that_a_client_has_open_is_not_pulled_away() {
+    let bench = Bench::new();
+    bench.text("vol snapshot tank/home@one", 0);
+    let server = bench.serve(NBD);
+    let client = nbd_client(&bench, "home");
+    assert!(bench.text("vol rollback tank/home@one", 75).contains("tank/home is open"));
+    assert!(bench.text("vol destroy -r tank/home", 75).contains("is open"));
+    bench.text("vol destroy -n -r tank/home", 0);
+    bench.text("vol destroy tank/home@one", 0);
+    bench.text("vol snapshot tank/home@two", 0);
+    drop(client);
+    server.end();
+    bench.text("vol rollback tank/home@two", 0);
+}
+
+/// Connected by the oldest way, which needs no more than a name.
+fn nbd_client(bench: &Bench, name: &str) -> UnixStream {
+    let mut stream = UnixStream::connect(bench.path("nbd.sock")).unwrap();
+    stream.read_exact(&mut [0; 18]).unwrap();
+    let option =
+        [&[0, 0, 0, 3][..], b"IHAVEOPT", &[0, 0, 0, 1], &[0, 0, 0, name.len() as u8], name.as_bytes()];
+    stream.write_all(&option.concat()).unwrap();
+    stream.read_exact(&mut [0; 10]).unwrap();
+    stream
+}
+
+struct Raw(BufReader<UnixStream>);
+
+impl Raw {
+    fn connect(bench: &Bench) -> Raw {
+        let stream = UnixStream::connect(bench.control_socket()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        Raw(BufReader::new(stream))
+    }
+    fn send(&mut self, bytes: &[u8]) {
+        let _ = self.0.get_mut().write_all(bytes); // the server may have hung up already
+    }
+    /// The next message; `None` at the end.
+    fn message(&mut self) -> Option<Value> {
+        let mut line = String::new();
+        self.0.read_line(&mut line).ok().filter(|bytes| *bytes > 0)?;
+        Some(serde_json::from_str(&line).unwrap())
+    }
+    fn ask(&mut self, request: &Value) -> Value {
+        self.send(format!("{request}\n").as_bytes());
+        self.message().unwrap()
+    }
+}
+
+#[test]
+fn a_request_that_is_none_is_answered_and_the_next_one_too() {
+    let bench = Bench::new();
+    let server = bench.serve(NBD);
+    let mut client = Raw::connect(&bench);
+    let words = |words: &[&str]| json!({ "version": 1, "arguments": words });
+    for (request, word) in [
+        (json!(7), "not a request"),
+        (json!({ "version": 2, "arguments": [] }), "version 2"),
+        (json!({ "version": 1, "arguments": [], "more": 1 }), "unknown field"),
+        (words(&["vol"]), "Usage"),
+        (words(&["vol", "list", "other"]), "no pool `other` is known"),
+        (words(&["pool", "destroy", "tank", "--yes"]), "being served"),
+        (words(&["serve", "tank", "--nbd", "unix:x"]), "being served"),
+        (words(&["run", "config.toml"]), "being served"),
+        (words(&vec!["vol"; 5000]), "words"),
+    ] {
+        let answer = client.ask(&request);
+        assert!(answer["error"].as_str().unwrap().contains(word), "{request}: {answer}");
+        assert!([2, 75].contains(&answer["code"].as_u64().unwrap()), "{answer}");
+    }
+    assert_eq!(client.ask(&words(&["vol", "snapshot", "tank/home@x"]))["code"], 0);
+    assert_eq!(
+        client.ask(&words(&["vol", "list", "tank", "-H", "-o", "name"]))["out"],
+        "tank/home\ntank/home@x\n"
+    );
+    server.end();
+}
+
+#[test]
+fn who_floods_or_waits_loses_its_connection_and_others_are_served() {
+    let bench = Bench::new();
+    let server = bench.serve(NBD);
+    let mut flood = Raw::connect(&bench);
+    flood.send(&vec![b'x'; 1 << 20]);
+    assert_eq!(flood.message(), None, "a line without an end");
+    let silent: Vec<Raw> = (0..40).map(|_| Raw::connect(&bench)).collect();
+    std::thread::sleep(Duration::from_millis(300));
+    let refused = silent.into_iter().map(|mut client| client.ask_or_end()).filter(Option::is_none).count();
+    assert!(refused >= 20, "16 at a time: {refused} of 40 were refused");
+    bench.text("vol snapshot tank/home@after", 0);
+    let said = server.end();
+    assert!(said.contains("64 KiB") && said.contains("refused"), "{said}");
+}
+
+impl Raw {
+    fn ask_or_end(&mut self) -> Option<Value> {
+        self.send(format!("{}\n", json!({ "version": 1, "arguments": ["vol", "list", "tank"] })).as_bytes());
+        self.message()
+    }
+}
