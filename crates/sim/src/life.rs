@@ -137,7 +137,7 @@ impl Life {
                 self.stats.refused += 1;
                 self.quietly(|model, pool| model.refused(before, pool))?;
                 match step {
-                    Step::Delete { .. } => self.delete_again(step, error),
+                    Step::Delete { .. } | Step::Destroy { .. } => self.delete_again(step, error),
                     _ => Ok(()),
                 }
             }
