@@ -56,6 +56,12 @@ pub(crate) fn change(
     if state.indexed {
         all += touched(&state.index(&kin), !kin.layer.index_whole)?;
     }
+    if range.blocks == 1 {
+        // At most one layer behind lets go of it, whichever that is.
+        let hidden = state.back(&kin, pages)?.is_some_and(|back| back.layer.hidden);
+        let one = ends / 2 + state.catalogue.pages_bound(state.next_dev(pages)?);
+        return Ok(all + if hidden { one } else { 0 });
+    }
     visit_hidden(state, &kin, pages, &mut |back| {
         all += state.catalogue.pages_bound(back.dev) + present(&state.tree(back), range, pages)?;
         Ok(())
@@ -90,6 +96,9 @@ fn present(tree: &Tree, range: LbaRange, pages: &dyn PageRead) -> Result<u64> {
 
 /// At most how many blocks `map` or `unmap` lets go of: what is under the range in each layer that may do so.
 pub(crate) fn frees(state: &State, dev: DevId, range: LbaRange, pages: &dyn PageRead) -> Result<u64> {
+    if range.blocks == 1 {
+        return Ok(1);
+    }
     let mut layers = 1;
     visit_hidden(state, &state.live(dev, pages)?, pages, &mut |_| {
         layers += 1;

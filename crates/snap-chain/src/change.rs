@@ -50,7 +50,6 @@ impl Change<'_> {
         if self.on.is_none() && range.start.0 == at.first && range.end().0 == end {
             if let Sight::On(page) = sight(slot) {
                 self.give_back(at, PageNo(page))?;
-                self.covered |= self.marks;
             }
             return Ok(self.hole(slot));
         }
@@ -116,6 +115,8 @@ impl Change<'_> {
         let node = Node::read(self.pages, page, self.tree.shape, at)?;
         let slots: Vec<Slot> = node.slots(0, self.tree.shape.fanout() - 1).collect();
         drop(node);
+        let inside = inside(&self.tree, at) as usize;
+        self.covered |= self.marks && slots[..inside].contains(&Slot::EMPTY);
         for (index, slot) in (0..).zip(slots) {
             match sight(slot) {
                 Sight::On(page) if at.level > 0 => {
@@ -144,9 +145,14 @@ impl Change<'_> {
 pub(crate) fn filled(pages: &mut dyn PageTxn, tree: &Tree, at: Position, slot: Slot) -> Result<PageNo> {
     let page = node::create(pages, tree.shape, at)?;
     if slot != Slot::EMPTY {
-        let inside = tree.blocks.saturating_sub(at.first).div_ceil(tree.shape.slot_span(at.level));
         let bytes = pages.edit(page, PageKind::TREE)?;
-        (0..inside.min(tree.shape.fanout())).for_each(|index| set_slot(bytes, index, slot));
+        (0..inside(tree, at)).for_each(|index| set_slot(bytes, index, slot));
     }
     Ok(page)
+}
+
+/// Slots of the node at `at` under which there is a block of the version.
+fn inside(tree: &Tree, at: Position) -> u64 {
+    let slots = tree.blocks.saturating_sub(at.first).div_ceil(tree.shape.slot_span(at.level));
+    slots.min(tree.shape.fanout())
 }

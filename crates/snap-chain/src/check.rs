@@ -89,7 +89,7 @@ impl Check<'_> {
     fn layer(&mut self, next: DevId) -> Result<()> {
         let Kin { dev, record, layer } = *self.kin;
         let (state, pages) = (self.state, self.pages);
-        state.chain(self.kin, pages)?;
+        state.back(self.kin, pages)?;
         let fronts = state.fronts(self.kin, pages)?;
         let writable = record.access == Access::Writable;
         let pending = state.table.is_pending(dev, pages)?;
