@@ -9,8 +9,10 @@ use spinney_snap::{Access, Freed, SnapshotScheme, Work, WritePlan};
 use spinney_snap_caw::{Caw, Rule};
 use spinney_snap_chain::Chain;
 use spinney_snap_deadlist::DeadList;
+use spinney_snap_eager::Eager;
 use spinney_snap_flat::Flat;
 use spinney_snap_gctree::{Encoding, GcTree};
+use spinney_snap_keyver::KeyVersions;
 use spinney_snap_refcount::RefCount;
 use spinney_snap_snapmap::SnapMap;
 use spinney_snap_time::Time;
@@ -165,6 +167,18 @@ pub(crate) fn caw_gct(data: &[u8]) {
         let base = GcTree::new(Encoding::Epochs, 8, 12).expect("a lawful fanout").offering_in_place();
         Box::new(Caw::new(Box::new(base), RULE).expect("a lawful rule"))
     };
+    run_lineage(make, BASE.get_or_init(|| [0, 5, 1000].map(|tend| lineage(make, tend))), data);
+}
+
+pub(crate) fn keyver(data: &[u8]) {
+    static BASE: OnceLock<[Sheet; 3]> = OnceLock::new();
+    let make: Make = || Box::new(KeyVersions::new(true));
+    run_lineage(make, BASE.get_or_init(|| [0, 5, 1000].map(|tend| lineage(make, tend))), data);
+}
+
+pub(crate) fn eager(data: &[u8]) {
+    static BASE: OnceLock<[Sheet; 3]> = OnceLock::new();
+    let make: Make = || Box::new(Eager::new(8, true).expect("a lawful fanout"));
     run_lineage(make, BASE.get_or_init(|| [0, 5, 1000].map(|tend| lineage(make, tend))), data);
 }
 

@@ -76,6 +76,8 @@ targets! {
     snap_chain, "snap-chain", 5000;
     snap_caw, "snap-caw", 5000;
     snap_caw_gct, "snap-caw-gct", 5000;
+    snap_keyver, "snap-keyver", 5000;
+    snap_eager, "snap-eager", 5000;
     segments, "segments", 1500;
     snap_gct_e, "snap-gct-e", 15000;
     snap_gct, "snap-gct", 10000;

@@ -43,6 +43,8 @@ const POOLS: &[(&str, &str, Placement)] = &[
     ("btrfs", "chain", Placement::Area),
     ("bitmap", "caw", Placement::Area),
     ("extent", "caw-gct", Placement::Segments),
+    ("bitmap-batched", "keyver", Placement::Segments),
+    ("dm-thin", "eager", Placement::Area),
 ];
 
 fn folder() -> PathBuf {

@@ -1,0 +1,60 @@
+//! Wrong repairs of the scheme's rules, which the laws must catch. In builds that ship there is none.
+//!
+//! Invariant: each changes one rule and nothing else.
+
+/// A rule that is broken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Fault {
+    /// A version sees the key of the node that is farthest above it.
+    FarthestKey,
+    /// A discard leaves nothing instead of a whiteout.
+    HolesWithoutWhiteouts,
+    /// Of the two sides below a node only one is asked what it sees.
+    HeirDecides,
+    /// What a node says that has one living side is let go of instead of moved down.
+    HeirGetsNothing,
+}
+
+#[cfg(not(test))]
+pub(crate) const fn planted(_: Fault) -> bool {
+    false
+}
+
+#[cfg(test)]
+pub(crate) use tests::planted;
+
+#[cfg(test)]
+mod tests {
+    use super::Fault;
+    use crate::KeyVersions;
+    use alloc::boxed::Box;
+    use spinney_snap::SnapshotScheme;
+    use spinney_testkit::scheme_laws::random_histories_agree_with_a_map_of_maps as histories;
+    use std::cell::Cell;
+    use std::panic::catch_unwind;
+
+    std::thread_local! {
+        static PLANTED: Cell<Option<Fault>> = const { Cell::new(None) };
+    }
+
+    pub(crate) fn planted(fault: Fault) -> bool {
+        PLANTED.get() == Some(fault)
+    }
+
+    fn is_caught(fault: Fault) -> bool {
+        PLANTED.set(Some(fault));
+        let make = || Box::new(KeyVersions::new(false)) as Box<dyn SnapshotScheme>;
+        let caught = catch_unwind(|| histories(&make)).is_err();
+        PLANTED.set(None);
+        caught
+    }
+
+    #[test]
+    fn each_planted_fault_is_caught_by_the_histories() {
+        for fault in
+            [Fault::FarthestKey, Fault::HolesWithoutWhiteouts, Fault::HeirDecides, Fault::HeirGetsNothing]
+        {
+            assert!(is_caught(fault), "{fault:?} was not seen");
+        }
+    }
+}
