@@ -12,6 +12,7 @@ mod form;
 mod free_space;
 pub mod image;
 pub mod mutate;
+mod nbd;
 mod ordered_map;
 mod page_log;
 mod patch;
@@ -76,6 +77,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "snap-gct", run: scheme::gct, seeds: patch::seeds },
     Target { name: "snap-gct-c", run: scheme::gct_c, seeds: patch::seeds },
     Target { name: "backref", run: backref::run, seeds: patch::seeds },
+    Target { name: "nbd-handshake", run: nbd::handshake, seeds: nbd::handshakes },
+    Target { name: "nbd-transmission", run: nbd::transmission, seeds: nbd::transmissions },
     Target { name: "image", run: image::run, seeds: image::seeds },
 ];
 

@@ -83,6 +83,8 @@ targets! {
     snap_gct, "snap-gct", 10000;
     snap_gct_c, "snap-gct-c", 10000;
     backref, "backref", 2000;
+    nbd_handshake, "nbd-handshake", 10000;
+    nbd_transmission, "nbd-transmission", 3000;
     image, "image", 10000;
 }
 
