@@ -4,9 +4,11 @@
 //! can do is lose its own connection. Knows no allocator, no scheme and no file.
 #![doc = include_str!("../README.md")]
 
+mod activity;
 #[cfg(feature = "fuse")]
 pub mod fuse;
 pub mod nbd;
 mod store;
 
+pub use activity::{Activity, Kind, Tally, UnderWay};
 pub use store::{Export, Store, User};

@@ -1,8 +1,9 @@
 //! A pool that several clients use at once.
 //!
 //! Invariant: every request holds the pool's one lock from begin to end, so requests happen in some order, and a flush covers every
-//! write that was answered before it, of any client. Two locks, the pool's before that of who uses what.
+//! write that was answered before it, of any client. Three locks, the pool's before those of who uses what and of the books.
 
+use crate::activity::{Activity, Kind};
 use spinney_core::{BLOCK_BYTES, DevId, Error, Lba, LbaRange, Result};
 use spinney_snap::Access;
 use spinney_volume::{Name, Pool};
@@ -31,6 +32,7 @@ pub struct Store {
     pool: Mutex<Pool>,
     /// How many clients have which version open.
     users: Mutex<BTreeMap<DevId, u64>>,
+    activity: Activity,
 }
 
 /// A client that has a version open; it has until this is dropped.
@@ -49,7 +51,7 @@ impl Store {
     /// Share a pool.
     #[must_use]
     pub fn new(pool: Pool) -> Store {
-        Store { pool: Mutex::new(pool), users: Mutex::default() }
+        Store { pool: Mutex::new(pool), users: Mutex::default(), activity: Activity::default() }
     }
 
     /// The pool again, once nobody serves it.
@@ -61,6 +63,23 @@ impl Store {
     /// Do something with the pool. Errors: `Closed` if another thread stopped inside a change.
     pub fn with<T>(&self, act: impl FnOnce(&mut Pool) -> Result<T>) -> Result<T> {
         act(&mut *self.pool.lock().map_err(|_| Error::Closed)?)
+    }
+
+    /// The same as a client's request, counted and timed.
+    pub fn request<T>(&self, kind: Kind, bytes: u64, act: impl FnOnce(&mut Pool) -> Result<T>) -> Result<T> {
+        let ticket = self.activity.begin(kind, bytes);
+        let done = self.with(|pool| {
+            self.activity.inside(ticket);
+            act(pool)
+        });
+        self.activity.end(ticket, done.is_ok());
+        done
+    }
+
+    /// What clients ask.
+    #[must_use]
+    pub fn activity(&self) -> &Activity {
+        &self.activity
     }
 
     /// All volumes and snapshots that have names.

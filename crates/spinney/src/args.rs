@@ -57,6 +57,9 @@ pub(crate) enum Command {
         after_help = "Example: spinney serve tank --fuse /mnt/tank --nbd unix:/run/user/1000/tank.sock"
     )]
     Serve(Serve),
+    /// What the clients of a served pool ask, how long they wait, and how full and broken up it is.
+    #[command(after_help = "Example: spinney iostat tank 5")]
+    Iostat(Iostat),
     /// See how fast a device model is, or fit one to a fio run.
     #[command(after_help = "Example: spinney device predict ssd-nvme")]
     Device(Device),
@@ -312,6 +315,30 @@ pub(crate) struct Serve {
     /// For tests: keep what is not flushed in this process's memory, so that killing it is a power cut.
     #[arg(long, hide = true)]
     pub(crate) hold_unflushed: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Iostat {
+    /// The pool.
+    pub(crate) pool: String,
+    /// Seconds between two looks.
+    #[arg(default_value_t = 1.0, value_parser = seconds)]
+    pub(crate) interval: f64,
+    /// So many looks [default: until interrupted].
+    #[arg(short = 'n', long)]
+    pub(crate) count: Option<u64>,
+    /// The sums since the server began, once, as JSON.
+    #[arg(long)]
+    pub(crate) totals: bool,
+    /// A line of JSON for each look.
+    #[arg(short = 'j', long)]
+    pub(crate) json: bool,
+}
+
+/// A wait that ends.
+fn seconds(text: &str) -> Result<f64, String> {
+    let seconds: f64 = text.parse().map_err(|_| "a number of seconds".to_owned())?;
+    if (0.01..=86_400.0).contains(&seconds) { Ok(seconds) } else { Err("0.01 to 86400 seconds".into()) }
 }
 
 #[derive(Args)]

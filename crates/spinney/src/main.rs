@@ -1,4 +1,4 @@
-//! The command: `spinney run|plan|plot|advise|list|config|trace|device|pool|vol|serve|man|completions`.
+//! The command: `spinney run|plan|plot|advise|list|config|trace|device|pool|vol|serve|iostat|man|completions`.
 //!
 //! Invariant: results go to standard output, everything else to standard error; exit codes are those of the README.
 //! Knows how to talk to a terminal and no allocator or scheme.
@@ -9,6 +9,7 @@ mod config;
 mod control;
 mod device;
 mod exit;
+mod iostat;
 mod known;
 mod list;
 mod manual;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         Command::Pool { command } => pool::pool(&command),
         Command::Vol { command } => vol::vol(&command),
         Command::Serve(args) => serve::serve(&args),
+        Command::Iostat(args) => iostat::iostat(&args),
         Command::Device(args) => device::device(&args),
         Command::Man { folder } => manual::man(&folder),
         Command::Completions { shell } => manual::completions(shell),

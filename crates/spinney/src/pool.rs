@@ -6,11 +6,12 @@
 use crate::args::{Output, PoolCommand};
 use crate::control::{Desk, ask, at};
 use crate::exit::{DAMAGED, Failure, say, say_to, versioned};
+use crate::iostat::Meter;
 use crate::known::Known;
 use crate::table::{Cell, Listing};
 use serde_json::{Value, json};
 use spinney_core::{BLOCK_BYTES, BlockDevice, Error};
-use spinney_device::FileDevice;
+use spinney_device::{FileDevice, MeterDevice};
 use spinney_lab::config::{format_bytes, parse_bytes};
 use spinney_registry::Registry;
 use spinney_volume::{ChecksumKind, Name, Placement, Pool, PoolOptions, SUPERBLOCK_SLOTS, Superblock};
@@ -63,11 +64,11 @@ pub(crate) fn open(pool: &str) -> Result<Pool, Failure> {
 }
 
 pub(crate) fn open_at(name: &str, path: &Path) -> Result<Pool, Failure> {
-    open_to_serve(name, path, false)
+    Ok(open_to_serve(name, path, false)?.0)
 }
 
-/// With `hold`, what is not flushed stays in this process and is lost with it.
-pub(crate) fn open_to_serve(name: &str, path: &Path, hold: bool) -> Result<Pool, Failure> {
+/// The pool and the meter of its device. With `hold`, what is not flushed stays in this process and is lost with it.
+pub(crate) fn open_to_serve(name: &str, path: &Path, hold: bool) -> Result<(Pool, Meter), Failure> {
     let wrong = |error| failed(&format!("pool `{name}` ({})", path.display()), error);
     let device: Arc<dyn BlockDevice> = match hold {
         true => Arc::new(FileDevice::open_holding(path).map_err(wrong)?),
@@ -76,8 +77,10 @@ pub(crate) fn open_to_serve(name: &str, path: &Path, hold: bool) -> Result<Pool,
     let registry = Registry::standard();
     let unknown = |_| Error::BadSetting("the pool was made with parts that this build does not know");
     let build = |text: &str| registry.parts_of(text).map_err(unknown);
-    Pool::open(device, PoolOptions::default(), &build)
-        .map_err(|error| failed(&format!("pool `{name}`"), error))
+    let meter: Meter = Arc::new(MeterDevice::new(device));
+    let pool = Pool::open(meter.clone(), PoolOptions::default(), &build)
+        .map_err(|error| failed(&format!("pool `{name}`"), error))?;
+    Ok((pool, meter))
 }
 
 /// `key=value` pairs: which parts, where metadata lives, which checksums.

@@ -6,6 +6,7 @@
 use crate::args;
 use crate::control::{self, Control};
 use crate::exit::Failure;
+use crate::iostat::Books;
 use crate::known::Known;
 use crate::pool::{failed, open_to_serve};
 use crate::run::stop_at_signals;
@@ -21,7 +22,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How often it looks whether to end.
 const LOOK: Duration = Duration::from_millis(50);
@@ -29,7 +30,9 @@ const LOOK: Duration = Duration::from_millis(50);
 pub(crate) fn serve(args: &args::Serve) -> Result<ExitCode, Failure> {
     let known = Known::load()?;
     let path = known.path(&args.pool)?;
-    let store = Arc::new(Store::new(open_to_serve(&args.pool, path, args.hold_unflushed)?));
+    let (pool, meter) = open_to_serve(&args.pool, path, args.hold_unflushed)?;
+    let books = Books { meter, since: Instant::now() };
+    let store = Arc::new(Store::new(pool));
     let stop = stop_at_signals()?;
     let of_control = |error: io::Error| Failure::Other(format!("control socket: {error}"));
     let control = Control::listen(path).map_err(of_control)?;
@@ -42,7 +45,7 @@ pub(crate) fn serve(args: &args::Serve) -> Result<ExitCode, Failure> {
     let over = AtomicBool::new(false);
     let served = thread::scope(|scope| {
         let store = &*store;
-        scope.spawn(|| control::serve(&control, store, &over, &log));
+        scope.spawn(|| control::serve(&control, store, &books, &over, &log));
         let nbd = nbd.as_ref().map(|nbd| scope.spawn(move || nbd.serve(store, stop)));
         wait(folder, stop, || nbd.as_ref().is_some_and(|thread| !thread.is_finished()));
         let served = nbd.map_or(Ok(Ok(())), thread::ScopedJoinHandle::join);

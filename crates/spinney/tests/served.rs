@@ -79,6 +79,41 @@ fn a_volume_that_a_client_has_open_is_not_pulled_away() {
     bench.text("vol rollback tank/home@two", 0);
 }
 
+#[test]
+fn what_clients_ask_is_counted_and_timed() {
+    let bench = Bench::new();
+    assert!(bench.text("iostat tank", 2).contains("not being served"));
+    let server = bench.serve(NBD);
+    let mut client = nbd_client(&bench, "home");
+    let header = |command: u8, length: u8| {
+        [&[0x25, 0x60, 0x95, 0x13, 0, 0, 0, command][..], &[0; 16], &[0, 0, length, 0]].concat()
+    };
+    for (request, answer) in
+        [([header(1, 16), vec![5; 4096]].concat(), 16), (header(3, 0), 16), (header(0, 16), 16 + 4096)]
+    {
+        client.write_all(&request).unwrap();
+        client.read_exact(&mut vec![0; answer]).unwrap();
+    }
+    let totals: Value = serde_json::from_str(&bench.text("iostat tank --totals", 0)).unwrap();
+    for (kind, bytes) in [("write", 4096), ("flush", 0), ("read", 4096)] {
+        let tally = &totals["kinds"][kind];
+        assert_eq!(
+            (&tally["requests"], &tally["bytes"], &tally["errors"]),
+            (&json!(1), &json!(bytes), &json!(0)),
+            "{kind}"
+        );
+    }
+    assert_eq!(totals["pool"]["client_bytes_written"], 4096);
+    assert!(
+        totals["pool"]["device_bytes_written"].as_u64() > Some(4096),
+        "data, pages and a superblock: {totals}"
+    );
+    let look: Value = serde_json::from_str(&bench.text("iostat tank 0.05 -n 1 -j", 0)).unwrap();
+    assert_eq!(look["kinds"][0]["requests_per_s"], 0.0);
+    assert!(bench.text("iostat tank 0.05 -n 2", 0).contains("free"));
+    server.end();
+}
+
 /// Connected by the oldest way, which needs no more than a name.
 fn nbd_client(bench: &Bench, name: &str) -> UnixStream {
     let mut stream = UnixStream::connect(bench.path("nbd.sock")).unwrap();

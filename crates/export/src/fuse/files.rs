@@ -5,7 +5,7 @@
 
 use super::answer::{Owner, inode, is_grave, number, version};
 use super::{Log, bytes};
-use crate::Store;
+use crate::{Kind, Store};
 use fuser::{
     Errno, FileHandle, FileType, FopenFlags, Generation, INodeNo, InitFlags, KernelConfig, LockOwner,
     OpenAccMode, OpenFlags, ReplyAttr, ReplyData, ReplyDirectory, ReplyEmpty, ReplyEntry, ReplyLseek,
@@ -211,7 +211,7 @@ impl fuser::Filesystem for Files {
     }
 
     fn fsync(&self, _: &Request, inode: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
-        match self.store.with(|pool| pool.flush()) {
+        match self.store.request(Kind::Flush, 0, |pool| pool.flush()) {
             Ok(()) => reply.ok(),
             Err(error) => reply.error(self.failed("a flush", inode, &error)),
         }

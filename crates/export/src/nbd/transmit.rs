@@ -6,7 +6,7 @@
 use super::handshake::{ALLOCATION_ID, Agreed};
 use super::request::Request;
 use super::wire::{CHUNK_MAGIC, Message, SIMPLE_REPLY_MAGIC, chunk, command, command_flag, errno};
-use crate::Store;
+use crate::{Kind, Store};
 use spinney_core::{Error, Result};
 use std::io::{self, Read, Write};
 
@@ -59,7 +59,13 @@ impl<S: Read + Write> Connection<'_, S> {
     fn change(&self, payload: &[u8]) -> Result<()> {
         let Request { command, offset, length, .. } = self.request;
         let (dev, length) = (self.agreed.export.dev, u64::from(length));
-        self.store.with(|pool| {
+        let kind = match command {
+            command::WRITE => Kind::Write,
+            command::TRIM | command::WRITE_ZEROES => Kind::Zero,
+            command::FLUSH => Kind::Flush,
+            _ => Kind::Read,
+        };
+        self.store.request(kind, length, |pool| {
             match command {
                 command::WRITE => pool.write(dev, offset, payload)?,
                 command::TRIM => pool.discard(dev, offset, length)?,
@@ -80,7 +86,7 @@ impl<S: Read + Write> Connection<'_, S> {
     fn read(&self, offset: u64, length: u64) -> Result<Vec<u8>> {
         let mut bytes = vec![0; length as usize];
         let dev = self.agreed.export.dev;
-        self.store.with(|pool| pool.read(dev, offset, &mut bytes)).map(|()| bytes)
+        self.store.request(Kind::Read, length, |pool| pool.read(dev, offset, &mut bytes)).map(|()| bytes)
     }
 
     fn read_simple(&mut self) -> io::Result<()> {

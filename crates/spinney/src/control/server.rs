@@ -5,9 +5,10 @@
 
 use super::{Desk, OUT_BYTES_MAX, REQUEST_BYTES_MAX, VERSION, private_socket_path};
 use crate::args::{Cli, Command, PoolCommand};
-use crate::exit::Failure;
+use crate::exit::{Failure, say_to};
+use crate::iostat::Books;
 use crate::known::Known;
-use crate::pool::status;
+use crate::pool::{failed, status};
 use crate::serve::private_socket;
 use crate::vol;
 use clap::Parser;
@@ -64,7 +65,13 @@ impl Control {
 }
 
 /// Answer until `stop` is set.
-pub(crate) fn serve(control: &Control, store: &Store, stop: &AtomicBool, log: &(dyn Fn(&str) + Sync)) {
+pub(crate) fn serve(
+    control: &Control,
+    store: &Store,
+    books: &Books,
+    stop: &AtomicBool,
+    log: &(dyn Fn(&str) + Sync),
+) {
     let clients = AtomicUsize::new(0);
     thread::scope(|scope| {
         while !stop.load(Ordering::Relaxed) {
@@ -79,7 +86,7 @@ pub(crate) fn serve(control: &Control, store: &Store, stop: &AtomicBool, log: &(
             }
             let clients = &clients;
             scope.spawn(move || {
-                if let Err(error) = client(control, store, &stream, stop) {
+                if let Err(error) = client(control, store, books, &stream, stop) {
                     log(&format!("control: a client was let go: {error}"));
                 }
                 clients.fetch_sub(1, Ordering::Relaxed);
@@ -88,7 +95,13 @@ pub(crate) fn serve(control: &Control, store: &Store, stop: &AtomicBool, log: &(
     });
 }
 
-fn client(control: &Control, store: &Store, stream: &UnixStream, stop: &AtomicBool) -> io::Result<()> {
+fn client(
+    control: &Control,
+    store: &Store,
+    books: &Books,
+    stream: &UnixStream,
+    stop: &AtomicBool,
+) -> io::Result<()> {
     stream.set_nonblocking(false)?;
     stream.set_read_timeout(Some(LOOK))?;
     stream.set_write_timeout(Some(PATIENCE))?;
@@ -108,7 +121,7 @@ fn client(control: &Control, store: &Store, stream: &UnixStream, stop: &AtomicBo
         if !line.ends_with(b"\n") {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "a request of at most 64 KiB is a line"));
         }
-        for message in carry_out(control, store, &line) {
+        for message in carry_out(control, store, books, &line) {
             writeln!(out, "{message}")?;
         }
     }
@@ -140,9 +153,9 @@ impl Read for Patient<'_> {
 }
 
 /// The messages that answer a line.
-fn carry_out(control: &Control, store: &Store, line: &[u8]) -> Vec<Value> {
+fn carry_out(control: &Control, store: &Store, books: &Books, line: &[u8]) -> Vec<Value> {
     let mut out = Bounded(Vec::new());
-    let done = read(line).and_then(|words| command(control, store, &words, &mut out));
+    let done = read(line).and_then(|words| command(control, store, books, &words, &mut out));
     let mut messages = Vec::new();
     if !out.0.is_empty() {
         messages.push(json!({ "version": VERSION, "out": String::from_utf8_lossy(&out.0) }));
@@ -167,12 +180,19 @@ fn read(line: &[u8]) -> Result<Vec<String>, Failure> {
     Ok(request.arguments)
 }
 
-fn command(control: &Control, store: &Store, words: &[String], out: &mut dyn Write) -> Result<(), Failure> {
+fn command(
+    control: &Control,
+    store: &Store,
+    books: &Books,
+    words: &[String],
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
     let line = ["spinney"].into_iter().chain(words.iter().map(String::as_str));
     let parsed = Cli::try_parse_from(line).map_err(|error| Failure::Usage(error.to_string()))?.command;
     let name = match &parsed {
         Command::Vol { command } => vol::pool_of(command)?,
         Command::Pool { command: PoolCommand::Status { pool, .. } } => pool,
+        Command::Iostat(iostat) if iostat.totals => &iostat.pool,
         _ => {
             return Err(Failure::Busy(
                 "the pool is being served; only `vol` and `pool status` work meanwhile".into(),
@@ -181,6 +201,10 @@ fn command(control: &Control, store: &Store, words: &[String], out: &mut dyn Wri
     };
     if Known::load()?.path(name)? != control.device {
         return Err(Failure::Usage(format!("`{name}` is not the pool that is served here")));
+    }
+    if let Command::Iostat(_) = parsed {
+        let totals = books.totals(store).map_err(|error| failed(name, error))?;
+        return say_to(out, format!("{totals}\n"));
     }
     // A command's own failure is not the pool's.
     let mut done = Ok(());
