@@ -123,10 +123,13 @@ impl Table {
         pages.tally(Tally::Entries, u64::from(new));
         Ok(())
     }
-    /// Take from a dead list.
+    /// Take from a dead list what was met there. Errors: `Corrupt` also if it is not found: whoever empties a list by its first
+    /// entry would meet it for ever.
     pub(crate) fn remove_dead(&self, list: List, held: Held, pages: &mut dyn PageTxn) -> Result<()> {
-        let was = self.remove(list.key(held), pages)?;
-        pages.tally(Tally::Entries, u64::from(was));
+        if !self.remove(list.key(held), pages)? {
+            return self.anchor.corrupt("place of a dead entry");
+        }
+        pages.tally(Tally::Entries, 1);
         Ok(())
     }
     /// Whether a dead list has it.
