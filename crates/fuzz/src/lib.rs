@@ -11,6 +11,7 @@ pub mod corpus;
 mod form;
 mod free_space;
 pub mod image;
+mod intent_log;
 pub mod mutate;
 mod nbd;
 mod ordered_map;
@@ -79,6 +80,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "backref", run: backref::run, seeds: patch::seeds },
     Target { name: "nbd-handshake", run: nbd::handshake, seeds: nbd::handshakes },
     Target { name: "nbd-transmission", run: nbd::transmission, seeds: nbd::transmissions },
+    Target { name: "intent-log", run: intent_log::run, seeds: patch::seeds },
     Target { name: "image", run: image::run, seeds: image::seeds },
 ];
 

@@ -85,6 +85,7 @@ targets! {
     backref, "backref", 2000;
     nbd_handshake, "nbd-handshake", 10000;
     nbd_transmission, "nbd-transmission", 3000;
+    intent_log, "intent-log", 3000;
     image, "image", 10000;
 }
 

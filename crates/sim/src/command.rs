@@ -160,7 +160,7 @@ fn print(options: &Options, name: &str, outcome: &Outcome, found: Option<&Found>
     let Outcome { lives, twice, failed, sum, seconds } = outcome;
     println!(
         "{name}: {lives} lives ({twice} twice), {} steps ({} refused), {} cuts ({} inside a commit), {} warm reopens, \
-         {} readers, {} failed requests, trace {:016x}; {failed} failed, {seconds:.0} s",
+         {} readers, {} failed requests, {} log records ({} replayed), trace {:016x}; {failed} failed, {seconds:.0} s",
         sum.steps,
         sum.refused,
         sum.cuts,
@@ -168,6 +168,8 @@ fn print(options: &Options, name: &str, outcome: &Outcome, found: Option<&Found>
         sum.reopened,
         sum.readers,
         sum.failed,
+        sum.records,
+        sum.replayed,
         sum.trace
     );
     if let Some(Found { seed, failure, case, shrunk, written }) = found {
@@ -179,7 +181,7 @@ fn print(options: &Options, name: &str, outcome: &Outcome, found: Option<&Found>
 fn as_json(options: &Options, name: &str, outcome: &Outcome, found: Option<&Found>) -> Value {
     let Outcome { lives, twice, failed, sum, seconds } = outcome;
     json!({
-        "output_version": { "command": "sim", "vers_major": 1, "vers_minor": 1 },
+        "output_version": { "command": "sim", "vers_major": 1, "vers_minor": 2 },
         "pair": name,
         "seed_first": options.from,
         "steps_each": options.steps,
@@ -193,6 +195,8 @@ fn as_json(options: &Options, name: &str, outcome: &Outcome, found: Option<&Foun
         "warm_reopens": sum.reopened,
         "readers": sum.readers,
         "requests_failed": sum.failed,
+        "log_records": sum.records,
+        "log_records_replayed": sum.replayed,
         "trace": format!("{:016x}", sum.trace),
         "failed": failed,
         "seconds": seconds,

@@ -26,9 +26,13 @@ pub fn draw(seed: u64, steps: usize) -> Vec<Step> {
     let mut life = Vec::with_capacity(steps + 1);
     while life.len() < steps {
         let kind = pick(&weights, &mut chance);
-        // Two cuts of three are aimed at a commit: that is where order matters.
+        // Two cuts of three are aimed at a flush: that is where order matters. Half of these flushes have only a write to make durable,
+        // which is what the intent log is for.
         if kind == 1 && chance.random_ratio(2, 3) {
-            life.push(crash(20, &mut chance));
+            if chance.random() {
+                life.extend([Step::Flush, step(0, &mut chance)]);
+            }
+            life.push(aimed(crash(20, &mut chance)));
             life.push(Step::Flush);
         } else {
             life.push(step(kind, &mut chance));
@@ -61,6 +65,14 @@ fn pick(weights: &[u32], chance: &mut impl Rng) -> usize {
 
 fn crash(within: u8, chance: &mut impl Rng) -> Step {
     Step::Crash { after: chance.random_range(0..within), fates: u64::from(chance.random::<u32>()) }
+}
+
+/// The first two changes oftener: a flush through the intent log has no more, a record and a flush of the device.
+fn aimed(cut: Step) -> Step {
+    match cut {
+        Step::Crash { after: after @ 16.., fates } => Step::Crash { after: after % 2, fates },
+        other => other,
+    }
 }
 
 fn fail(chance: &mut impl Rng) -> Step {

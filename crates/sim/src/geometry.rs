@@ -33,6 +33,8 @@ pub struct Geometry {
     pub segments: u64,
     /// Commits after which back references are merged; 0: the pool keeps none.
     pub back_references: u64,
+    /// Blocks of the intent log; 0: the pool has none.
+    pub log_blocks: u64,
     /// How data blocks are checksummed, unless they are overwritten in place.
     pub checksums: ChecksumKind,
 }
@@ -51,6 +53,7 @@ impl Default for Geometry {
             shears: 0,
             segments: 0,
             back_references: 0,
+            log_blocks: 0,
             checksums: ChecksumKind::default(),
         }
     }
@@ -77,10 +80,17 @@ impl Geometry {
             checksums: ChecksumKind::ALL[one_of(&[1, 1, 1, 0, 2, 3]) as usize],
             segments: one_of(&[0, 0, 1]),
             back_references: one_of(&[0, 0, 0, 1, 3]),
+            // Some so short that a few flushes fill them.
+            log_blocks: one_of(&[0, 3, 16]),
         }
     }
 
-    fn fields(&mut self) -> [(&'static str, &mut u64); 11] {
+    /// Blocks of the whole device.
+    pub(crate) fn device_blocks(&self) -> u64 {
+        16 + self.metadata_blocks + self.log_blocks + self.data_blocks
+    }
+
+    fn fields(&mut self) -> [(&'static str, &mut u64); 12] {
         [
             ("metadata", &mut self.metadata_blocks),
             ("data", &mut self.data_blocks),
@@ -93,6 +103,7 @@ impl Geometry {
             ("shears", &mut self.shears),
             ("segments", &mut self.segments),
             ("back_references", &mut self.back_references),
+            ("log", &mut self.log_blocks),
         ]
     }
 

@@ -6,7 +6,7 @@
 use crate::bench::Bench;
 use crate::readers::Readers;
 use crate::step::Step;
-use crate::{Geometry, LifeStats, Model, Pair, audit, draw};
+use crate::{LifeStats, Model, Pair, audit, draw};
 use spinney_core::{DevId, Error};
 use spinney_registry::PoolSpec;
 use spinney_volume::Pool;
@@ -74,9 +74,8 @@ impl Life {
 
     /// A new pool with a volume; none if even that does not fit.
     fn new(pair: Pair) -> Result<Option<Life>, String> {
-        let Geometry { metadata_blocks, data_blocks, .. } = pair.geometry;
         let shears = pair.geometry.shears > 0;
-        let bench = Bench::new(16 + metadata_blocks + data_blocks, pair.device, shears);
+        let bench = Bench::new(pair.geometry.device_blocks(), pair.device, shears);
         let parts = (pair.parts)(&pair.registry, &pair.spec());
         let pool = match Pool::format(bench.device(), parts, pair.options()) {
             Err(Error::NoPages { .. } | Error::NoSpace { .. }) => return Ok(None),
@@ -99,6 +98,15 @@ impl Life {
         let seen = look(&mut self.model, self.pool.as_mut().expect("open"));
         self.bench.resume_faults();
         seen
+    }
+
+    /// Flush the pool. Whether by a commit, and not by a record in the log, which readers of the last commit do not see.
+    pub(crate) fn flush_pool(&mut self) -> Result<bool, Error> {
+        let logs = self.pair.geometry.log_blocks > 0;
+        let (epoch, records) = (self.pool().epoch(), self.pool().stats().log_records);
+        self.pool().flush()?;
+        self.stats.records += self.pool().stats().log_records - records;
+        Ok(!logs || self.pool().epoch() != epoch)
     }
 
     /// A step, and recovery if the power went during it.
@@ -241,6 +249,7 @@ impl Life {
             pool = self.try_open();
         }
         self.pool = Some(pool.map_err(|error| format!("open {when}: {error}"))?);
+        self.stats.replayed += self.pool().stats().log_records_replayed;
         let seen = self.quietly(|model, pool| model.recover(pool).and_then(|()| check(pool)));
         seen.map_err(|what| format!("{when}: {what}"))
     }

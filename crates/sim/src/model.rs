@@ -1,7 +1,8 @@
 //! The oracle: versions as plain maps of block contents, and every state that a crash may leave.
 //!
-//! Invariant: `states` holds, in order, the state after each atomic change since the last one known to be durable, so
-//! a recovered pool must equal one of them, and none before `durable`. Knows no sharing and no free space.
+//! Invariant: `states` holds, in order, the state after each atomic change since the last one known to be committed, so
+//! a reader sees one of them; a recovered pool equals one of those from `durable` on, which a record of the log covers. Knows no
+//! sharing and no free space.
 
 use crate::content::{Content, State, Unseen, differs, read};
 use spinney_core::{BLOCK_BYTES, DevId};
@@ -14,6 +15,8 @@ const SECTOR_BYTES: usize = 512;
 #[derive(Clone, Debug)]
 pub struct Model {
     states: Vec<State>,
+    /// The first that a cut may leave.
+    durable: usize,
     /// Whether a cut may leave any part of what was overwritten since.
     in_place: bool,
 }
@@ -28,7 +31,7 @@ impl Model {
     /// No versions yet. `in_place`: blocks are overwritten, so a cut may leave any sector of one old or new.
     #[must_use]
     pub fn new(in_place: bool) -> Model {
-        Model { states: vec![State::new()], in_place }
+        Model { states: vec![State::new()], durable: 0, in_place }
     }
 
     /// Every allowed state, to complete what was not known when it was noted.
@@ -39,10 +42,10 @@ impl Model {
     /// A model that knows one state, and that durable.
     #[must_use]
     pub fn at(state: State) -> Model {
-        Model { states: vec![state], in_place: false }
+        Model { states: vec![state], durable: 0, in_place: false }
     }
 
-    /// Every allowed state, from the last durable one to the one now.
+    /// Every state from the last one known to be committed to the one now.
     #[must_use]
     pub fn states(&self) -> &[State] {
         &self.states
@@ -53,6 +56,7 @@ impl Model {
     pub fn at_once(&mut self, durable: usize) {
         let last = self.states.len() - 1;
         self.states.drain(durable.min(last)..last);
+        self.durable = self.durable.min(self.states.len() - 1);
     }
 
     /// The state now.
@@ -67,15 +71,21 @@ impl Model {
         self.states.push(next);
     }
 
-    /// Everything so far is durable.
+    /// Everything so far is committed.
     pub fn flushed(&mut self) {
-        self.states.drain(..self.states.len() - 1);
+        self.durable_but(0);
     }
 
-    /// Everything before the last `keep` changes is durable.
+    /// Everything so far is durable by a record on the last commit.
+    pub fn recorded(&mut self) {
+        self.durable = self.states.len() - 1;
+    }
+
+    /// Everything before the last `keep` changes is committed.
     pub fn durable_but(&mut self, keep: usize) {
         let known = self.states.len().saturating_sub(keep + 1);
         self.states.drain(..known);
+        self.durable = self.durable.saturating_sub(known);
     }
 
     /// How many states there are, to be given to `durable_but` as a difference.
@@ -152,17 +162,17 @@ impl Model {
             true => is_mixed_of(&self.states[*at..], &found),
             false => self.states[*at] == found,
         };
-        if let Some(at) = (0..self.states.len()).rev().find(fits) {
+        if let Some(at) = (self.durable..self.states.len()).rev().find(fits) {
             let mut found = found;
             for (dev, content) in &mut found {
                 content.doomed = self.states[at].get(dev).map_or_else(Unseen::default, |known| known.doomed);
             }
-            self.states = vec![found];
+            (self.states, self.durable) = (vec![found], 0);
             return Ok(());
         }
         let newest = differs(self.now(), &found).unwrap_or_default();
-        let oldest = differs(&self.states[0], &found).unwrap_or_default();
-        let count = self.states.len();
+        let oldest = differs(&self.states[self.durable], &found).unwrap_or_default();
+        let count = self.states.len() - self.durable;
         Err(format!("none of {count} allowed states (newest: {newest}; last durable: {oldest})"))
     }
 

@@ -74,9 +74,13 @@ impl Life {
     pub(crate) fn flush(&mut self) -> Found {
         let before = self.model.len();
         self.model.reap();
-        self.pool().flush()?;
+        let committed = self.flush_pool()?;
         self.settle_on_what_happened(before);
-        self.model.flushed();
+        if committed {
+            self.model.flushed();
+        } else {
+            self.model.recorded();
+        }
         Ok(())
     }
 

@@ -67,10 +67,12 @@ impl Pair {
         Pair { geometry, ..self.clone() }
     }
 
-    /// The same on the pool that this seed's life has; sectors are shorn as before.
+    /// The same on the pool that this seed's life has; sectors are shorn as before, and a log that there is stays.
     #[must_use]
     pub fn for_seed(&self, seed: u64) -> Pair {
-        self.on(Geometry { shears: self.geometry.shears, ..Geometry::draw(seed) })
+        let (here, drawn) = (self.geometry, Geometry::draw(seed));
+        let log_blocks = if here.log_blocks > 0 { here.log_blocks } else { drawn.log_blocks };
+        self.on(Geometry { shears: here.shears, log_blocks, ..drawn })
     }
 
     /// The first line of a case: `pair ALLOCATOR SCHEME GEOMETRY`.
@@ -132,6 +134,7 @@ impl Pair {
             shears,
             segments,
             back_references,
+            log_blocks,
             ..
         } = self.geometry;
         let in_place = self.overwrites();
@@ -142,6 +145,7 @@ impl Pair {
             commit_blocks,
             tend_budget,
             in_place,
+            log_blocks,
             back_references: (back_references > 0).then(|| BackrefOptions {
                 compact_commits: back_references,
                 partition_blocks: 128, // lives cross the border

@@ -25,6 +25,10 @@ pub struct LifeStats {
     pub readers: u64,
     /// Requests that the device failed and the pool reported.
     pub failed: u64,
+    /// Flushes that were a record in the intent log.
+    pub records: u64,
+    /// Records that opening replayed.
+    pub replayed: u64,
     /// Sum of the hashes of all that the devices saw.
     pub trace: u64,
 }
@@ -44,6 +48,8 @@ impl LifeStats {
             reopened: self.reopened + other.reopened,
             readers: self.readers + other.readers,
             failed: self.failed + other.failed,
+            records: self.records + other.records,
+            replayed: self.replayed + other.replayed,
             trace: self.trace.wrapping_add(other.trace),
         }
     }

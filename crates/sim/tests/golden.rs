@@ -21,7 +21,12 @@ const METADATA_BLOCKS: u64 = 160;
 const DATA_BLOCKS: u64 = 160;
 const BLOCK: u64 = BLOCK_BYTES as u64;
 
-/// Every form, every log of frees and every scheme once, and both placements.
+/// Blocks of the intent log of the one pool that has one.
+const LOG_BLOCKS: u64 = 8;
+/// Allocator and scheme of that one.
+const WITH_LOG: (&str, &str) = ("extent", "refcount");
+
+/// Every form, every log of frees and every scheme once, both placements, and an intent log with records on top of the last commit.
 const POOLS: &[(&str, &str, Placement)] = &[
     ("bitmap", "refcount", Placement::Area),
     ("bitmap", "flat", Placement::Segments),
@@ -45,6 +50,7 @@ const POOLS: &[(&str, &str, Placement)] = &[
     ("extent", "caw-gct", Placement::Segments),
     ("bitmap-batched", "keyver", Placement::Segments),
     ("dm-thin", "eager", Placement::Area),
+    (WITH_LOG.0, WITH_LOG.1, Placement::Segments),
 ];
 
 fn folder() -> PathBuf {
@@ -64,9 +70,11 @@ fn open(device: Arc<MemoryDevice>) -> Result<Pool, Error> {
 /// A volume and a snapshot with names, a clone, holes, and a version of which a part is still to be dropped.
 fn make((allocator, scheme, placement): (&str, &str, Placement)) -> Arc<MemoryDevice> {
     let registry = Registry::standard();
-    let device = Arc::new(MemoryDevice::new(16 + METADATA_BLOCKS + DATA_BLOCKS));
+    let log_blocks = if (allocator, scheme) == WITH_LOG { LOG_BLOCKS } else { 0 };
+    let device = Arc::new(MemoryDevice::new(16 + METADATA_BLOCKS + log_blocks + DATA_BLOCKS));
     let parts = registry.parts(&registry.spec(allocator, scheme).unwrap()).unwrap();
-    let mut pool = Pool::format(device.clone(), parts, options(placement, 0)).unwrap();
+    let options = PoolOptions { log_blocks, ..options(placement, 0) };
+    let mut pool = Pool::format(device.clone(), parts, options).unwrap();
     let bytes = |stamp: u8, blocks: usize| vec![stamp; blocks * BLOCK_BYTES];
     let volume = pool.create_named(&"volume".parse().unwrap(), 60, 1).unwrap();
     pool.write(volume, 0, &bytes(1, 20)).unwrap();
@@ -83,6 +91,11 @@ fn make((allocator, scheme, placement): (&str, &str, Placement)) -> Arc<MemoryDe
     pool.flush().unwrap();
     pool.write(volume, 50 * BLOCK, &bytes(5, 3)).unwrap();
     pool.flush().unwrap();
+    if log_blocks > 0 {
+        pool.write(clone, 2 * BLOCK, &bytes(6, 2)).unwrap();
+        pool.discard(volume, 51 * BLOCK, BLOCK).unwrap();
+        pool.flush().unwrap();
+    }
     device
 }
 
@@ -160,6 +173,8 @@ fn every_golden_pool_opens_holds_what_it_held_and_goes_on() {
         let mut pool = open(device.clone()).unwrap_or_else(|error| panic!("{path:?}: {error}"));
         let held = std::fs::read_to_string(path.with_extension("").with_extension("txt")).unwrap();
         assert_eq!(content(&pool), held, "{path:?}");
+        let records = if pool.layout().log.blocks > 0 { 2 } else { 0 };
+        assert_eq!(pool.stats().log_records_replayed, records, "{path:?}");
         assert!(pool.check(true).unwrap().is_sound(), "{path:?}");
         let volume = pool.create(8).unwrap();
         pool.write(volume, 0, &[7; 3 * BLOCK_BYTES]).unwrap();

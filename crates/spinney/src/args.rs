@@ -131,7 +131,7 @@ pub(crate) enum PoolCommand {
         /// Size of a new file.
         #[arg(long)]
         size: Option<String>,
-        /// allocator=NAME, scheme=NAME, metadata=segments|area, checksums=NAME; for the life of the pool.
+        /// allocator=NAME, scheme=NAME, metadata=segments|area, log=SIZE (intent log; 0: none), checksums=NAME; for the life of the pool.
         #[arg(short = 'o', value_name = "KEY=VALUE,...", value_delimiter = ',')]
         options: Vec<String>,
         /// Format although there is a pool, which is lost.

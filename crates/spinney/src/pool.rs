@@ -25,6 +25,9 @@ const BLOCK: u64 = BLOCK_BYTES as u64;
 /// delete and clone in any order; metadata that grows never ends a pool that has blocks left.
 const ALLOCATOR: &str = "extent";
 const SCHEME: &str = "refcount";
+/// The intent log, unless asked for otherwise: a thousand flushes between commits, but no more than a share of a small device.
+const LOG_BLOCKS: u64 = 1_024;
+const LOG_DIVISOR: u64 = 64;
 
 pub(crate) fn pool(command: &PoolCommand) -> Result<ExitCode, Failure> {
     match command {
@@ -88,11 +91,13 @@ struct Choice {
     allocator: String,
     scheme: String,
     options: PoolOptions,
+    /// As asked; by default as long as the device makes sensible.
+    log_blocks: Option<u64>,
 }
 
 fn choice(pairs: &[String]) -> Result<Choice, Failure> {
     let options = PoolOptions { placement: Placement::Segments, ..PoolOptions::default() };
-    let mut choice = Choice { allocator: ALLOCATOR.into(), scheme: SCHEME.into(), options };
+    let mut choice = Choice { allocator: ALLOCATOR.into(), scheme: SCHEME.into(), options, log_blocks: None };
     for pair in pairs {
         let (key, value) =
             pair.split_once('=').ok_or_else(|| Failure::Usage(format!("-o {pair}: write KEY=VALUE")))?;
@@ -101,13 +106,17 @@ fn choice(pairs: &[String]) -> Result<Choice, Failure> {
             ("scheme", name) => choice.scheme = name.into(),
             ("metadata", "segments") => choice.options.placement = Placement::Segments,
             ("metadata", "area") => choice.options.placement = Placement::Area,
+            ("log", size) => {
+                let bytes = parse_bytes(size).map_err(|error| Failure::Usage(format!("-o log: {error}")))?;
+                choice.log_blocks = Some(bytes / BLOCK);
+            }
             ("checksums", name) => {
                 let unknown =
                     || Failure::Usage(format!("-o checksums={name}: `spinney list checksums` has them"));
                 choice.options.checksums = ChecksumKind::named(name).ok_or_else(unknown)?;
             }
             _ => {
-                let known = "allocator, scheme, metadata=segments|area, checksums";
+                let known = "allocator, scheme, metadata=segments|area, log=SIZE, checksums";
                 return Err(Failure::Usage(format!("-o {pair}: not an option; there are {known}")));
             }
         }
@@ -137,7 +146,9 @@ fn create(
     let parts = registry.parts(&spec).map_err(|error| Failure::Usage(error.to_string()))?;
     let device = device(path, size, force)?;
     let bytes = device.blocks() * BLOCK;
-    Pool::format(Arc::new(device), parts, choice.options).map_err(|error| failed(name, error))?;
+    let log_blocks = choice.log_blocks.unwrap_or((device.blocks() / LOG_DIVISOR).min(LOG_BLOCKS));
+    let options = PoolOptions { log_blocks, ..choice.options };
+    Pool::format(Arc::new(device), parts, options).map_err(|error| failed(name, error))?;
     known.add(name, path)?;
     eprintln!(
         "pool `{name}`: {} on {}, allocator {}, scheme {}",

@@ -105,20 +105,38 @@ impl Checksums {
         self.kind.sum(&self.key, at, block)
     }
 
-    /// Remember the checksums of `data`, which is about to be written at `at`.
+    /// The checksums of `data`, which is at `at`, for the intent log: also where the pool keeps none, since a record and what it maps
+    /// become durable together and reach the device in any order.
+    pub(crate) fn sums<'a>(&'a self, at: Pba, data: &'a [u8]) -> impl Iterator<Item = u64> + 'a {
+        let kind = if self.kind == ChecksumKind::None { ChecksumKind::Xxh3 } else { self.kind };
+        let blocks = (at.0..).map(Pba).zip(data.chunks_exact(BLOCK_BYTES));
+        blocks.map(move |(at, block)| kind.sum(&self.key, at, block))
+    }
+
+    /// Remember the checksums of `data`, which was written at `at`.
     pub(crate) fn set(&self, at: Pba, data: &[u8], pages: &mut dyn PageTxn) -> Result<()> {
+        self.put(at, self.sums(at, data), pages)
+    }
+
+    /// Remember these checksums of the blocks from `at` on.
+    pub(crate) fn put(
+        &self,
+        at: Pba,
+        sums: impl Iterator<Item = u64>,
+        pages: &mut dyn PageTxn,
+    ) -> Result<()> {
         if self.kind == ChecksumKind::None {
             return Ok(());
         }
-        let mut blocks = (at.0..).map(Pba).zip(data.chunks_exact(BLOCK_BYTES)).peekable();
+        let mut blocks = (at.0..).map(Pba).zip(sums).peekable();
         while let Some((first, _)) = blocks.peek() {
             let leaf = self.leaf_of(*first);
             let page = match self.leaf(leaf, pages)? {
                 Some(page) => pages.edit(page, PageKind::CHECKSUM)?,
                 None => self.table.edit(leaf, pages)?,
             };
-            while let Some((at, block)) = blocks.next_if(|(at, _)| self.leaf_of(*at) == leaf) {
-                page[self.slot_of(at)].copy_from_slice(&self.sum(at, block).to_le_bytes());
+            while let Some((at, sum)) = blocks.next_if(|(at, _)| self.leaf_of(*at) == leaf) {
+                page[self.slot_of(at)].copy_from_slice(&sum.to_le_bytes());
             }
         }
         Ok(())

@@ -16,11 +16,15 @@ struct Roots {
 }
 
 impl Pool {
-    /// All writes that returned before are durable when this returns. A pool on which nothing changes goes on, a budget a flush, until
-    /// what deletes left is done, what its scheme wishes for is copied, and its reclaim policy has let go of what it would with time.
+    /// All writes that returned before are durable when this returns: by a record in the intent log where that holds all of them, else by a
+    /// commit. A pool on which nothing changes goes on, a budget a flush, until what deletes left is done, what its scheme wishes for is
+    /// copied, and its reclaim policy has let go of what it would with time.
     pub fn flush(&mut self) -> Result<()> {
         self.alive()?;
         self.reap_if_possible()?;
+        if self.flush_to_log()? {
+            return Ok(());
+        }
         if !self.dirty.any {
             self.tend_if_possible()?;
             self.relocate_if_possible()?;
@@ -92,7 +96,11 @@ impl Pool {
         self.device.flush()?;
         superblock.store(&*self.device)?;
         self.device.flush()?;
-        if self.options.verify_superblock { superblock.verify_stored(&*self.device) } else { Ok(()) }
+        if self.options.verify_superblock {
+            superblock.verify_stored(&*self.device)?;
+        }
+        self.log.begin(&superblock);
+        Ok(())
     }
 
     fn count_commit(&mut self) {

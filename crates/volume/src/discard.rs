@@ -3,13 +3,13 @@
 //! Invariant: a discarded range reads as zeros. Ragged ends of a discard are kept (a hint may be ignored); those of
 //! `zero` are written.
 
-use crate::Pool;
+use crate::{LogEntry, Pool};
 use spinney_core::{BLOCK_BYTES, DevId, Error, Lba, LbaRange, Result};
 use spinney_snap::Access;
 
 const BLOCK: u64 = BLOCK_BYTES as u64;
 /// Blocks unmapped as one piece.
-const PIECE_BLOCKS: u64 = 4096;
+pub(crate) const PIECE_BLOCKS: u64 = 4096;
 
 impl Pool {
     /// The whole blocks inside the range become holes. Works on a pool full of data. Errors: `NoPages` (the pieces before
@@ -27,16 +27,24 @@ impl Pool {
                 Err(Error::NoPages { .. }) if range.blocks > 1 && !self.closed => piece = range.blocks / 2,
                 admitted => {
                     admitted?;
-                    self.whole(|pool| {
-                        pool.tell_unmap(dev, range)?;
-                        pool.scheme.unmap(dev, range, &mut pool.pages, &mut pool.freed)
-                    })?;
-                    self.release_freed()?;
+                    self.unmap(dev, range)?;
+                    if self.logs() {
+                        self.log.note(LogEntry::Unmap { dev, range });
+                    }
                     at += range.blocks;
                 }
             }
         }
         Ok(())
+    }
+
+    /// The range becomes a hole.
+    pub(crate) fn unmap(&mut self, dev: DevId, range: LbaRange) -> Result<()> {
+        self.loggable(|pool| {
+            pool.tell_unmap(dev, range)?;
+            pool.scheme.unmap(dev, range, &mut pool.pages, &mut pool.freed)
+        })?;
+        self.release_freed()
     }
 
     /// The range reads as zeros: whole blocks become holes, ragged ends are written.

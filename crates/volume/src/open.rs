@@ -1,9 +1,10 @@
 //! Making a pool and opening one.
 //!
-//! Invariant: `format` leaves no older superblock that could win over the new pool; `open` stores the
-//! superblock that it found once more, and writes nothing else.
+//! Invariant: `format` leaves no older superblock that could win over the new pool, and no older record; `open` stores the
+//! superblock that it found once more, replays and commits what the intent log has on top of it, and writes nothing else.
 
 use crate::checksum::Checksums;
+use crate::log::{self, Log, Tail};
 use crate::names::Table;
 use crate::pool::Dirty;
 use crate::segment_table::Segments;
@@ -27,8 +28,10 @@ impl Pool {
         for slot in SUPERBLOCK_SLOTS {
             device.write(slot, &Superblock::blank(&parts.description))?;
         }
+        log::blank(layout.log, &*device)?;
         device.flush()?;
         verify_blank(&*device, &parts.description)?;
+        log::verify_blank(layout.log, &*device)?;
         let Parts { mut allocator, mut scheme, description } = parts;
         let mut pages = PageStore::format(device.clone(), &[layout.area], store_options(&options))?;
         allocator.format(layout.data, &mut pages)?;
@@ -52,6 +55,7 @@ impl Pool {
             scheme,
             checksums,
             names: Table::default(),
+            log: Log::new(layout.log),
             back_references,
             epoch,
             dirty,
@@ -66,8 +70,8 @@ impl Pool {
     }
 
     /// Open the pool on `device` at its last durable epoch. `build` makes the plug-ins that the description names.
-    /// No repair is ever needed. Errors: `Corrupt`, `Io` (an unreadable or damaged superblock slot too, see
-    /// [`PoolOptions::accept_unreadable_slot`]), `BadSetting` for a wrong key, and whatever `build` returns.
+    /// No repair is ever needed; what flushes left in the intent log is made durable by a commit. Errors: `Corrupt`, `Io` (an unreadable or damaged superblock slot too, see
+    /// [`PoolOptions::accept_unreadable_slot`]; a damaged log, see [`PoolOptions::accept_damaged_log`]), `BadSetting` for a wrong key, and whatever `build` returns.
     pub fn open(
         device: Arc<dyn BlockDevice>,
         options: PoolOptions,
@@ -75,9 +79,8 @@ impl Pool {
     ) -> Result<Pool> {
         let found = Found::on(&*device, options.accept_unreadable_slot)?;
         let superblock = &found.superblock;
-        let Superblock { epoch, layout, placement, checksums, ref description, .. } = *superblock;
-        let options =
-            PoolOptions { checksums, placement, metadata_blocks: Some(layout.area.blocks), ..options };
+        let Superblock { epoch, layout, ref description, .. } = *superblock;
+        let options = as_formatted(superblock, options);
         if superblock.key_check != options.key_check() {
             return Err(Error::BadSetting("checksum_key: not the key that the pool was formatted with"));
         }
@@ -97,17 +100,10 @@ impl Pool {
         scheme.blocks_end(layout.data.end());
         scheme.open(&superblock.scheme, &pages)?;
         let checksums = Checksums::open(&options, layout.data, superblock.checksum_page, &pages)?;
-        let back_references = match superblock.back_references.is_empty() {
-            true => None,
-            false => {
-                let (root, kept) = (&superblock.back_references, options.back_references.unwrap_or_default());
-                Some(BackReferences::open(layout.data, root, kept, &pages)?)
-            }
-        };
-        let options = PoolOptions {
-            back_references: back_references.as_ref().map(|_| options.back_references.unwrap_or_default()),
-            ..options
-        };
+        let references = options.back_references;
+        let references = references
+            .map(|kept| BackReferences::open(layout.data, &superblock.back_references, kept, &pages));
+        let back_references = references.transpose()?;
         // It may have been read from a cache, after a commit whose last flush failed; a host may then hold it for clean and
         // never store it. What it let go of is reused from now on, so it must not be lost any more: store it again. The
         // bytes are those that the slot reads as, so a tear leaves what was there, or a slot as torn as in the commit itself.
@@ -116,8 +112,9 @@ impl Pool {
         if options.verify_superblock {
             superblock.verify_stored(&*device)?;
         }
+        let tail = Tail::read(superblock, &*device, options.accept_damaged_log)?;
         allocator.committed(epoch, None);
-        Ok(Pool {
+        let mut pool = Pool {
             device,
             options,
             layout,
@@ -128,6 +125,7 @@ impl Pool {
             scheme,
             checksums,
             names: Table { root: superblock.names_page },
+            log: Log::after(superblock),
             back_references,
             epoch: epoch.next(),
             dirty: Dirty::default(),
@@ -136,7 +134,23 @@ impl Pool {
             reaps: superblock.names_page.is_some(),
             closed: false,
             stats: PoolStats::default(),
-        })
+        };
+        pool.replay(tail)?;
+        Ok(pool)
+    }
+}
+
+/// The options with what was chosen when the pool was formatted.
+fn as_formatted(superblock: &Superblock, options: PoolOptions) -> PoolOptions {
+    let Superblock { layout, placement, checksums, .. } = *superblock;
+    let has_references = !superblock.back_references.is_empty();
+    PoolOptions {
+        checksums,
+        placement,
+        metadata_blocks: Some(layout.area.blocks),
+        log_blocks: layout.log.blocks,
+        back_references: has_references.then(|| options.back_references.unwrap_or_default()),
+        ..options
     }
 }
 

@@ -1,6 +1,6 @@
 //! What can be chosen when a pool is formatted or opened.
 //!
-//! Invariant: only `metadata_blocks`, `placement`, `back_references` and the two of checksums change what is on disk; all but the key are read back from the
+//! Invariant: only `metadata_blocks`, `placement`, `back_references`, `log_blocks` and the two of checksums change what is on disk; all but the key are read back from the
 //! superblock.
 
 use crate::Layout;
@@ -59,6 +59,12 @@ pub struct PoolOptions {
     /// that is overwritten at random, and up to 1 % of the data. `None`, the default, is none. Whether is chosen when
     /// formatting, and opening reads it back; how often their runs are merged may differ each time (`None`: as by default).
     pub back_references: Option<BackrefOptions>,
+    /// Blocks of the intent log, at most 16,384; 0 is none. With one, a flush of what was written and discarded is one write of a record and
+    /// one flush of the device, and not a commit: on a file, a write and its flush some times faster (the README has figures). A record takes
+    /// a block or more (a block holds 101 writes of one block), and when the log is full a flush commits: larger means rarer commits, takes space
+    /// from the data, and is read whole by each opening. The default, 0, keeps each flush a commit, which is what the experiments study; 1,024
+    /// (4 MiB: a thousand flushes to a commit) is what `spinney pool create` takes. Chosen when formatting; opening reads it back.
+    pub log_blocks: u64,
     /// Overwrite in place what a version owns alone, if the scheme offers it. Gives up data checksums (a torn block
     /// could not be told from a damaged one), so it is taken only with `ChecksumKind::None`. What a version did not own
     /// alone in the last durable epoch as well is written anew: a cut would bring the other owner back.
@@ -70,6 +76,8 @@ pub struct PoolOptions {
     /// other slot, which may be one commit older. What that commit let go of may since be overwritten; with checksums it then
     /// reads as `Corrupt`, with `ChecksumKind::None` as wrong bytes. Off: such a slot is an error, so that no commit is lost unasked.
     pub accept_unreadable_slot: bool,
+    /// Open although a record of the intent log is damaged that a flush had covered: with what comes before it. Off: that is an error.
+    pub accept_damaged_log: bool,
 }
 
 impl Default for PoolOptions {
@@ -85,9 +93,11 @@ impl Default for PoolOptions {
             checksums: ChecksumKind::Xxh3,
             checksum_key: ChecksumKey::PUBLIC,
             back_references: None,
+            log_blocks: 0,
             in_place: false,
             verify_superblock: true,
             accept_unreadable_slot: false,
+            accept_damaged_log: false,
         }
     }
 }
@@ -96,7 +106,8 @@ impl PoolOptions {
     /// The layout of a device of `device_blocks`, formatted with these options. Errors: as [`Layout::new`].
     pub fn layout(&self, device_blocks: u64) -> Result<Layout> {
         let share = if self.placement == Placement::Area { device_blocks / 32 } else { 0 };
-        Layout::new(device_blocks, self.metadata_blocks.unwrap_or(share.max(AREA_BLOCKS_MIN)))
+        let metadata_blocks = self.metadata_blocks.unwrap_or(share.max(AREA_BLOCKS_MIN));
+        Layout::new(device_blocks, metadata_blocks, self.log_blocks)
     }
     /// What the superblock keeps of the key; 0 for a kind that has none.
     pub(crate) fn key_check(&self) -> u64 {

@@ -4,6 +4,7 @@
 //! gives the last durable epoch. One writer (`&mut self`); readers take `&self`.
 
 use crate::checksum::Checksums;
+use crate::log::Log;
 use crate::names::Table;
 use crate::segment_table::Segments;
 use crate::{Layout, PoolOptions, PoolStats};
@@ -29,6 +30,8 @@ pub struct Parts {
 pub(crate) struct Dirty {
     /// Whether anything has.
     pub(crate) any: bool,
+    /// Whether something has that the log does not hold, so that only a commit can make it durable.
+    pub(crate) beyond_log: bool,
     /// Data runs written.
     pub(crate) fresh: Vec<Extent>,
     /// Blocks in them.
@@ -47,6 +50,7 @@ pub struct Pool {
     pub(crate) scheme: Box<dyn SnapshotScheme>,
     pub(crate) checksums: Checksums,
     pub(crate) names: Table,
+    pub(crate) log: Log,
     /// Who maps which block, if the pool keeps that.
     pub(crate) back_references: Option<BackReferences>,
     /// The epoch that is open: the next commit makes it durable.
@@ -68,7 +72,14 @@ impl Pool {
     }
 
     /// Run a change that must not stop half-way: if it does, the pool closes and the last durable epoch stands.
+    /// Only a commit makes it durable.
     pub(crate) fn whole<T>(&mut self, change: impl FnOnce(&mut Pool) -> Result<T>) -> Result<T> {
+        self.dirty.beyond_log = true;
+        self.loggable(change)
+    }
+
+    /// The same for what is mapped or unmapped, which the caller notes in the log.
+    pub(crate) fn loggable<T>(&mut self, change: impl FnOnce(&mut Pool) -> Result<T>) -> Result<T> {
         self.dirty.any = true;
         let done = change(self);
         self.closed |= done.is_err();

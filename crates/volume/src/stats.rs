@@ -21,6 +21,12 @@ pub struct PoolStats {
     pub commits: u64,
     /// Maximal runs of fresh data blocks, summed over commits: `data_blocks_written / write_runs` is the write run length.
     pub write_runs: u64,
+    /// Records of the intent log, each of them a flush without a commit.
+    pub log_records: u64,
+    /// Blocks that they took.
+    pub log_blocks_written: u64,
+    /// Records that opening replayed.
+    pub log_records_replayed: u64,
 }
 
 impl PoolStats {

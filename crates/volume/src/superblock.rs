@@ -5,6 +5,7 @@
 //! so a slot that is neither is damaged (`slots.rs`). Byte diagram: `FORMAT.md` section 2. Knows no structure it points at.
 
 use crate::kind::ChecksumKind;
+use crate::layout::NO_LOG;
 use crate::segment_table::SegmentTable;
 use crate::{Layout, Placement};
 use spinney_core::{
@@ -23,6 +24,8 @@ const VERSION: u32 = 2;
 const WITH_SEGMENTS: u32 = 1;
 /// Added for a pool with back references: another release would not keep them.
 const WITH_BACK_REFERENCES: u32 = 2;
+/// Added for a pool with an intent log: another release would not replay it.
+const WITH_LOG: u32 = 4;
 /// What a disk writes whole or not at all; the first one has all that a commit changes.
 const SECTOR_BYTES: usize = 512;
 const EPOCH_AGAIN_AT: usize = 488;
@@ -83,6 +86,14 @@ impl Superblock {
         if stored { Ok(()) } else { Err(Error::Corrupt { what, place: Place::Superblock(slot as u8) }) }
     }
 
+    /// The checksum over all that it says: no other superblock has it.
+    #[must_use]
+    pub fn seal(&self) -> u64 {
+        let block = self.encode(self.slot());
+        let (_, seal) = block[..SECTOR_BYTES].split_last_chunk().expect("a sector ends with eight bytes");
+        u64::from_le_bytes(*seal)
+    }
+
     /// The block that stores it.
     #[must_use]
     pub fn encode(&self, slot: usize) -> Vec<u8> {
@@ -94,10 +105,11 @@ impl Superblock {
         fields.extend_from_slice(MAGIC);
         let segments = if self.placement == Placement::Area { 0 } else { WITH_SEGMENTS };
         let references = if self.back_references.is_empty() { 0 } else { WITH_BACK_REFERENCES };
-        let version = VERSION + segments + references;
+        let Layout { device_blocks, area, log, data } = self.layout;
+        let with_log = if log == NO_LOG { 0 } else { WITH_LOG };
+        let version = VERSION + segments + references + with_log;
         fields.extend_from_slice(&version.to_le_bytes());
         fields.extend_from_slice(&(self.checksums as u32).to_le_bytes());
-        let Layout { device_blocks, area, data } = self.layout;
         let words = [
             self.epoch.0,
             device_blocks,
@@ -121,6 +133,9 @@ impl Superblock {
         let names_page = self.names_page.map_or(0, |page| page.0 + 1);
         fields.extend_from_slice(&names_page.to_le_bytes());
         put_root(&mut fields, &self.back_references);
+        for word in [log.start.0, log.blocks] {
+            fields.extend_from_slice(&word.to_le_bytes());
+        }
         fields.resize(EPOCH_AGAIN_AT, 0);
         let (seal, epoch) = (seal(&fields, slot), self.epoch.0.to_le_bytes());
         fields.extend_from_slice(&epoch);
@@ -154,7 +169,7 @@ impl Superblock {
             return Err(corrupt("superblock magic (not a spinney pool, or overwritten)"));
         }
         let more = reader.half()?.wrapping_sub(VERSION);
-        if more > WITH_SEGMENTS | WITH_BACK_REFERENCES {
+        if more > WITH_SEGMENTS | WITH_BACK_REFERENCES | WITH_LOG {
             return Err(corrupt("superblock version (made by another release, or damaged)"));
         }
         let placement = if more & WITH_SEGMENTS == 0 { Placement::Area } else { Placement::Segments };
@@ -184,13 +199,20 @@ impl Superblock {
         if (more & WITH_BACK_REFERENCES == 0) != back_references.is_empty() {
             return Err(corrupt("superblock version (back references that it does not have, or hides)"));
         }
+        let log = match (reader.word()?, reader.word()?) {
+            (0, 0) => NO_LOG,
+            (start, blocks) => Extent::checked(start, blocks).ok_or(corrupt("superblock field"))?,
+        };
+        if (more & WITH_LOG == 0) != (log == NO_LOG) {
+            return Err(corrupt("superblock version (a log that it does not have, or hides)"));
+        }
         if rest.len() != BLOCK_BYTES - SECTOR_BYTES || rest_sum != xxh3_64_with_seed(rest, slot as u64) {
             return Err(corrupt("superblock checksum (of the description)"));
         }
         let description = rest.get(..description_bytes as usize).ok_or(corrupt("description length"))?;
         let description = core::str::from_utf8(description);
         let description = description.map_err(|_| corrupt("description"))?.to_owned();
-        let layout = Layout { device_blocks, area, data };
+        let layout = Layout { device_blocks, area, log, data };
         Ok(Superblock {
             epoch,
             layout,

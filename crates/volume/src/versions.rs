@@ -83,7 +83,7 @@ impl Pool {
     }
 
     /// A snapshot or a write may leave work as a delete does (a hidden version to look at, garbage to sweep).
-    fn ask_what_is_left(&mut self) -> Result<()> {
+    pub(crate) fn ask_what_is_left(&mut self) -> Result<()> {
         if self.tend_left == 0 {
             self.tend_left = self.scheme.tend(0, &mut self.pages, &mut self.freed)?.left;
         }
@@ -102,9 +102,10 @@ impl Pool {
         if budget == 0 {
             return Ok(Progress { done: 0, left: self.tend_left });
         }
-        let any = self.dirty.any;
+        let (any, beyond_log) = (self.dirty.any, self.dirty.beyond_log);
         let progress = self.whole(|pool| pool.scheme.tend(budget, &mut pool.pages, &mut pool.freed))?;
         self.dirty.any = any || progress.done > 0;
+        self.dirty.beyond_log = beyond_log || progress.done > 0;
         self.tend_left = progress.left;
         self.release_freed()?;
         Ok(progress)

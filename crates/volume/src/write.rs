@@ -3,8 +3,8 @@
 //! Invariant: blocks are mapped only after the device took them; a write that is refused changed nothing. Two visits to
 //! the scheme, one to the allocator, no call between the two.
 
-use crate::Pool;
 use crate::pieces::Pieces;
+use crate::{LogEntry, Pool};
 use spinney_alloc::{Grant, Want};
 use spinney_core::{BLOCK_BYTES, DevId, Error, Extent, Lba, LbaRange, PageRead, Pba, Result};
 use spinney_snap::{Step, WritePlan};
@@ -107,7 +107,7 @@ impl Pool {
     /// Write in place.
     pub(crate) fn overwrite(&mut self, on: Extent, data: &[u8]) -> Result<()> {
         self.inside(on)?;
-        self.dirty.any = true;
+        (self.dirty.any, self.dirty.beyond_log) = (true, true);
         self.note_fresh(on);
         self.device.write(on.start, data)
     }
@@ -142,17 +142,31 @@ impl Pool {
         data: &[u8],
     ) -> Result<()> {
         if let Err(error) = self.device.write(on.start, data) {
-            self.dirty.any = true;
+            (self.dirty.any, self.dirty.beyond_log) = (true, true);
             return self.allocator.release(on, &self.pages).and(Err(error));
         }
         self.note_fresh(on);
-        self.whole(|pool| {
-            pool.checksums.set(on.start, data, &mut pool.pages)?;
-            pieces.take(on, |at, on| {
-                pool.tell_map(dev, at, on)?;
-                pool.scheme.map(dev, at, on, &mut pool.pages, &mut pool.freed)
+        let sums = self.logs().then(|| self.checksums.sums(on.start, data).collect::<Vec<u64>>());
+        self.loggable(|pool| {
+            match &sums {
+                Some(sums) => pool.checksums.put(on.start, sums.iter().copied(), &mut pool.pages)?,
+                None => pool.checksums.set(on.start, data, &mut pool.pages)?,
+            }
+            pieces.take(on, |at, piece| {
+                pool.map_fresh(dev, at, piece)?;
+                if let Some(sums) = &sums {
+                    let of_piece = &sums[(piece.start.0 - on.start.0) as usize..][..piece.blocks as usize];
+                    pool.log.note(LogEntry::Map { dev, at, on: piece, sums: of_piece.to_vec() });
+                }
+                Ok(())
             })
         })
+    }
+
+    /// Blocks that nobody owns and that have their data are the version's from now on.
+    pub(crate) fn map_fresh(&mut self, dev: DevId, at: Lba, on: Extent) -> Result<()> {
+        self.tell_map(dev, at, on)?;
+        self.scheme.map(dev, at, on, &mut self.pages, &mut self.freed)
     }
 
     fn note_fresh(&mut self, on: Extent) {

@@ -7,7 +7,7 @@ use super::gate::Gate;
 use super::operation::{Operation, Role};
 use crate::content::State;
 use crate::life::check;
-use crate::{Geometry, Model, Pair};
+use crate::{Model, Pair};
 use spinney_core::{BLOCK_BYTES, DevId, Error};
 use spinney_device::{CrashDevice, FlushEpoch, MemoryDevice};
 use spinney_registry::PoolSpec;
@@ -77,8 +77,7 @@ impl<'a> World<'a> {
                 "pools that overwrite in place may keep any part of an epoch; seeded lives cut those".into(),
             );
         }
-        let Geometry { metadata_blocks, data_blocks, .. } = pair.geometry;
-        let device = Arc::new(CrashDevice::new(16 + metadata_blocks + data_blocks));
+        let device = Arc::new(CrashDevice::new(pair.geometry.device_blocks()));
         device.record();
         let gate = Arc::new(Gate::new((pair.device)(device.clone())));
         let parts = (pair.parts)(&pair.registry, &pair.spec());

@@ -36,8 +36,10 @@ pub const OPTIONS: PoolOptions = PoolOptions {
     checksum_key: ChecksumKey::PUBLIC,
     back_references: None,
     in_place: false,
+    log_blocks: 0,
     verify_superblock: true,
     accept_unreadable_slot: false,
+    accept_damaged_log: false,
 };
 
 /// Units of background work at once.

@@ -1,4 +1,4 @@
-//! `spinney-sim --planted [--write README]`: every planted fault in every pair, as the table that a README carries.
+//! `spinney-sim --planted [--write README | --fault NAME]`: every planted fault, or one, in every pair, as the table that a README carries.
 //!
 //! Invariant: the table names every fault, in the order of the list; between its markers nothing else stands.
 #![expect(clippy::print_stdout, reason = "a command that reports to its terminal")]
@@ -17,7 +17,7 @@ pub const BEGIN: &str =
 /// Its last line.
 pub const END: &str = "<!-- end of planted faults -->";
 /// How it is called.
-pub const HELP: &str = "spinney-sim --planted [--write README]";
+pub const HELP: &str = "spinney-sim --planted [--write README | --fault NAME]";
 
 /// One row: the pair that needed most lives, and the longest time.
 #[must_use]
@@ -51,16 +51,17 @@ fn write(path: &Path, table: &str) -> Result<(), String> {
 #[must_use]
 pub fn run() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).filter(|word| word != "--planted").collect();
-    let readme = match &args[..] {
-        [] => None,
-        [name, path] if name == "--write" => Some(path),
+    let (readme, only) = match &args[..] {
+        [] => (None, None),
+        [name, path] if name == "--write" => (Some(path), None),
+        [name, fault] if name == "--fault" => (None, Some(fault.as_str())),
         _ => {
             eprintln!("{HELP}");
             return ExitCode::from(2);
         }
     };
     std::panic::set_hook(Box::new(|_| {}));
-    let (rows, missed) = measure_all();
+    let (rows, missed) = measure(only);
     let table = table(&rows);
     println!("{table}");
     missed.iter().for_each(|missed| println!("survived {LIVES_MAX} lives: {missed}"));
@@ -71,17 +72,17 @@ pub fn run() -> ExitCode {
     if missed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// The rows, and what survived.
-fn measure_all() -> (Vec<String>, Vec<String>) {
+/// The rows of all faults, or of one, and what survived.
+fn measure(only: Option<&str>) -> (Vec<String>, Vec<String>) {
     let pairs = Pair::all(&Arc::new(Registry::standard()));
     let (mut rows, mut missed) = (Vec::new(), Vec::new());
-    for (number, fault) in FAULTS.iter().enumerate() {
+    for fault in FAULTS.iter().filter(|fault| only.is_none_or(|name| name == fault.name)) {
         let fitting = pairs.iter().filter(|pair| fault.fits(pair));
         let caught: Vec<Caught> = fitting.map(|pair| catch(fault, pair)).collect();
         let survived = caught.iter().filter(|caught| caught.lives.is_none());
         missed.extend(survived.map(|caught| format!("{} in {}", fault.name, caught.pair)));
         rows.push(row(fault, &caught));
-        eprintln!("{} of {}: {}", number + 1, FAULTS.len(), rows[number]);
+        rows.last().into_iter().for_each(|row| eprintln!("{row}"));
     }
     (rows, missed)
 }

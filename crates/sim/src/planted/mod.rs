@@ -7,6 +7,7 @@ pub mod command;
 mod device;
 mod form;
 mod index;
+mod log;
 pub mod measure;
 mod medium;
 mod scheme;
@@ -14,6 +15,7 @@ mod sharing;
 
 use crate::Pair;
 use device::{LazyFlush, LazyState, Liar, OneSlot};
+use log::{LogMedium, Twist as LogTwist};
 use medium::{Medium, Twist};
 use spinney_registry::{AllocatorSpec, PoolSpec, Registry};
 use spinney_volume::Parts;
@@ -279,6 +281,36 @@ pub const FAULTS: &[Fault] = &[
         needs_cut: false,
         in_a_part: false,
         plant: |pair| pair.device = |device| Medium::plant(device, Twist::ReadsStale),
+    },
+    Fault {
+        name: "log-data-not-asked",
+        what: "a record of the log is replayed although its data never arrived",
+        needs_cut: true,
+        in_a_part: false,
+        plant: |pair| {
+            pair.geometry.log_blocks = 16;
+            pair.device = |device| LogMedium::plant(device, LogTwist::DataNotAsked);
+        },
+    },
+    Fault {
+        name: "log-base-not-asked",
+        what: "records of the log that stand on an older commit are replayed",
+        needs_cut: false,
+        in_a_part: false,
+        plant: |pair| {
+            pair.geometry.log_blocks = 16;
+            pair.device = |device| LogMedium::plant(device, LogTwist::BaseNotAsked);
+        },
+    },
+    Fault {
+        name: "log-not-flushed",
+        what: "a flush returns when its record is written and not yet flushed",
+        needs_cut: true,
+        in_a_part: false,
+        plant: |pair| {
+            pair.geometry.log_blocks = 16;
+            pair.device = |device| LogMedium::plant(device, LogTwist::NotFlushed);
+        },
     },
 ];
 

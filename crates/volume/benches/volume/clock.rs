@@ -1,4 +1,4 @@
-//! Windows of work, each timed in the thread's CPU time.
+//! Windows of work, each timed in the thread's CPU time (or, of work that waits, by its caller).
 //!
 //! Invariant: a figure is the median of its windows; the spread is that of all of them.
 
@@ -35,6 +35,13 @@ pub(crate) fn windows(count: usize, mut window: impl FnMut() -> (u64, Duration))
 }
 
 impl Windows {
+    /// Of windows of so many operations each, timed by another clock.
+    pub(crate) fn of(operations: u64, times: &[Duration]) -> Windows {
+        let mut each: Vec<f64> =
+            times.iter().map(|time| time.as_secs_f64() * 1e9 / operations as f64).collect();
+        each.sort_by(f64::total_cmp);
+        Windows(each)
+    }
     fn median(&self) -> f64 {
         self.0[self.0.len() / 2]
     }

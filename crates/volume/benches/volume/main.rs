@@ -1,13 +1,14 @@
 //! What one thread gets out of a pool on a memory device, beside the limit: copying 4 KiB and checksumming it.
 //!
 //! `cargo bench -p spinney-volume` measures every allocator x scheme of the registry and prints the tables of the README;
-//! `VOLUME_PAIRS="bitmap,refcount"`, `VOLUME_CHECKSUMS="xxh3 none"` and `VOLUME_TABLES="throughput snapshots"` pick some. No criterion: a
+//! `VOLUME_PAIRS="bitmap,refcount"`, `VOLUME_CHECKSUMS="xxh3 none"` and `VOLUME_TABLES="throughput snapshots"` pick some; `flushes` (on a file in `VOLUME_FOLDER`) is for asking. No criterion: a
 //! sample here is a whole number of commits, after the pool is aged. Times are the thread's CPU time, since nothing
 //! here waits and other programs then do not count; the median of the windows, and their spread.
 
 #![expect(clippy::print_stdout, reason = "a bench that prints its tables")]
 
 mod clock;
+mod flush;
 mod limit;
 mod pool;
 
@@ -107,5 +108,9 @@ fn main() {
     }
     if tables.iter().any(|table| table == "snapshots") {
         snapshots_and_commits();
+    }
+    // By the clock on the wall, so only when asked for.
+    if tables.iter().any(|table| table == "flushes") {
+        flush::flushes(&pairs());
     }
 }

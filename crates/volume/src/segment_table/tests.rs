@@ -6,7 +6,7 @@ use spinney_device::MemoryDevice;
 const DEVICE_BLOCKS: u64 = 20_000;
 
 fn layout() -> Layout {
-    Layout::new(DEVICE_BLOCKS, 192).unwrap()
+    Layout::new(DEVICE_BLOCKS, 192, 0).unwrap()
 }
 
 /// A table of `count` runs of one block with gaps between, full parts in data blocks from 15,000 on.

@@ -1,0 +1,153 @@
+//! Opening a pool whose log has records on top of its last commit.
+//!
+//! Invariant: what a flush covered is there again, as it was, and durable by a commit before anybody sees it; of what no flush covered, a
+//! record is replayed whole or not at all. Nothing that was read is trusted: a record that does not fit the pool is `Corrupt`.
+
+use super::record::{Header, LogEntry, LogRecord};
+use super::{PIECE_BLOCKS, pieces};
+use crate::discard;
+use crate::{Pool, Superblock};
+use spinney_core::{BLOCK_BYTES, BlockDevice, DevId, Error, Extent, Lba, LbaRange, Pba, Place, Result};
+use spinney_snap::Access;
+
+const PIECE_BYTES: usize = PIECE_BLOCKS as usize * BLOCK_BYTES;
+/// What is said of a record that was flushed, since one after it was begun.
+const DAMAGED: &str = "intent log (a record that a flush covered; the option accept_damaged_log opens the pool without it and what \
+     came after it)";
+
+/// What the log holds on top of the last commit.
+#[derive(Default)]
+pub(crate) struct Tail {
+    /// Whole records in order. Each but the last was covered by a flush, or the next one would not be there.
+    records: Vec<(Pba, LogRecord)>,
+    /// Whether anything of that commit is there, be it in parts: then no other record may be put on it, lest the two mix.
+    any: bool,
+}
+
+impl Tail {
+    /// Read the log of a superblock. Errors: `Corrupt` (unless `accept_damaged`) where a record is missing or damaged that has a
+    /// successor; `Io`.
+    pub(crate) fn read(
+        superblock: &Superblock,
+        device: &dyn BlockDevice,
+        accept_damaged: bool,
+    ) -> Result<Tail> {
+        let area = superblock.layout.log;
+        let mut bytes = vec![0; area.blocks as usize * BLOCK_BYTES];
+        for (piece, buffer) in pieces(area).zip(bytes.chunks_mut(PIECE_BYTES)) {
+            device.read(piece.start, buffer)?;
+        }
+        let (epoch, seal) = (superblock.epoch, superblock.seal());
+        let mut tail = Tail::default();
+        let mut at = 0;
+        while let Some(rest) = bytes.get(at * BLOCK_BYTES..).filter(|rest| !rest.is_empty()) {
+            let place = Pba(area.start.0 + at as u64);
+            let stands = Header::decode(rest).filter(|header| header.base == epoch && header.seal == seal);
+            let next = tail.records.len() as u64;
+            let whole = stands.as_ref().and_then(|_| LogRecord::decode(rest, place));
+            tail.any |= stands.is_some();
+            at += match whole {
+                Some((record, blocks)) if record.sequence == next => {
+                    tail.records.push((place, record));
+                    blocks as usize
+                }
+                // Records are written in order, each after the flush of the one before.
+                Some((record, _)) if record.sequence > next && !accept_damaged => {
+                    return Err(Error::Corrupt { what: DAMAGED, place: Place::Block(place) });
+                }
+                _ => 1,
+            };
+        }
+        Ok(tail)
+    }
+}
+
+impl Pool {
+    /// Do again what the records say, and commit. Errors: `Corrupt`, `Io`, of the commit; the pool on the device is then as before.
+    pub(crate) fn replay(&mut self, tail: Tail) -> Result<()> {
+        if !tail.any {
+            return Ok(());
+        }
+        let mut records = tail.records;
+        let last = records.pop();
+        records.iter().try_for_each(|(at, record)| self.replay_record(*at, record))?;
+        if let Some((at, record)) = last
+            && self.arrived(at, &record)?
+        {
+            self.replay_record(at, &record)?;
+        }
+        self.commit()
+    }
+
+    /// Whether the data of a record is on the device. It, too, may have been read from a cache after a flush that failed, so it is stored
+    /// once more, as the superblock is. Errors: `Io`; `Corrupt` if the record leads outside the data.
+    fn arrived(&self, place: Pba, record: &LogRecord) -> Result<bool> {
+        for entry in &record.entries {
+            let LogEntry::Map { on, sums, .. } = entry else { continue };
+            self.inside(*on).map_err(|_| strange(place))?;
+            for (piece, sums) in (0..).zip(sums.chunks(PIECE_BLOCKS as usize)) {
+                let start = Pba(on.start.0 + piece * PIECE_BLOCKS);
+                let mut data = vec![0; sums.len() * BLOCK_BYTES];
+                self.device.read(start, &mut data)?;
+                if !self.checksums.sums(start, &data).eq(sums.iter().copied()) {
+                    return Ok(false);
+                }
+                self.device.write(start, &data)?;
+            }
+        }
+        Ok(true)
+    }
+
+    fn replay_record(&mut self, place: Pba, record: &LogRecord) -> Result<()> {
+        for entry in &record.entries {
+            let replayed = match entry {
+                LogEntry::Map { dev, at, on, sums } => self.replay_map(*dev, *at, *on, sums),
+                LogEntry::Unmap { dev, range } => self.replay_unmap(*dev, *range),
+            };
+            replayed.map_err(|error| match error {
+                Error::NoSpace { .. }
+                | Error::NotFound(_)
+                | Error::ReadOnly(_)
+                | Error::OutOfRange { .. } => strange(place),
+                other => other,
+            })?;
+        }
+        self.stats.log_records_replayed += 1;
+        Ok(())
+    }
+
+    fn replay_map(&mut self, dev: DevId, at: Lba, on: Extent, sums: &[u64]) -> Result<()> {
+        self.inside(on)?;
+        self.takes_changes(dev, LbaRange::new(at, on.blocks))?;
+        self.allocator.claim(on, &self.pages)?;
+        self.loggable(|pool| {
+            pool.checksums.put(on.start, sums.iter().copied(), &mut pool.pages)?;
+            pool.map_fresh(dev, at, on)
+        })?;
+        self.release_freed()
+    }
+
+    fn replay_unmap(&mut self, dev: DevId, range: LbaRange) -> Result<()> {
+        self.takes_changes(dev, range)?;
+        let limit = discard::PIECE_BLOCKS;
+        if range.blocks > limit {
+            return Err(Error::OutOfRange { start: range.start.0, length: range.blocks, limit });
+        }
+        self.unmap(dev, range)
+    }
+
+    /// Errors: those of a request that has no place in the version.
+    fn takes_changes(&self, dev: DevId, range: LbaRange) -> Result<()> {
+        let version = self.scheme.version(dev, &self.pages)?;
+        let limit = version.blocks;
+        if version.access != Access::Writable {
+            return Err(Error::ReadOnly(dev));
+        }
+        let past = Error::OutOfRange { start: range.start.0, length: range.blocks, limit };
+        if range.end().0 <= limit { Ok(()) } else { Err(past) }
+    }
+}
+
+fn strange(place: Pba) -> Error {
+    Error::Corrupt { what: "intent log (a record that does not fit the pool)", place: Place::Block(place) }
+}
