@@ -60,7 +60,7 @@ pub struct PoolOptions {
     /// formatting, and opening reads it back; how often their runs are merged may differ each time (`None`: as by default).
     pub back_references: Option<BackrefOptions>,
     /// Blocks of the intent log, at most 16,384; 0 is none. With one, a flush of what was written and discarded is one write of a record and
-    /// one flush of the device, and not a commit: on a file, a write and its flush some times faster (the README has figures). A record takes
+    /// one flush of the device, and not a commit with two (`VOLUME_TABLES=flushes` of the bench measures both on a file). A record takes
     /// a block or more (a block holds 101 writes of one block), and when the log is full a flush commits: larger means rarer commits, takes space
     /// from the data, and is read whole by each opening. The default, 0, keeps each flush a commit, which is what the experiments study; 1,024
     /// (4 MiB: a thousand flushes to a commit) is what `spinney pool create` takes. Chosen when formatting; opening reads it back.
