@@ -247,7 +247,8 @@ fn operate(
         }
         2 => {
             scheme.latent_growth_blocks(dev, pages)?;
-            scheme.usage(dev, pages).map(drop)
+            scheme.usage(dev, pages)?;
+            scheme.freed_by_deleting(&[dev], pages).map(drop)
         }
         3 => scheme.plan_write(dev, range, pages, &mut WritePlan::default()),
         4 | 5 if range.blocks > 0 => {
