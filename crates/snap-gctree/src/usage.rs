@@ -20,14 +20,13 @@ pub(crate) fn usage(state: &State, dev: DevId, pages: &dyn PageRead) -> Result<U
     let member = state.live(dev, pages)?;
     let referenced_blocks = member.referenced_blocks;
     if state.encoding == Encoding::Counted {
-        let others: Vec<Slot> =
-            children(state, dev, &member, pages)?.iter().map(|(_, child)| child.root).collect();
+        let others = neighbours(state, (dev, member), false, pages)?;
         let at = state.tree(&member).root_position();
         let exclusive_blocks = owned_alone(state, at, member.root, &others, pages)?;
         let shared_blocks = referenced_blocks.saturating_sub(exclusive_blocks);
         return Ok(Usage { referenced_blocks, exclusive_blocks, shared_blocks });
     }
-    let roots = neighbours(state, dev, &member, pages)?;
+    let roots = neighbours(state, (dev, member), true, pages)?;
     let exclusive_blocks = if roots.is_empty() {
         referenced_blocks
     } else {
@@ -37,14 +36,15 @@ pub(crate) fn usage(state: &State, dev: DevId, pages: &dyn PageRead) -> Result<U
     Ok(Usage { referenced_blocks, exclusive_blocks, shared_blocks })
 }
 
-/// Roots of the live versions next to this one.
-fn neighbours(state: &State, dev: DevId, member: &Member, pages: &dyn PageRead) -> Result<Vec<Slot>> {
-    let (mut met, mut roots) = (BTreeSet::from([dev]), Vec::new());
-    let mut next = vec![(dev, *member)];
+/// Roots of the live versions next to this one, seen through hidden ones: those below it, and with `above` all. What a hidden
+/// one has let go of is gone from its own tree, and is still in those below.
+fn neighbours(state: &State, of: (DevId, Member), above: bool, pages: &dyn PageRead) -> Result<Vec<Slot>> {
+    let (mut met, mut roots) = (BTreeSet::from([of.0]), Vec::new());
+    let mut next = vec![of];
     while let Some((dev, member)) = next.pop() {
         let mut around: Vec<DevId> =
             children(state, dev, &member, pages)?.iter().map(|(dev, _)| *dev).collect();
-        around.extend(member.parent);
+        around.extend(member.parent.filter(|_| above));
         for other in around.into_iter().filter(|other| met.insert(*other)) {
             let found = state.member(other, pages)?;
             if found.stage.is_live() {
