@@ -71,7 +71,7 @@ impl Pool {
 
     /// Open the pool on `device` at its last durable epoch. `build` makes the plug-ins that the description names.
     /// No repair is ever needed; what flushes left in the intent log is made durable by a commit. Errors: `Corrupt`, `Io` (an unreadable or damaged superblock slot too, see
-    /// [`PoolOptions::accept_unreadable_slot`]; a damaged log, see [`PoolOptions::accept_damaged_log`]), `BadSetting` for a wrong key, and whatever `build` returns.
+    /// [`PoolOptions::accept_unreadable_slot`]; a damaged or unreadable log, see [`PoolOptions::accept_damaged_log`]), `BadSetting` for a wrong key, and whatever `build` returns.
     pub fn open(
         device: Arc<dyn BlockDevice>,
         options: PoolOptions,
@@ -112,7 +112,9 @@ impl Pool {
         if options.verify_superblock {
             superblock.verify_stored(&*device)?;
         }
-        let tail = Tail::read(superblock, &*device, options.accept_damaged_log)?;
+        // Records on the lost commit may lie over the first of the older ones.
+        let accept_damaged = options.accept_damaged_log || found.is_fallback;
+        let tail = Tail::read(superblock, &*device, accept_damaged)?;
         allocator.committed(epoch, None);
         let mut pool = Pool {
             device,

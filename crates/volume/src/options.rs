@@ -74,9 +74,11 @@ pub struct PoolOptions {
     pub verify_superblock: bool,
     /// Open although a superblock slot cannot be read (`Io`, try again first) or is damaged as no cut leaves it (`Corrupt`): with the
     /// other slot, which may be one commit older. What that commit let go of may since be overwritten; with checksums it then
-    /// reads as `Corrupt`, with `ChecksumKind::None` as wrong bytes. Off: such a slot is an error, so that no commit is lost unasked.
+    /// reads as `Corrupt`, with `ChecksumKind::None` as wrong bytes. All records of the intent log on the lost commit go with it, and those on
+    /// the older one from the first that they lie over (or that is damaged or unreadable) on. Off: such a slot is an error, so that no commit is lost unasked.
     pub accept_unreadable_slot: bool,
-    /// Open although a record of the intent log is damaged that a flush had covered: with what comes before it. Off: that is an error.
+    /// Open although a record of the intent log is damaged that a flush had covered (`Corrupt`), or a block of the log or of the last record's
+    /// data cannot be read (`Io`, try again first): with the records before it. Off: that is an error.
     pub accept_damaged_log: bool,
 }
 

@@ -32,7 +32,7 @@ impl Slot {
             }
             Err(error) => Slot::Unreadable(error),
             Ok(()) => match Superblock::decode(&block, slot) {
-                Ok(superblock) => Slot::Whole(Box::new(Found { superblock, block })),
+                Ok(superblock) => Slot::Whole(Box::new(Found { superblock, block, is_fallback: false })),
                 Err(error) => Slot::Broken(error, epoch_of_damaged(&block, slot)),
             },
         }
@@ -67,6 +67,8 @@ impl Superblock {
 pub(crate) struct Found {
     pub(crate) superblock: Superblock,
     block: Vec<u8>,
+    /// Whether the other slot may have held a newer one, which was accepted.
+    pub(crate) is_fallback: bool,
 }
 
 impl Found {
@@ -77,9 +79,11 @@ impl Found {
         let [first, second] = slots;
         let newest = usize::from(second.epoch() > first.epoch());
         let (newer, older) = if newest == 1 { (second, first) } else { (first, second) };
-        let Slot::Whole(found) = newer else { return Err(failure) };
+        let Slot::Whole(mut found) = newer else { return Err(failure) };
+        let is_older = older.is_older_than(found.superblock.epoch.0, 1 - newest);
+        found.is_fallback = is_older.is_err();
         if !accept_unreadable_slot {
-            older.is_older_than(found.superblock.epoch.0, 1 - newest)?;
+            is_older?;
         }
         found.superblock.layout.verify(device.blocks())?;
         Ok(*found)

@@ -1,7 +1,7 @@
 //! Opening a pool whose log has records on top of its last commit.
 //!
 //! Invariant: what a flush covered is there again, as it was, and durable by a commit before anybody sees it; of what no flush covered, a
-//! record is replayed whole or not at all. Nothing that was read is trusted: a record that does not fit the pool is `Corrupt`.
+//! record is replayed whole or not at all. Less only by `accept_damaged`. Nothing that was read is trusted: a record that does not fit the pool is `Corrupt`.
 
 use super::record::{Header, LogEntry, LogRecord};
 use super::{PIECE_BLOCKS, pieces};
@@ -14,51 +14,75 @@ const PIECE_BYTES: usize = PIECE_BLOCKS as usize * BLOCK_BYTES;
 /// What is said of a record that was flushed, since one after it was begun.
 const DAMAGED: &str = "intent log (a record that a flush covered; the option accept_damaged_log opens the pool without it and what \
      came after it)";
+/// And of a block of the log, or of data of its last record, that cannot be read.
+const UNREADABLE: &str = "read of the intent log (try again; if it stays unreadable, the option accept_damaged_log opens the pool without \
+     that record and what came after it)";
 
 /// What the log holds on top of the last commit.
 #[derive(Default)]
 pub(crate) struct Tail {
     /// Whole records in order. Each but the last was covered by a flush, or the next one would not be there.
     records: Vec<(Pba, LogRecord)>,
-    /// Whether anything of that commit is there, be it in parts: then no other record may be put on it, lest the two mix.
+    /// Whether anything of that commit is there, be it in parts, or may be: then no other record may be put on it, lest the two mix.
     any: bool,
+    /// Blocks of the log that the device does not give; they were taken for zeros.
+    unreadable: Vec<Pba>,
+    accept_damaged: bool,
 }
 
 impl Tail {
-    /// Read the log of a superblock. Errors: `Corrupt` (unless `accept_damaged`) where a record is missing or damaged that has a
-    /// successor; `Io`.
+    /// Read the log of a superblock. Errors, unless `accept_damaged`: `Corrupt` where a record is missing or damaged that has a
+    /// successor, be it in parts; `Io`.
     pub(crate) fn read(
         superblock: &Superblock,
         device: &dyn BlockDevice,
         accept_damaged: bool,
     ) -> Result<Tail> {
         let area = superblock.layout.log;
+        let mut tail = Tail { accept_damaged, ..Tail::default() };
         let mut bytes = vec![0; area.blocks as usize * BLOCK_BYTES];
         for (piece, buffer) in pieces(area).zip(bytes.chunks_mut(PIECE_BYTES)) {
-            device.read(piece.start, buffer)?;
+            tail.read_piece(piece, buffer, device)?;
         }
+        tail.any = !tail.unreadable.is_empty();
         let (epoch, seal) = (superblock.epoch, superblock.seal());
-        let mut tail = Tail::default();
         let mut at = 0;
         while let Some(rest) = bytes.get(at * BLOCK_BYTES..).filter(|rest| !rest.is_empty()) {
             let place = Pba(area.start.0 + at as u64);
             let stands = Header::decode(rest).filter(|header| header.base == epoch && header.seal == seal);
             let next = tail.records.len() as u64;
-            let whole = stands.as_ref().and_then(|_| LogRecord::decode(rest, place));
             tail.any |= stands.is_some();
-            at += match whole {
+            // Records are written in order, each after the flush of the one before.
+            if !accept_damaged && stands.as_ref().is_some_and(|header| header.sequence > next) {
+                return Err(Error::Corrupt { what: DAMAGED, place: Place::Block(place) });
+            }
+            at += match stands.and_then(|_| LogRecord::decode(rest, place)) {
                 Some((record, blocks)) if record.sequence == next => {
                     tail.records.push((place, record));
                     blocks as usize
-                }
-                // Records are written in order, each after the flush of the one before.
-                Some((record, _)) if record.sequence > next && !accept_damaged => {
-                    return Err(Error::Corrupt { what: DAMAGED, place: Place::Block(place) });
                 }
                 _ => 1,
             };
         }
         Ok(tail)
+    }
+
+    /// At once, or block by block if that fails and damage is accepted.
+    fn read_piece(&mut self, piece: Extent, buffer: &mut [u8], device: &dyn BlockDevice) -> Result<()> {
+        match device.read(piece.start, buffer) {
+            Err(Error::Io { .. }) if self.accept_damaged => {}
+            read => return read.map_err(unreadable),
+        }
+        for (block, at) in buffer.chunks_mut(BLOCK_BYTES).zip(piece.start.0..) {
+            match device.read(Pba(at), block) {
+                Err(Error::Io { .. }) => {
+                    block.fill(0);
+                    self.unreadable.push(Pba(at));
+                }
+                read => read?,
+            }
+        }
+        Ok(())
     }
 }
 
@@ -68,27 +92,36 @@ impl Pool {
         if !tail.any {
             return Ok(());
         }
-        let mut records = tail.records;
+        let Tail { mut records, unreadable, accept_damaged, .. } = tail;
         let last = records.pop();
         records.iter().try_for_each(|(at, record)| self.replay_record(*at, record))?;
         if let Some((at, record)) = last
-            && self.arrived(at, &record)?
+            && self.arrived(at, &record, accept_damaged)?
         {
             self.replay_record(at, &record)?;
         }
-        self.commit()
+        self.commit()?;
+        // Most drives give such a block a new place when it is written. If this one fails instead, the next opening says so.
+        unreadable.into_iter().try_for_each(|at| match self.device.write(at, &[0; BLOCK_BYTES]) {
+            Err(Error::Io { .. }) => Ok(()),
+            written => written,
+        })
     }
 
     /// Whether the data of a record is on the device. It, too, may have been read from a cache after a flush that failed, so it is stored
-    /// once more, as the superblock is. Errors: `Io`; `Corrupt` if the record leads outside the data.
-    fn arrived(&self, place: Pba, record: &LogRecord) -> Result<bool> {
+    /// once more, as the superblock is. What cannot be read is not there if damage is accepted. Errors: `Io`; `Corrupt` if the record leads
+    /// outside the data.
+    fn arrived(&self, place: Pba, record: &LogRecord, accept_damaged: bool) -> Result<bool> {
         for entry in &record.entries {
             let LogEntry::Map { on, sums, .. } = entry else { continue };
             self.inside(*on).map_err(|_| strange(place))?;
             for (piece, sums) in (0..).zip(sums.chunks(PIECE_BLOCKS as usize)) {
                 let start = Pba(on.start.0 + piece * PIECE_BLOCKS);
                 let mut data = vec![0; sums.len() * BLOCK_BYTES];
-                self.device.read(start, &mut data)?;
+                match self.device.read(start, &mut data) {
+                    Err(Error::Io { .. }) if accept_damaged => return Ok(false),
+                    read => read.map_err(unreadable)?,
+                }
                 if !self.checksums.sums(start, &data).eq(sums.iter().copied()) {
                     return Ok(false);
                 }
@@ -145,6 +178,13 @@ impl Pool {
         }
         let past = Error::OutOfRange { start: range.start.0, length: range.blocks, limit };
         if range.end().0 <= limit { Ok(()) } else { Err(past) }
+    }
+}
+
+fn unreadable(error: Error) -> Error {
+    match error {
+        Error::Io { at, code, .. } => Error::Io { operation: UNREADABLE, at, code },
+        other => other,
     }
 }
 
