@@ -97,6 +97,14 @@ pub(crate) fn verify_blank(area: Extent, device: &dyn BlockDevice) -> Result<()>
 }
 
 impl Pool {
+    /// As [`Pool::flush`], and what the log holds is committed: before a pool is left alone. While records stand on the last commit, damage
+    /// to the last one, or to its data, looks as if its flush had never been; after a commit it is `Corrupt`, and of one block. Errors: as `flush`.
+    pub fn checkpoint(&mut self) -> Result<()> {
+        self.alive()?;
+        self.reap_if_possible()?;
+        if self.dirty.any { self.commit() } else { self.flush() }
+    }
+
     /// Whether what happens now is noted: else only a commit makes it durable.
     pub(crate) fn logs(&self) -> bool {
         !self.log.full && !self.dirty.beyond_log

@@ -75,6 +75,33 @@ fn a_damaged_record_is_told_by_parts_of_the_one_behind_it() {
     holds(&pool, volume, 3, 2, 1);
 }
 
+/// Without the checkpoint the same damage gives the bytes before: `a_last_record_whose_data_is_not_there_is_dropped_for_good`.
+#[test]
+fn after_a_checkpoint_damage_is_told_and_undoes_no_flush() {
+    let (device, mut pool, volume) = pool_in_memory();
+    put(&mut pool, volume, 4, 2, 2).unwrap();
+    pool.flush().unwrap();
+    let (place, record) = records(&*device).pop().unwrap();
+    put(&mut pool, volume, 8, 1, 3).unwrap(); // no flush of its own
+    let epoch = pool.epoch();
+    pool.checkpoint().unwrap();
+    assert_eq!((pool.epoch(), records(&*device).len()), (epoch.next(), 0));
+    pool.checkpoint().unwrap();
+    assert_eq!(pool.epoch(), epoch.next(), "nothing is new");
+    drop(pool);
+    let damaged = data_of(&record).start;
+    let mut block = [0; BLOCK_BYTES];
+    device.read(damaged, &mut block).unwrap();
+    block[100] ^= 1;
+    device.write(damaged, &block).unwrap();
+    device.write(place, &[0; BLOCK_BYTES]).unwrap();
+    let pool = open(device).unwrap();
+    let read = get(&pool, volume, 4);
+    assert!(matches!(read, Err(Error::Corrupt { place: Place::Block(at), .. }) if at == damaged), "{read:?}");
+    holds(&pool, volume, 5, 1, 2);
+    holds(&pool, volume, 8, 1, 3);
+}
+
 #[test]
 fn an_older_slot_opens_although_the_log_was_begun_anew_since() {
     let (device, mut pool, volume) = pool_in_memory();
