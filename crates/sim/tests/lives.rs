@@ -26,6 +26,8 @@ fn three_hundred_crash_lives_of_every_allocator_and_scheme_keep_what_was_flushed
                 );
                 assert!(sum.cuts_in_commit * 4 > sum.cuts, "too few cuts fall inside a commit: {sum:?}");
                 assert!(sum.readers > LIVES / 2, "too few readers: {sum:?}");
+                assert!(sum.records > 0, "no flush was a record in a log: {sum:?}");
+                assert!(sum.replayed > 0, "no record was replayed: {sum:?}");
                 assert!(sum.refused > 0, "some lives must run out of space: {sum:?}");
                 assert!(sum.steps > LIVES * 20, "most steps must do something: {sum:?}");
             }
