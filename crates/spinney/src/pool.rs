@@ -10,17 +10,19 @@ use crate::iostat::Meter;
 use crate::known::Known;
 use crate::table::{Cell, Listing};
 use serde_json::{Value, json};
-use spinney_core::{BLOCK_BYTES, BlockDevice, Error};
+use spinney_core::{BLOCK_BYTES, BlockDevice, Error, Pba};
 use spinney_device::{FileDevice, MeterDevice};
 use spinney_lab::config::{format_bytes, parse_bytes};
 use spinney_registry::Registry;
-use spinney_volume::{ChecksumKind, Name, Placement, Pool, PoolOptions, SUPERBLOCK_SLOTS, Superblock};
+use spinney_volume::{ChecksumKind, Name, Placement, Pool, PoolOptions, SUPERBLOCK_SLOTS};
 use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 const BLOCK: u64 = BLOCK_BYTES as u64;
+/// What a superblock of any version begins with (`FORMAT.md` of the volume).
+const MAGIC: &[u8] = b"spinney\0";
 /// A pool that nobody chose parts for: best fit over twin trees keeps free space whole and has a bound on memory; reference counts
 /// delete and clone in any order; metadata that grows never ends a pool that has blocks left.
 const ALLOCATOR: &str = "extent";
@@ -184,12 +186,22 @@ fn device(path: &Path, size: Option<&str>, force: bool) -> Result<FileDevice, Fa
         return Err(Failure::Usage(format!("{shown} is there already and has its size; leave --size out")));
     }
     let device = FileDevice::open(path).map_err(|error| failed(&shown, error))?;
-    if !force && Superblock::load(&device, true).is_ok() {
+    // A pool that does not open (another version, a device that shrank, damage) is somebody's, too; a slot that cannot be read may be one's.
+    if !force && SUPERBLOCK_SLOTS.iter().any(|slot| has_magic(&device, *slot).unwrap_or(true)) {
         return Err(Failure::Usage(format!(
-            "{shown} holds a pool; `spinney pool import {shown}` finds it, --force destroys it"
+            "{shown} holds a pool, or may; `spinney pool import {shown}` finds it, --force destroys it"
         )));
     }
     Ok(device)
+}
+
+/// Whether this slot has a superblock, whole or not. Errors: the device's.
+fn has_magic(device: &FileDevice, slot: Pba) -> Result<bool, Error> {
+    let mut block = vec![0; BLOCK_BYTES];
+    if slot.0 < device.blocks() {
+        device.read(slot, &mut block)?;
+    }
+    Ok(block.starts_with(MAGIC))
 }
 
 fn import(path: &Path, name: Option<&str>) -> Result<ExitCode, Failure> {
@@ -312,6 +324,12 @@ fn destroy(name: &str, yes: bool) -> Result<ExitCode, Failure> {
         )));
     }
     let device = FileDevice::open(&path).map_err(|error| failed(name, error))?;
+    if !SUPERBLOCK_SLOTS.iter().any(|slot| has_magic(&device, *slot).unwrap_or(false)) {
+        return Err(Failure::Usage(format!(
+            "{} holds no pool, so nothing is destroyed (`spinney pool export {name}` forgets the name)",
+            path.display()
+        )));
+    }
     for slot in SUPERBLOCK_SLOTS {
         device.write(slot, &[0; BLOCK_BYTES]).map_err(|error| failed(name, error))?;
     }

@@ -191,7 +191,11 @@ fn destroy(
     if !dry_run {
         let devs: Result<Vec<_>, Error> = names.iter().map(|name| desk.pool.named(name)).collect();
         desk.nobody_has(&shown.join(" "), &devs.map_err(failed)?)?;
+        desk.pool.destroy(names).map_err(failed)?;
+        // With clients waiting, the space comes back over the next flushes.
+        if desk.users.is_some() { desk.pool.flush() } else { desk.pool.settle() }.map_err(failed)?;
     }
+    // Last, since nobody may be there to read it.
     if json {
         let body = json!({ "destroyed": shown, "freed_bytes": bytes, "dry_run": dry_run });
         say_to(desk.out, versioned("spinney vol destroy", &body) + "\n")?;
@@ -201,12 +205,7 @@ fn destroy(
         let gives = if dry_run { "would give back" } else { "gives back" };
         say_to(desk.out, format!("{gives} {}\n", format_bytes(bytes)))?;
     }
-    if dry_run {
-        return Ok(());
-    }
-    desk.pool.destroy(names).map_err(failed)?;
-    // With clients waiting, the space comes back over the next flushes.
-    if desk.users.is_some() { desk.pool.flush() } else { desk.pool.settle() }.map_err(failed)
+    Ok(())
 }
 
 fn space(desk: &mut Desk<'_>, texts: &[String], if_destroyed: bool, output: &Output) -> Result<(), Failure> {

@@ -6,6 +6,8 @@
 mod bench;
 
 use bench::Bench;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 
 #[test]
 fn a_volume_is_kept_cloned_promoted_and_destroyed() {
@@ -70,4 +72,39 @@ fn a_pool_is_found_again_by_its_file() {
     assert_eq!((&pools["rows"][0]["name"], &pools["rows"][0]["state"]), (&"other".into(), &"ok".into()));
     bench.text("pool destroy other --yes", 0);
     bench.text("pool import tank.img", 3);
+}
+
+#[test]
+fn a_pool_that_does_not_open_is_not_formatted_over_either() {
+    let bench = Bench::new();
+    let image = File::options().write(true).open(bench.path("tank.img")).unwrap();
+    let refused = || assert!(bench.text("pool create other tank.img", 2).contains("holds a pool"));
+    image.set_len((32 << 20) - 4096).unwrap();
+    refused();
+    image.set_len(32 << 20).unwrap();
+    assert_eq!(bench.names(), ["tank/home"]);
+    // What follows the magic is damaged in both slots of the superblock.
+    [8, 8 * 4096 + 8].iter().for_each(|at| image.write_all_at(&[0xff; 8], *at).unwrap());
+    refused();
+    bench.text("pool create other tank.img --force", 0);
+}
+
+#[test]
+fn what_holds_no_pool_is_not_destroyed() {
+    let bench = Bench::new();
+    let other = vec![5; 1 << 20];
+    std::fs::write(bench.path("tank.img"), &other).unwrap();
+    assert!(bench.text("pool destroy tank --yes", 2).contains("holds no pool"));
+    assert!(std::fs::read(bench.path("tank.img")).unwrap() == other, "untouched");
+    bench.text("pool export tank", 0);
+}
+
+#[test]
+fn what_is_to_be_destroyed_is_though_nobody_reads_of_it() {
+    let bench = Bench::new();
+    for (snapshot, how) in [("a", "-v"), ("b", "-j")] {
+        bench.text(&format!("vol snapshot tank/home@{snapshot}"), 0);
+        bench.unread(&format!("vol destroy {how} tank/home@{snapshot}"));
+    }
+    assert_eq!(bench.names(), ["tank/home"]);
 }

@@ -4,9 +4,9 @@
 #![allow(dead_code, clippy::allow_attributes, reason = "each test uses some of it")]
 
 use serde_json::Value;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Lines};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
 use tempfile::TempDir;
 
 pub(crate) struct Bench(TempDir);
@@ -47,19 +47,34 @@ impl Bench {
         let list = self.text("vol list tank -H -o name", 0);
         list.lines().map(str::to_owned).collect()
     }
+    /// With nobody who reads what it prints; it must succeed all the same.
+    pub(crate) fn unread(&self, arguments: &str) {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = self.command(arguments).stdout(writer).output().unwrap();
+        assert!(output.status.success(), "{arguments}\n{}", both(&output));
+    }
     /// `serve tank` with these words, once it serves.
     pub(crate) fn serve(&self, arguments: &str) -> Server {
+        let (mut server, lines) = self.start(arguments);
+        // Its lines are read to the end, or it would wait for a reader.
+        server.reader = Some(std::thread::spawn(move || lines.map_while(Result::ok).collect()));
+        server
+    }
+    /// The same; once it serves nobody reads what it says.
+    pub(crate) fn serve_unread(&self, arguments: &str) -> Server {
+        self.start(arguments).0
+    }
+    fn start(&self, arguments: &str) -> (Server, Lines<BufReader<ChildStderr>>) {
         let mut command = self.command(&format!("serve tank {arguments}"));
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let mut server = Server { child, reader: None };
+        let server = Server { child, reader: None };
         let mut said = Vec::new();
         while !said.last().is_some_and(|line: &String| line.contains("end with Ctrl-C")) {
             said.push(lines.next().unwrap_or_else(|| panic!("the server ended: {said:?}")).unwrap());
         }
-        // Its lines are read to the end, or it would wait for a reader.
-        server.reader = Some(std::thread::spawn(move || lines.map_while(Result::ok).collect()));
-        server
+        (server, lines)
     }
     /// The control socket of the server.
     pub(crate) fn control_socket(&self) -> PathBuf {
