@@ -8,11 +8,11 @@ use spinney_core::{BLOCK_BYTES, DevId, Error, Lba, LbaRange, Result};
 use spinney_snap::Access;
 use spinney_volume::{Name, Pool};
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 const BLOCK: u64 = BLOCK_BYTES as u64;
 /// How far a search for data or a hole looks while it holds the lock.
-const WINDOW_BYTES: u64 = 1 << 30;
+pub(crate) const WINDOW_BYTES: u64 = 1 << 30;
 
 /// A volume or snapshot as clients see it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -65,7 +65,16 @@ impl Store {
         act(&mut *self.pool.lock().map_err(|_| Error::Closed)?)
     }
 
-    /// The same as a client's request, counted and timed.
+    /// The same if nobody else is at the pool; `None` if somebody is.
+    pub fn try_with<T>(&self, act: impl FnOnce(&mut Pool) -> Result<T>) -> Option<Result<T>> {
+        match self.pool.try_lock() {
+            Ok(mut pool) => Some(act(&mut pool)),
+            Err(TryLockError::Poisoned(_)) => Some(Err(Error::Closed)),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    /// The same as [`Store::with`] for a client's request, counted and timed.
     pub fn request<T>(&self, kind: Kind, bytes: u64, act: impl FnOnce(&mut Pool) -> Result<T>) -> Result<T> {
         let ticket = self.activity.begin(kind, bytes);
         let done = self.with(|pool| {

@@ -5,7 +5,10 @@ mod client;
 mod pool;
 
 use client::{CONNECTIONS_MAX, Client, Served};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// How long a client goes on if nothing ends it.
+const FLOOD: Duration = Duration::from_secs(20);
 
 #[test]
 fn a_client_that_breaks_the_protocol_loses_only_its_own_connection() {
@@ -44,6 +47,59 @@ fn a_half_open_connection_ends_by_itself() {
     let served = Served::new();
     let mut silent = Client::connect_raw(&served);
     assert!(silent.is_closed(), "after the handshake's time");
+}
+
+#[test]
+fn a_handshake_that_drips_ends_by_its_time() {
+    let served = Served::new();
+    let mut slow = Client::connect(&served);
+    slow.send_raw(&[&b"IHAVEOPT"[..], &[0, 0, 0, 7, 0, 0, 0x40, 0]].concat()); // 16 KiB follow, one by one
+    let begin = Instant::now();
+    while begin.elapsed() < FLOOD && slow.try_send_raw(&[0]) {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert!(begin.elapsed() < FLOOD / 2, "{:?}", begin.elapsed());
+}
+
+#[test]
+fn a_server_ends_though_a_client_asks_without_end() {
+    let mut served = Served::new();
+    let mut client = Client::connect(&served);
+    client.go("a").unwrap();
+    let flush = [&[0x25, 0x60, 0x95, 0x13, 0, 0, 0, 3][..], &[0; 20]].concat().repeat(1000);
+    let (mut asks, begin) = (client.twin(), Instant::now());
+    let threads = [
+        std::thread::spawn(move || while begin.elapsed() < FLOOD && asks.try_send_raw(&flush) {}),
+        std::thread::spawn(move || assert!(client.is_closed())),
+    ];
+    std::thread::sleep(Duration::from_millis(200));
+    ends_soon(&mut served);
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+}
+
+#[test]
+fn a_server_ends_though_a_client_does_not_listen() {
+    let mut served = Served::new();
+    let mut deaf = Client::connect(&served);
+    deaf.go("a").unwrap();
+    (0..20).for_each(|_| deaf.send_header(0, 0, 0, 64 * 4096)); // far more than the socket holds
+    std::thread::sleep(Duration::from_millis(200));
+    ends_soon(&mut served);
+}
+
+fn ends_soon(served: &mut Served) {
+    let begin = Instant::now();
+    served.end();
+    assert!(begin.elapsed() < FLOOD / 2, "{:?}", begin.elapsed());
+}
+
+#[test]
+fn what_a_client_says_is_one_line_of_the_log() {
+    let served = Served::new();
+    let mut bad = Client::connect(&served);
+    bad.option(1, b"x\ny");
+    assert!(bad.is_closed());
+    assert!(served.says("x\\ny"));
 }
 
 #[test]

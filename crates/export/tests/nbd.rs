@@ -5,6 +5,7 @@ mod client;
 mod pool;
 
 use client::{Client, Served, errno};
+use pool::name;
 use spinney_core::BLOCK_BYTES;
 
 const BLOCK: u64 = BLOCK_BYTES as u64;
@@ -80,4 +81,14 @@ fn requests_that_cannot_be_are_answered_and_the_connection_goes_on() {
     assert_eq!(client.request(0, 99, 0, 0, &[]), Err(errno::INVALID), "an unknown command");
     assert_eq!(client.request(1 << 9, 3, 0, 0, &[]), Err(errno::INVALID), "an unknown flag");
     assert_eq!(client.read(0, 1).unwrap(), [7]);
+}
+
+#[test]
+fn block_status_looks_at_one_window_at_a_time() {
+    let served = Served::with(|pool| _ = pool.create_named(&name("large"), 1 << 19, 0).unwrap());
+    let mut client = Client::connect(&served);
+    client.structured();
+    client.allocation("large");
+    client.go("large").unwrap();
+    assert_eq!(client.block_status(BLOCK, (1 << 31) - BLOCK as u32).unwrap(), [(1 << 30, 3)]);
 }

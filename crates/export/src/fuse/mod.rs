@@ -1,7 +1,7 @@
 //! A folder with a file for each volume and each snapshot, mounted by FUSE without libfuse.
 //!
-//! Invariant: the kernel's page cache holds nothing of these files, so what a client reads is what the pool has. Knows no format
-//! inside a volume and looks at none.
+//! Invariant: what a client reads is what the pool has, since the kernel's page cache holds nothing of these files but pages that somebody
+//! maps (FUSE_DIRECT_IO_ALLOW_MMAP), which writes by NBD do not change. Knows no format inside a volume and looks at none.
 
 mod answer;
 mod bytes;

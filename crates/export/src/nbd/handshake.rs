@@ -114,7 +114,7 @@ impl<S: Read + Write> Client<'_, S> {
     /// The oldest way: no answer but the export or the end.
     fn export_name(&mut self, name: &[u8]) -> io::Result<Next> {
         let text = std::str::from_utf8(name).map_err(|_| broken("an export's name is UTF-8"))?;
-        let export = self.store.export(text).map_err(|error| broken(&format!("export `{text}`: {error}")))?;
+        let export = self.store.export(text).map_err(|error| broken(&format!("export {text:?}: {error}")))?;
         let zeroes = if self.no_zeroes { 0 } else { 124 };
         let answer = Message::default().u64(export.bytes).u16(flags_of(&export, self.structured));
         answer.bytes(&vec![0; zeroes]).send(self.stream)?;

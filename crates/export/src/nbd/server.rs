@@ -14,6 +14,10 @@ use std::time::{Duration, Instant};
 
 /// How long the listener sleeps when nobody comes, and a connection when its client is silent, before it looks whether to stop.
 const LOOK: Duration = Duration::from_millis(50);
+/// How long a client may read nothing of an answer.
+const DEAF: Duration = Duration::from_secs(60);
+/// How long answers go on after the server was stopped; requests do not.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// What a server allows.
 #[derive(Clone, Copy, Debug)]
@@ -66,13 +70,13 @@ impl Stream {
             Stream::Unix(stream) => {
                 stream.set_nonblocking(false)?;
                 stream.set_read_timeout(Some(wait))?;
-                stream.set_write_timeout(Some(Duration::from_secs(60)))
+                stream.set_write_timeout(Some(wait))
             }
             Stream::Tcp(stream) => {
                 stream.set_nonblocking(false)?;
                 stream.set_nodelay(true)?;
                 stream.set_read_timeout(Some(wait))?;
-                stream.set_write_timeout(Some(Duration::from_secs(60)))
+                stream.set_write_timeout(Some(wait))
             }
         }
     }
@@ -87,41 +91,71 @@ impl Read for Stream {
     }
 }
 
-impl Write for Stream {
-    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+impl Stream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            Stream::Unix(stream) => stream.write(buffer),
-            Stream::Tcp(stream) => stream.write(buffer),
+            Stream::Unix(stream) => stream.write(bytes),
+            Stream::Tcp(stream) => stream.write(bytes),
         }
-    }
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 
-/// Reads that wait for a client, but not past the end of the server or of a handshake.
+/// Waits for a client, but not past the end of the server or of a handshake.
 struct Patient<'a> {
     stream: Stream,
     stop: &'a AtomicBool,
+    /// When it was first seen that the server stops.
+    stopped: Option<Instant>,
     deadline: Option<Instant>,
+}
+
+impl Patient<'_> {
+    /// Errors: the server has stopped for `grace`, or the handshake took too long.
+    fn may_go_on(&mut self, grace: Duration) -> io::Result<()> {
+        if self.stop.load(Ordering::Relaxed)
+            && self.stopped.get_or_insert_with(Instant::now).elapsed() >= grace
+        {
+            return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the server stops"));
+        }
+        if self.deadline.is_some_and(|deadline| Instant::now() > deadline) {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "the handshake took too long"));
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        let mut moved = Instant::now();
+        while !bytes.is_empty() {
+            self.may_go_on(GRACE)?;
+            match self.stream.write(bytes) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => (bytes, moved) = (&bytes[count..], Instant::now()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if !is_timeout(&error) => return Err(error),
+                Err(_) if moved.elapsed() < DEAF => {}
+                Err(_) => {
+                    return Err(io::Error::new(io::ErrorKind::TimedOut, "the client read nothing for 60 s"));
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Read for Patient<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
+            self.may_go_on(Duration::ZERO)?;
             match self.stream.read(buffer) {
-                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
-                }
+                Err(error) if is_timeout(&error) => {}
                 read => return read,
-            }
-            if self.stop.load(Ordering::Relaxed) {
-                return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the server stops"));
-            }
-            if self.deadline.is_some_and(|deadline| Instant::now() > deadline) {
-                return Err(io::Error::new(io::ErrorKind::TimedOut, "the handshake took too long"));
             }
         }
     }
+}
+
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
 }
 
 /// Both ways of one connection; what is written goes out at a flush, or when it is much.
@@ -135,6 +169,8 @@ const OUT_BYTES: usize = 64 << 10;
 
 impl Read for Duplex<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        // Also before requests of which many came at once.
+        self.reader.get_mut().may_go_on(Duration::ZERO)?;
         self.reader.read(buffer)
     }
 }
@@ -145,7 +181,7 @@ impl Write for Duplex<'_> {
             self.flush()?;
         }
         if buffer.len() > OUT_BYTES {
-            self.reader.get_mut().stream.write_all(buffer)?;
+            self.reader.get_mut().send(buffer)?;
         } else {
             self.out.extend_from_slice(buffer);
         }
@@ -153,7 +189,23 @@ impl Write for Duplex<'_> {
     }
     fn flush(&mut self) -> io::Result<()> {
         let out = std::mem::take(&mut self.out);
-        self.reader.get_mut().stream.write_all(&out)
+        self.reader.get_mut().send(&out)
+    }
+}
+
+/// One of the connections that there may be, until it is dropped: a thread that panics gives it back, too.
+struct Place<'a>(&'a AtomicUsize);
+
+impl Place<'_> {
+    fn take(connections: &AtomicUsize) -> Place<'_> {
+        connections.fetch_add(1, Ordering::Relaxed);
+        Place(connections)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -187,13 +239,12 @@ pub fn serve(
                 log(&format!("refused a connection: {} are open, which is the most", limits.connections_max));
                 continue;
             }
-            connections.fetch_add(1, Ordering::Relaxed);
-            let connections = &connections;
+            let place = Place::take(&connections);
             scope.spawn(move || {
+                let _until_it_ends = place;
                 if let Err(error) = connection(stream, store, limits, stop) {
                     log(&format!("a connection ended: {error}"));
                 }
-                connections.fetch_sub(1, Ordering::Relaxed);
             });
         }
     });
@@ -202,7 +253,7 @@ pub fn serve(
 
 fn connection(stream: Stream, store: &Store, limits: Limits, stop: &AtomicBool) -> io::Result<()> {
     stream.prepare(LOOK)?;
-    let patient = Patient { stream, stop, deadline: Some(Instant::now() + limits.handshake) };
+    let patient = Patient { stream, stop, stopped: None, deadline: Some(Instant::now() + limits.handshake) };
     let mut duplex = Duplex { reader: BufReader::with_capacity(OUT_BYTES, patient), out: Vec::new() };
     match converse(&mut duplex, store, |duplex| duplex.reader.get_mut().deadline = None) {
         Err(error) if stop.load(Ordering::Relaxed) && error.kind() == io::ErrorKind::ConnectionAborted => {

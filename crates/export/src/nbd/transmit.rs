@@ -6,6 +6,7 @@
 use super::handshake::{ALLOCATION_ID, Agreed};
 use super::request::Request;
 use super::wire::{CHUNK_MAGIC, Message, SIMPLE_REPLY_MAGIC, chunk, command, command_flag, errno};
+use crate::store::WINDOW_BYTES;
 use crate::{Kind, Store};
 use spinney_core::{Error, Result};
 use std::io::{self, Read, Write};
@@ -133,7 +134,8 @@ impl<S: Read + Write> Connection<'_, S> {
 
     fn block_status(&mut self) -> io::Result<()> {
         let Request { offset, length, .. } = self.request;
-        match self.store.stretches(self.agreed.export.dev, offset, u64::from(length)) {
+        let window = u64::from(length).min(WINDOW_BYTES); // the client asks on
+        match self.store.stretches(self.agreed.export.dev, offset, window) {
             Ok(stretches) => {
                 let most = if self.request.has(command_flag::REQ_ONE) { 1 } else { STRETCHES_MAX };
                 let id = Message::default().u32(ALLOCATION_ID);

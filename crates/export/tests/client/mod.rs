@@ -36,8 +36,13 @@ pub(crate) struct Served {
 
 impl Served {
     pub(crate) fn new() -> Served {
+        Served::with(|_| {})
+    }
+    /// With more in the pool.
+    pub(crate) fn with(more: impl FnOnce(&mut Pool)) -> Served {
         let device = Arc::new(MemoryDevice::new(1000));
-        let pool = formatted(device.clone());
+        let mut pool = formatted(device.clone());
+        more(&mut pool);
         let folder = tempfile::tempdir().unwrap();
         let stop = Arc::new(AtomicBool::new(false));
         let mut served = Served { device, folder, stop, thread: None, turn: 0, said: Arc::default() };
@@ -80,7 +85,7 @@ impl Served {
         })
     }
 
-    fn end(&mut self) {
+    pub(crate) fn end(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.take().into_iter().for_each(|thread| thread.join().unwrap());
     }
@@ -115,6 +120,14 @@ impl Client {
     }
     pub(crate) fn send_raw(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).unwrap();
+    }
+    /// The same, unless the server has ended the connection.
+    pub(crate) fn try_send_raw(&mut self, bytes: &[u8]) -> bool {
+        self.stream.write_all(bytes).is_ok()
+    }
+    /// The same connection, for another thread.
+    pub(crate) fn twin(&self) -> Client {
+        Client { stream: self.stream.try_clone().unwrap(), ..*self }
     }
     /// Whether the server ends the connection, after whatever it has still to say.
     pub(crate) fn is_closed(&mut self) -> bool {
