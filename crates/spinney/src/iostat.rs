@@ -13,6 +13,7 @@ use spinney_export::{Kind, Store, Tally};
 use spinney_lab::config::format_bytes;
 use spinney_lab::report::aligned;
 use spinney_lab::table::Table;
+use spinney_volume::Pool;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
@@ -21,6 +22,10 @@ use std::time::{Duration, Instant};
 /// The device of a served pool, which counts.
 pub(crate) type Meter = Arc<MeterDevice<Arc<dyn BlockDevice>>>;
 
+/// How often, and after how long each time, the server looks whether the pool is free for its sums.
+const LOOKS: u32 = 500;
+const LOOK: Duration = Duration::from_millis(1);
+
 /// The server's side: sums since it began.
 pub(crate) struct Books {
     pub(crate) meter: Meter,
@@ -28,7 +33,7 @@ pub(crate) struct Books {
 }
 
 impl Books {
-    /// Everything, as JSON. Errors: the pool's.
+    /// Everything, as JSON; `pool` is null if a request has the pool for long, which may be what there is to see. Errors: the pool's.
     pub(crate) fn totals(&self, store: &Store) -> Result<Value, spinney_core::Error> {
         let kinds = Kind::ALL.iter().zip(store.activity().tallies()).map(|(kind, tally)| {
             let sums = json!({ "requests": tally.requests, "bytes": tally.bytes, "errors": tally.errors, "time_us": tally.time_us, "by_time": tally.by_time });
@@ -40,26 +45,32 @@ impl Books {
             .iter()
             .map(|request| json!({ "kind": request.kind.name(), "bytes": request.bytes, "age_us": request.age.as_micros() as u64, "where": if request.inside { "in the pool" } else { "waits for the pool" } }))
             .collect();
-        let pool = self.pool(store)?;
+        let pool = self.pool(store).transpose()?;
         let since_us = self.since.elapsed().as_micros() as u64;
         Ok(json!({ "since_us": since_us, "kinds": kinds, "under_way": under_way, "pool": pool }))
     }
 
-    fn pool(&self, store: &Store) -> Result<Value, spinney_core::Error> {
-        let counts = self.meter.counts();
-        store.with(|pool| {
-            let (mut runs, mut longest) = (0u64, 0);
-            pool.visit_free(&mut |run| {
-                (runs, longest) = (runs + 1, run.blocks.max(longest));
-                Flow::Continue
-            })?;
-            let (space, stats, block) = (pool.space(), pool.stats(), BLOCK_BYTES as u64);
-            Ok(json!({
-                "total_bytes": space.total_blocks * block, "free_bytes": space.free_blocks * block, "free_runs": runs, "longest_free_run_bytes": longest * block,
-                "client_bytes_written": stats.user_bytes_written, "device_bytes_written": counts.write_bytes(), "device_bytes_read": counts.read_bytes(),
-                "device_flushes": counts.flushes, "commits": stats.commits,
-            }))
+    /// `None` if the pool is not free at any of many looks: it is between two requests, but not while one is stuck.
+    fn pool(&self, store: &Store) -> Option<Result<Value, spinney_core::Error>> {
+        (0..LOOKS).find_map(|look| {
+            thread::sleep(LOOK * look.min(1));
+            store.try_with(|pool| self.of_pool(pool))
         })
+    }
+
+    fn of_pool(&self, pool: &Pool) -> Result<Value, spinney_core::Error> {
+        let counts = self.meter.counts();
+        let (mut runs, mut longest) = (0u64, 0);
+        pool.visit_free(&mut |run| {
+            (runs, longest) = (runs + 1, run.blocks.max(longest));
+            Flow::Continue
+        })?;
+        let (space, stats, block) = (pool.space(), pool.stats(), BLOCK_BYTES as u64);
+        Ok(json!({
+            "total_bytes": space.total_blocks * block, "free_bytes": space.free_blocks * block, "free_runs": runs, "longest_free_run_bytes": longest * block,
+            "client_bytes_written": stats.user_bytes_written, "device_bytes_written": counts.write_bytes(), "device_bytes_read": counts.read_bytes(),
+            "device_flushes": counts.flushes, "commits": stats.commits,
+        }))
     }
 }
 
@@ -113,7 +124,7 @@ struct Rate {
 
 struct Rates {
     kinds: Vec<Rate>,
-    /// Bytes that the device wrote for each that a client did; `None` if none did.
+    /// Bytes that the device wrote for each that a client did; `None` if none did, or a request had the pool at either look.
     write_amplification: Option<f64>,
 }
 
@@ -146,7 +157,7 @@ impl Rates {
         let [before, now] = [before, now].map(|sums| &sums["pool"]);
         let clients = added(before, now, "client_bytes_written");
         let device = added(before, now, "device_bytes_written") as f64;
-        let write_amplification = (clients > 0).then(|| device / clients as f64);
+        let write_amplification = (clients > 0 && before.is_object()).then(|| device / clients as f64);
         Rates { kinds: kinds.into(), write_amplification }
     }
 
@@ -172,12 +183,16 @@ impl Rates {
         }
         let pool = &now["pool"];
         let amplification = self.write_amplification.map_or("-".into(), |factor| format!("{factor:.2}"));
-        let space = format!(
-            "device bytes written a client's byte {amplification}; free {} in {} runs, longest {}",
-            format_bytes(sum(pool, "free_bytes")),
-            sum(pool, "free_runs"),
-            format_bytes(sum(pool, "longest_free_run_bytes"))
-        );
+        let space = || {
+            format!(
+                "device bytes written a client's byte {amplification}; free {} in {} runs, longest {}",
+                format_bytes(sum(pool, "free_bytes")),
+                sum(pool, "free_runs"),
+                format_bytes(sum(pool, "longest_free_run_bytes"))
+            )
+        };
+        let space =
+            if pool.is_object() { space() } else { "a request has the pool: space is not known".into() };
         let oldest = now["under_way"].as_array().into_iter().flatten().take(5).map(|request| {
             let [kind, place] = ["kind", "where"].map(|key| request[key].as_str().unwrap_or("?"));
             format!(
@@ -187,5 +202,32 @@ impl Rates {
             )
         });
         format!("{}\n{space}{}\n", aligned(&table), oldest.collect::<String>())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use spinney_device::MemoryDevice;
+    use spinney_registry::Registry;
+    use spinney_volume::PoolOptions;
+
+    #[test]
+    fn a_request_that_has_the_pool_hides_no_sums() {
+        let registry = Registry::standard();
+        let parts = registry.parts(&registry.spec("bitmap", "refcount").unwrap()).unwrap();
+        let device: Arc<dyn BlockDevice> = Arc::new(MemoryDevice::new(1000));
+        let meter: Meter = Arc::new(MeterDevice::new(device));
+        let pool = Pool::format(meter.clone(), parts, PoolOptions::default()).unwrap();
+        let (store, books) = (Store::new(pool), Books { meter, since: Instant::now() });
+        let free = books.totals(&store).unwrap();
+        assert!(sum(&free["pool"], "total_bytes") > 0);
+        let taken = store.request(Kind::Flush, 0, |_| books.totals(&store)).unwrap();
+        assert!(taken["pool"].is_null());
+        assert_eq!(taken["under_way"][0]["where"], "in the pool");
+        for (before, now) in [(&free, &taken), (&taken, &free)] {
+            assert_eq!(Rates::between(before, now).write_amplification, None);
+        }
+        assert!(Rates::between(&free, &taken).text(&taken).contains("a request has the pool"));
     }
 }

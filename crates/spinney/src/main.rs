@@ -23,6 +23,7 @@ mod vol;
 
 use args::{Cli, Command};
 use clap::Parser;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -46,7 +47,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(failure) => {
             if !matches!(failure, exit::Failure::Deaf) {
-                eprintln!("{failure}");
+                let _ = writeln!(io::stderr(), "{failure}"); // nobody may be there to read it
             }
             failure.code()
         }

@@ -10,12 +10,14 @@ use crate::iostat::Books;
 use crate::known::Known;
 use crate::pool::{failed, open_to_serve};
 use crate::run::stop_at_signals;
+use rustix::fs::Mode;
+use rustix::process::umask;
 use spinney_export::fuse::Mounted;
 use spinney_export::{Store, fuse, nbd};
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::net::{TcpListener, ToSocketAddrs};
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -41,7 +43,7 @@ pub(crate) fn serve(args: &args::Serve) -> Result<ExitCode, Failure> {
     let count = store.exports().map_err(|error| failed(&args.pool, error))?.len();
     let places = [args.nbd.clone(), args.fuse.as_ref().map(|folder| folder.display().to_string())];
     let places: Vec<String> = places.into_iter().flatten().collect();
-    eprintln!("{count} exports of `{}` at {}; end with Ctrl-C", args.pool, places.join(" and "));
+    log(&format!("{count} exports of `{}` at {}; end with Ctrl-C", args.pool, places.join(" and ")));
     let over = AtomicBool::new(false);
     let served = thread::scope(|scope| {
         let store = &*store;
@@ -56,8 +58,9 @@ pub(crate) fn serve(args: &args::Serve) -> Result<ExitCode, Failure> {
     served.and(flushed).map(|()| ExitCode::SUCCESS)
 }
 
+/// A line for a person; if nobody can read it any more, the server goes on.
 fn log(line: &str) {
-    eprintln!("{line}");
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 /// Until nothing is served any more: by a signal, or because the folder was unmounted and that was all.
@@ -70,14 +73,14 @@ fn wait(mut folder: Option<Mounted>, stop: &AtomicBool, others: impl Fn() -> boo
             match mounted.unmount() {
                 Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
                     if !told {
-                        eprintln!(
-                            "the folder is in use (a loop device? a shell?): waiting; Ctrl-C again leaves at once"
+                        log(
+                            "the folder is in use (a loop device? a shell?): waiting; Ctrl-C again leaves at once",
                         );
                     }
                     told = true;
                 }
                 done => {
-                    done.err().into_iter().for_each(|error| eprintln!("unmounting: {error}"));
+                    done.err().into_iter().for_each(|error| log(&format!("unmounting: {error}")));
                     folder = None;
                 }
             }
@@ -129,12 +132,15 @@ fn failed_at(at: &str, error: &io::Error) -> Failure {
 /// A socket that only this user can open. One that nobody listens at any more is in the way and goes.
 pub(crate) fn private_socket(path: &Path) -> io::Result<UnixListener> {
     let left_over = fs::symlink_metadata(path).is_ok_and(|there| there.file_type().is_socket());
-    if left_over && UnixStream::connect(path).is_err() {
+    let refused = |error: &io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
+    if left_over && UnixStream::connect(path).is_err_and(|error| refused(&error)) {
         fs::remove_file(path)?;
     }
-    let listener = UnixListener::bind(path)?;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
-    Ok(listener)
+    // Private from the first moment. The mask is the process's: no other thread makes files yet.
+    let before = umask(Mode::from_raw_mode(0o177));
+    let listener = UnixListener::bind(path);
+    umask(before);
+    listener
 }
 
 fn port(address: &str, public: bool) -> Result<TcpListener, Failure> {

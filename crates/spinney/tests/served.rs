@@ -8,9 +8,11 @@ use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const NBD: &str = "--nbd unix:nbd.sock";
+/// How long a flood lasts if nothing ends it.
+const FLOOD: Duration = Duration::from_secs(20);
 
 #[test]
 fn every_command_does_and_prints_the_same_as_without_a_server() {
@@ -198,4 +200,50 @@ impl Raw {
         self.send(format!("{}\n", json!({ "version": 1, "arguments": ["vol", "list", "tank"] })).as_bytes());
         self.message()
     }
+}
+
+#[test]
+fn a_server_whose_words_nobody_reads_serves_and_ends_as_any() {
+    let bench = Bench::new();
+    let server = bench.serve_unread(NBD);
+    for _ in 0..80 {
+        let mut bad = UnixStream::connect(bench.path("nbd.sock")).unwrap();
+        bad.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+        let _ = bad.read_to_end(&mut Vec::new()); // its end, or a reset
+    }
+    nbd_client(&bench, "home");
+    bench.text("vol snapshot tank/home@after", 0);
+    server.end();
+}
+
+#[test]
+fn a_server_ends_though_its_owner_asks_without_end() {
+    let bench = Bench::new();
+    let server = bench.serve(NBD);
+    let client = UnixStream::connect(bench.control_socket()).unwrap();
+    let asks = [&json!({ "version": 1, "arguments": [] }).to_string(), "\n"].concat().repeat(1000);
+    let begin = Instant::now();
+    let threads = [
+        std::thread::spawn({
+            let mut client = client.try_clone().unwrap();
+            move || while begin.elapsed() < FLOOD && client.write_all(asks.as_bytes()).is_ok() {}
+        }),
+        std::thread::spawn({
+            let mut client = client;
+            move || while client.read(&mut [0; 4096]).is_ok_and(|bytes| bytes > 0) {}
+        }),
+    ];
+    std::thread::sleep(Duration::from_millis(300));
+    let ended = Instant::now();
+    server.end();
+    assert!(ended.elapsed() < FLOOD / 2, "{:?}", ended.elapsed());
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+}
+
+#[test]
+#[should_panic(expected = "nbd.sock: Address already in use")]
+fn a_socket_that_may_be_in_use_is_not_taken_away() {
+    let bench = Bench::new();
+    let _theirs = std::os::unix::net::UnixDatagram::bind(bench.path("nbd.sock")).unwrap();
+    bench.serve(NBD); // says why it cannot
 }

@@ -111,7 +111,8 @@ fn client(
     }
     let mut lines = BufReader::new(Patient { stream, stop, until: Instant::now() });
     let mut out = stream;
-    loop {
+    // Also between requests of which many came at once.
+    while !stop.load(Ordering::Relaxed) {
         lines.get_mut().until = Instant::now() + PATIENCE;
         let mut line = Vec::new();
         (&mut lines).take(REQUEST_BYTES_MAX + 1).read_until(b'\n', &mut line)?;
@@ -125,6 +126,7 @@ fn client(
             writeln!(out, "{message}")?;
         }
     }
+    Ok(())
 }
 
 /// Reads that wait for a client, but not past its time and not past the server's end, which to it is an end of the stream.
@@ -137,16 +139,16 @@ struct Patient<'a> {
 impl Read for Patient<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
-            match self.stream.read(buffer) {
-                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
-                }
-                read => return read,
-            }
             if self.stop.load(Ordering::Relaxed) {
                 return Ok(0);
             }
             if Instant::now() > self.until {
-                return Err(io::Error::new(io::ErrorKind::TimedOut, "it was silent for 10 s"));
+                return Err(io::Error::new(io::ErrorKind::TimedOut, "no whole request came for 10 s"));
+            }
+            match self.stream.read(buffer) {
+                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
+                }
+                read => return read,
             }
         }
     }
