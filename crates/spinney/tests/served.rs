@@ -241,6 +241,31 @@ fn a_server_ends_though_its_owner_asks_without_end() {
 }
 
 #[test]
+fn a_server_ends_though_its_owner_hardly_listens() {
+    let bench = Bench::new();
+    let server = bench.serve(NBD);
+    let mut client = UnixStream::connect(bench.control_socket()).unwrap();
+    let mut asks = client.try_clone().unwrap();
+    // The answers, with the word quoted in them, are more than the socket holds.
+    let ask = json!({ "version": 1, "arguments": ["vol", "list", "tank", "-o", "x".repeat(60_000)] })
+        .to_string()
+        + "\n";
+    let asking = std::thread::spawn(move || while asks.write_all(ask.as_bytes()).is_ok() {});
+    let begin = Instant::now();
+    // Not waited for: what is left in the socket would last longer than the server.
+    std::thread::spawn(move || {
+        while begin.elapsed() < FLOOD && client.read(&mut [0; 100]).is_ok_and(|bytes| bytes > 0) {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    });
+    std::thread::sleep(Duration::from_millis(500));
+    let ended = Instant::now();
+    server.end();
+    assert!(ended.elapsed() < FLOOD / 4, "{:?}", ended.elapsed());
+    asking.join().unwrap();
+}
+
+#[test]
 #[should_panic(expected = "nbd.sock: Address already in use")]
 fn a_socket_that_may_be_in_use_is_not_taken_away() {
     let bench = Bench::new();

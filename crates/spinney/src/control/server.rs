@@ -26,8 +26,10 @@ use std::time::{Duration, Instant};
 
 /// How long the listener sleeps when nobody comes.
 const LOOK: Duration = Duration::from_millis(50);
-/// How long a client may be silent: nobody types these requests.
+/// How long a client may be silent, or read nothing of an answer: nobody types these requests.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long an answer goes on after the server was stopped.
+const GRACE: Duration = Duration::from_secs(1);
 /// Clients at a time; each costs a thread, and what its command prints.
 const CLIENTS_MAX: usize = 16;
 /// Words of a command line.
@@ -104,13 +106,12 @@ fn client(
 ) -> io::Result<()> {
     stream.set_nonblocking(false)?;
     stream.set_read_timeout(Some(LOOK))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(LOOK))?;
     let user = rustix::net::sockopt::socket_peercred(stream)?.uid;
     if !user.is_root() && user != rustix::process::getuid() {
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it is another user's"));
     }
     let mut lines = BufReader::new(Patient { stream, stop, until: Instant::now() });
-    let mut out = stream;
     // Also between requests of which many came at once.
     while !stop.load(Ordering::Relaxed) {
         lines.get_mut().until = Instant::now() + PATIENCE;
@@ -123,10 +124,33 @@ fn client(
             return Err(io::Error::new(io::ErrorKind::InvalidData, "a request of at most 64 KiB is a line"));
         }
         for message in carry_out(control, store, books, &line) {
-            writeln!(out, "{message}")?;
+            send(stream, format!("{message}\n").as_bytes(), stop)?;
         }
     }
     Ok(())
+}
+
+/// Send an answer, but not past the server's end and not to a client that does not read.
+fn send(mut stream: &UnixStream, mut bytes: &[u8], stop: &AtomicBool) -> io::Result<()> {
+    let (mut moved, mut stopped) = (Instant::now(), None);
+    while !bytes.is_empty() {
+        if stop.load(Ordering::Relaxed) && stopped.get_or_insert_with(Instant::now).elapsed() >= GRACE {
+            return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the server stops"));
+        }
+        match stream.write(bytes) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(count) => (bytes, moved) = (&bytes[count..], Instant::now()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if !is_timeout(&error) => return Err(error),
+            Err(_) if moved.elapsed() < PATIENCE => {}
+            Err(_) => return Err(io::Error::new(io::ErrorKind::TimedOut, "it read nothing for 10 s")),
+        }
+    }
+    Ok(())
+}
+
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
 }
 
 /// Reads that wait for a client, but not past its time and not past the server's end, which to it is an end of the stream.
@@ -146,8 +170,7 @@ impl Read for Patient<'_> {
                 return Err(io::Error::new(io::ErrorKind::TimedOut, "no whole request came for 10 s"));
             }
             match self.stream.read(buffer) {
-                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
-                }
+                Err(error) if is_timeout(&error) => {}
                 read => return read,
             }
         }
