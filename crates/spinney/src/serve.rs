@@ -54,7 +54,7 @@ pub(crate) fn serve(args: &args::Serve) -> Result<ExitCode, Failure> {
         over.store(true, Ordering::Relaxed);
         served.unwrap_or_else(|_| Err(Failure::Other("a thread of the NBD server ended by a panic".into())))
     });
-    let flushed = store.with(|pool| pool.flush()).map_err(|error| failed(&args.pool, error));
+    let flushed = store.with(|pool| pool.checkpoint()).map_err(|error| failed(&args.pool, error));
     served.and(flushed).map(|()| ExitCode::SUCCESS)
 }
 

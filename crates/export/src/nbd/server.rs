@@ -248,7 +248,7 @@ pub fn serve(
             });
         }
     });
-    store.with(|pool| pool.flush()).map_err(|error| io::Error::other(error.to_string()))
+    store.with(|pool| pool.checkpoint()).map_err(|error| io::Error::other(error.to_string()))
 }
 
 fn connection(stream: Stream, store: &Store, limits: Limits, stop: &AtomicBool) -> io::Result<()> {
