@@ -17,16 +17,17 @@ const UNIT_BLOCKS: Parameter = Parameter::integer(
 const THETA: Parameter = Parameter::real(
     "theta",
     0.25,
-    "Abundance: the share of a shared unit that lies outside its last full copy when the next is made. Copying at theta costs \
-     (1 + theta) / theta blocks a written block at most, and a scan reads up to 1 + theta units for one. Near 0 is unit copy (the first write \
-     copies all), above 1 plain redirect on write (nothing is ever copied). 0.25 bounds the cost at 5 (experiments/caw-bound).",
+    "Abundance: the share of a shared unit that lies outside its last full copy when the next is made. Along one \
+     line of clones, copying at theta costs (1 + theta) / theta blocks a written block at most; siblings each pay for a copy of what they \
+     inherited. A scan reads up to 1 + theta units for one. Near 0 is unit copy (the first write \
+     copies all), above 1 plain redirect on write (nothing is ever copied). 0.25 is a cost of 5 (experiments/caw-bound).",
 );
 const DELTAS_MAX: Parameter = Parameter::integer(
     "deltas_max",
     4,
     "D, the runs that may lie outside the base of a shared unit; when a commit finds more, the shortest are packed into one. Fewer are \
-     fewer seeks for a scan, and more blocks packed again and again: from 1 to 16 the two cross slowly, and 4 is between \
-     (experiments/caw-deltas).",
+     fewer seeks for a scan, and more blocks packed again and again: from 1 to 8 a scan slows little by little, at 16 \
+     steeply, and 4 is between (experiments/caw-deltas).",
 );
 const COPY: Parameter = Parameter::word(
     "copy",

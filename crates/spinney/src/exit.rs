@@ -122,3 +122,8 @@ pub(crate) fn say_to(out: &mut dyn Write, text: impl fmt::Display) -> Result<(),
         _ => Failure::Other(format!("cannot print: {error}")),
     })
 }
+
+/// A line for a person, beside the result; what was asked for goes on if nobody can read it any more.
+pub(crate) fn log(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
+}

@@ -5,7 +5,7 @@
 
 use crate::args::{Output, PoolCommand};
 use crate::control::{Desk, ask, at};
-use crate::exit::{DAMAGED, Failure, say, say_to, versioned};
+use crate::exit::{DAMAGED, Failure, log, say, say_to, versioned};
 use crate::iostat::Meter;
 use crate::known::Known;
 use crate::table::{Cell, Listing};
@@ -152,13 +152,13 @@ fn create(
     let options = PoolOptions { log_blocks, ..choice.options };
     Pool::format(Arc::new(device), parts, options).map_err(|error| failed(name, error))?;
     known.add(name, path)?;
-    eprintln!(
+    log(&format!(
         "pool `{name}`: {} on {}, allocator {}, scheme {}",
         format_bytes(bytes),
         path.display(),
         choice.allocator,
         choice.scheme
-    );
+    ));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -216,7 +216,7 @@ fn import(path: &Path, name: Option<&str>) -> Result<ExitCode, Failure> {
     }
     open_at(name, path)?;
     known.add(name, path)?;
-    eprintln!("pool `{name}` on {}", path.display());
+    log(&format!("pool `{name}` on {}", path.display()));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -334,6 +334,6 @@ fn destroy(name: &str, yes: bool) -> Result<ExitCode, Failure> {
         device.write(slot, &[0; BLOCK_BYTES]).map_err(|error| failed(name, error))?;
     }
     device.flush().map_err(|error| failed(name, error))?;
-    eprintln!("{} holds no pool any more; the file itself is still there", path.display());
+    log(&format!("{} holds no pool any more; the file itself is still there", path.display()));
     known.forget_known(name)
 }

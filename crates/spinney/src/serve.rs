@@ -5,7 +5,7 @@
 
 use crate::args;
 use crate::control::{self, Control};
-use crate::exit::Failure;
+use crate::exit::{Failure, log};
 use crate::iostat::Books;
 use crate::known::Known;
 use crate::pool::{failed, open_to_serve};
@@ -15,7 +15,7 @@ use rustix::process::umask;
 use spinney_export::fuse::Mounted;
 use spinney_export::{Store, fuse, nbd};
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::net::{TcpListener, ToSocketAddrs};
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -56,11 +56,6 @@ pub(crate) fn serve(args: &args::Serve) -> Result<ExitCode, Failure> {
     });
     let flushed = store.with(|pool| pool.checkpoint()).map_err(|error| failed(&args.pool, error));
     served.and(flushed).map(|()| ExitCode::SUCCESS)
-}
-
-/// A line for a person; if nobody can read it any more, the server goes on.
-fn log(line: &str) {
-    let _ = writeln!(io::stderr(), "{line}");
 }
 
 /// Until nothing is served any more: by a signal, or because the folder was unmounted and that was all.
