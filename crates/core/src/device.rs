@@ -25,6 +25,36 @@ pub trait BlockDevice: Send + Sync {
     fn write_many(&self, writes: &[(Pba, &[u8])]) -> Result<()> {
         writes.iter().try_for_each(|(at, data)| self.write(*at, data))
     }
+    /// How many copies of each block it keeps that may be read: more than one for a mirror. Any of them may answer a `read`.
+    fn copies(&self) -> usize {
+        1
+    }
+    /// As `read`, but of this copy, counted from 0; no other stands in for it. Beyond the last, of the last.
+    fn read_copy(&self, copy: usize, at: Pba, buffer: &mut [u8]) -> Result<()> {
+        let _ = copy;
+        self.read(at, buffer)
+    }
+    /// Look at every copy of one block, leave the first one that `is_sound` in `buffer`, and store it over those that are not, which is
+    /// durable with the next flush. Without a sound one nothing is stored, and what `buffer` holds means nothing. The caller knows what
+    /// belongs there, and `is_sound` must not use the device. Errors: `OutOfRange`; `Io` if no copy could be read.
+    fn heal(&self, at: Pba, buffer: &mut [u8], is_sound: &mut dyn FnMut(&[u8]) -> bool) -> Result<Healed> {
+        self.read(at, buffer)?;
+        let sound = u64::from(is_sound(buffer));
+        Ok(Healed { sound, bad: 1 - sound, ..Healed::default() })
+    }
+}
+
+/// What was found of the copies of a block, or of many.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Healed {
+    /// Copies that are as they should be.
+    pub sound: u64,
+    /// Copies that were not, or could not be read.
+    pub bad: u64,
+    /// Of these, those that were stored anew from a sound one.
+    pub repaired: u64,
+    /// Copies that a side lacked which is not read yet, and has now.
+    pub rebuilt: u64,
 }
 
 impl<D: BlockDevice + ?Sized> BlockDevice for alloc::sync::Arc<D> {
@@ -48,5 +78,14 @@ impl<D: BlockDevice + ?Sized> BlockDevice for alloc::sync::Arc<D> {
     }
     fn write_many(&self, writes: &[(Pba, &[u8])]) -> Result<()> {
         (**self).write_many(writes)
+    }
+    fn copies(&self) -> usize {
+        (**self).copies()
+    }
+    fn read_copy(&self, copy: usize, at: Pba, buffer: &mut [u8]) -> Result<()> {
+        (**self).read_copy(copy, at, buffer)
+    }
+    fn heal(&self, at: Pba, buffer: &mut [u8], is_sound: &mut dyn FnMut(&[u8]) -> bool) -> Result<Healed> {
+        (**self).heal(at, buffer, is_sound)
     }
 }

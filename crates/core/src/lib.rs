@@ -16,7 +16,7 @@ pub mod root;
 pub mod settings;
 
 pub use address::{BLOCK_BYTES, DevId, Epoch, Extent, Lba, LbaRange, PageNo, Pba};
-pub use device::BlockDevice;
+pub use device::{BlockDevice, Healed};
 pub use effort::{Effort, Flow};
 pub use error::{Error, Place, Result};
 pub use finding::Finding;

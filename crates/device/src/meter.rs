@@ -4,7 +4,7 @@
 //! observed here, at the seam, so that no algorithm reports its own. Knows no time.
 
 use crate::sync;
-use spinney_core::{BLOCK_BYTES, BlockDevice, Extent, Pba, Result};
+use spinney_core::{BLOCK_BYTES, BlockDevice, Extent, Healed, Pba, Result};
 use std::{ops::Sub, sync::Mutex};
 
 /// Counters of a [`MeterDevice`]; subtract an earlier snapshot to get what happened since.
@@ -150,6 +150,17 @@ impl<D: BlockDevice> BlockDevice for MeterDevice<D> {
         writes.iter().for_each(|(at, data)| state.write(*at, data.len()));
         drop(state);
         self.below.write_many(writes)
+    }
+    fn copies(&self) -> usize {
+        self.below.copies()
+    }
+    fn read_copy(&self, copy: usize, at: Pba, buffer: &mut [u8]) -> Result<()> {
+        sync::lock(&self.state).read(at, buffer.len());
+        self.below.read_copy(copy, at, buffer)
+    }
+    fn heal(&self, at: Pba, buffer: &mut [u8], is_sound: &mut dyn FnMut(&[u8]) -> bool) -> Result<Healed> {
+        sync::lock(&self.state).read(at, buffer.len());
+        self.below.heal(at, buffer, is_sound)
     }
 }
 

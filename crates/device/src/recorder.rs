@@ -4,7 +4,7 @@
 //! Time comes from outside (a virtual clock, or a real one that only the caller may read).
 
 use crate::sync;
-use spinney_core::{BLOCK_BYTES, BlockDevice, Extent, Pba, Result};
+use spinney_core::{BLOCK_BYTES, BlockDevice, Extent, Healed, Pba, Result};
 use std::{
     fmt,
     io::{self, Write},
@@ -116,6 +116,17 @@ where
     fn write_many(&self, writes: &[(Pba, &[u8])]) -> Result<()> {
         writes.iter().for_each(|(at, data)| self.tell(RequestKind::Write, *at, data.len() as u64));
         self.below.write_many(writes)
+    }
+    fn copies(&self) -> usize {
+        self.below.copies()
+    }
+    fn read_copy(&self, copy: usize, at: Pba, buffer: &mut [u8]) -> Result<()> {
+        self.tell(RequestKind::Read, at, buffer.len() as u64);
+        self.below.read_copy(copy, at, buffer)
+    }
+    fn heal(&self, at: Pba, buffer: &mut [u8], is_sound: &mut dyn FnMut(&[u8]) -> bool) -> Result<Healed> {
+        self.tell(RequestKind::Read, at, buffer.len() as u64);
+        self.below.heal(at, buffer, is_sound)
     }
 }
 
