@@ -1,4 +1,4 @@
-//! Things that are block devices: memory, file, modelled disks in virtual time, crash, fault, meter, recorder.
+//! Things that are block devices: memory, file, sets of several, modelled disks in virtual time, crash, fault, meter, recorder.
 //!
 //! Invariant: a wrapper changes when, whether or as what a request happens, never what a completed request means. Knows
 //! nothing of pages, allocators or volumes.
@@ -17,6 +17,11 @@ pub mod memory;
 pub mod meter;
 pub mod model;
 pub mod recorder;
+pub mod set;
+
+#[cfg(doc)]
+#[doc = include_str!("../FORMAT.md")]
+pub mod format {}
 
 #[cfg(test)]
 mod tests;
