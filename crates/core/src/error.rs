@@ -46,6 +46,13 @@ pub enum Error {
         /// Blocks that could be had.
         free: u64,
     },
+    /// The volume would reference more than its quota. Nothing was changed; discard something in it, or raise the quota.
+    OverQuota {
+        /// Blocks by which it would grow.
+        needed: u64,
+        /// Blocks that it may still grow by.
+        free: u64,
+    },
     /// Not enough free metadata pages. Nothing was changed; delete versions or format with a larger metadata area.
     NoPages {
         /// Pages asked for.
@@ -109,6 +116,12 @@ impl fmt::Display for Error {
         match *self {
             Error::NoSpace { needed, free } => {
                 write!(f, "no space: {needed} blocks needed, {free} free; delete or discard something")
+            }
+            Error::OverQuota { needed, free } => {
+                write!(
+                    f,
+                    "over the volume's quota: {needed} blocks more, {free} left; discard something in it, or raise it"
+                )
             }
             Error::NoPages { needed, free } => write!(
                 f,

@@ -253,6 +253,27 @@ pub(crate) enum VolCommand {
         /// The new name, in the same pool.
         to: String,
     },
+    /// Limit a volume: quota=SIZE, the most data that it may reference (snapshots do not count), and reservation=SIZE, data that it
+    /// can come to own alone whatever others write; none takes a limit away.
+    #[command(after_help = "Example: spinney vol set tank/home quota=20G reservation=5G")]
+    Set {
+        /// POOL/VOLUME.
+        name: String,
+        /// quota=SIZE|none and reservation=SIZE|none.
+        #[arg(required = true, value_name = "PROPERTY=VALUE")]
+        properties: Vec<String>,
+    },
+    /// Properties of volumes and snapshots, a line each.
+    #[command(after_help = "Example: spinney vol get quota,reservation tank/home")]
+    Get {
+        /// Which: all, or names with commas between them.
+        properties: String,
+        /// POOL/VOLUME or POOL/VOLUME@SNAPSHOT, of one pool.
+        #[arg(required = true)]
+        names: Vec<String>,
+        #[command(flatten)]
+        output: Output,
+    },
     /// Destroy volumes and snapshots; POOL/VOLUME@A%B is every snapshot from A to B.
     #[command(after_help = "Example: spinney vol destroy -n -v tank/home@january%march")]
     Destroy {

@@ -55,7 +55,7 @@ pub(crate) fn failed(what: &str, error: Error) -> Failure {
         Error::Io { operation: "lock", .. } => {
             Failure::Busy(format!("{what} is in use by another process (a server?); stop that first"))
         }
-        Error::NoSpace { .. } | Error::NoPages { .. } => Failure::OutOfSpace(text),
+        Error::NoSpace { .. } | Error::OverQuota { .. } | Error::NoPages { .. } => Failure::OutOfSpace(text),
         Error::NoSuchName | Error::NameTaken | Error::BadSetting(_) | Error::Busy(_) => Failure::Usage(text),
         Error::Corrupt { .. } => Failure::Damaged(text),
         _ => Failure::Other(text),
@@ -252,7 +252,9 @@ fn space_of(name: &str, path: &Path) -> Result<([u64; 3], &'static str), Failure
 }
 
 pub(crate) fn status(desk: &mut Desk<'_>, json: bool) -> Result<(), Failure> {
-    let (name, pool) = (desk.name, &desk.pool);
+    let name = desk.name;
+    let reserved = desk.pool.reserved_blocks().map_err(|error| failed(name, error))? * BLOCK;
+    let pool = &desk.pool;
     let (space, pages) = (pool.space(), pool.pages().pages_live());
     let used = (space.total_blocks - space.free_blocks) * BLOCK;
     let parts: Vec<&str> = pool.description().lines().collect();
@@ -262,6 +264,7 @@ pub(crate) fn status(desk: &mut Desk<'_>, json: bool) -> Result<(), Failure> {
     if json {
         let body = json!({
             "pool": name, "size_bytes": space.total_blocks * BLOCK, "used_bytes": used, "free_bytes": space.free_blocks * BLOCK,
+            "reserved_bytes": reserved,
             "metadata_pages": pages, "epoch": pool.epoch().0, "volumes": volumes.len() - snapshots, "snapshots": snapshots,
             "served": served, "parts": parts,
         });
@@ -275,6 +278,12 @@ pub(crate) fn status(desk: &mut Desk<'_>, json: bool) -> Result<(), Failure> {
         format_bytes(space.total_blocks * BLOCK),
         format_bytes(space.free_blocks * BLOCK)
     ))?;
+    if reserved > 0 {
+        line(format!(
+            "reserved   {} of what is free, for volumes with a reservation",
+            format_bytes(reserved)
+        ))?;
+    }
     line(format!("content    {} volumes, {snapshots} snapshots", volumes.len() - snapshots))?;
     line(format!("metadata   {pages} pages in use, epoch {}", pool.epoch().0))?;
     line(format!("parts      {}", parts.join("; ")))

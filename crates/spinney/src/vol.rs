@@ -15,6 +15,8 @@ use spinney_volume::{Name, Pool};
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+mod properties;
+
 const BLOCK: u64 = BLOCK_BYTES as u64;
 
 pub(crate) fn vol(command: &VolCommand) -> Result<ExitCode, Failure> {
@@ -26,11 +28,13 @@ pub(crate) fn pool_of(command: &VolCommand) -> Result<&str, Failure> {
     let name = match command {
         VolCommand::List { pool, .. } => return Ok(pool),
         VolCommand::Create { name, .. } | VolCommand::Snapshot { name } => name,
-        VolCommand::Promote { name } | VolCommand::Rollback { name } => name,
+        VolCommand::Promote { name } | VolCommand::Rollback { name } | VolCommand::Set { name, .. } => name,
         VolCommand::Clone { of, .. } => of,
         VolCommand::Rename { from, .. } => from,
         VolCommand::Diff { old, .. } => old,
-        VolCommand::Destroy { names, .. } | VolCommand::Space { names, .. } => &names[0],
+        VolCommand::Destroy { names, .. }
+        | VolCommand::Space { names, .. }
+        | VolCommand::Get { names, .. } => &names[0],
     };
     Ok(split(name)?.0)
 }
@@ -53,6 +57,8 @@ pub(crate) fn run(command: &VolCommand, desk: &mut Desk<'_>) -> Result<(), Failu
             let to = same_pool(from, to)?;
             change(desk, from, |pool, from| pool.rename(from, &to))
         }
+        VolCommand::Set { name, properties } => properties::set(desk, name, properties),
+        VolCommand::Get { properties, names, output } => properties::get(desk, properties, names, output),
         VolCommand::Destroy { names, recursive, dry_run, verbose, json } => {
             let names = set(desk, names, *recursive)?;
             destroy(desk, &names, *dry_run, *verbose, *json)
@@ -114,24 +120,15 @@ fn rollback(desk: &mut Desk<'_>, text: &str) -> Result<(), Failure> {
 }
 
 fn list(desk: &mut Desk<'_>, output: &Output) -> Result<(), Failure> {
-    let (pool, pool_name) = (&desk.pool, desk.name);
-    let failed = |error| failed(pool_name, error);
-    let mut rows = Vec::new();
-    for named in pool.names().map_err(failed)? {
-        let usage = pool.usage(named.dev).map_err(failed)?;
-        let version = pool.version(named.dev).map_err(failed)?;
-        let origin = named.origin.map_or(Cell::None, |origin| Cell::Text(format!("{pool_name}/{origin}")));
-        rows.push(vec![
-            Cell::Text(format!("{pool_name}/{}", named.name)),
-            Cell::Bytes(version.blocks * BLOCK),
-            Cell::Bytes(usage.referenced_blocks * BLOCK),
-            Cell::Bytes(usage.exclusive_blocks * BLOCK),
-            origin,
-            Cell::Time(named.created_s),
-        ]);
-    }
-    let columns = &["name", "size", "referenced", "exclusive", "origin", "created"];
-    Listing { columns, rows }.print("spinney vol list", output, desk.out)
+    let failed = |error| failed(desk.name, error);
+    let names = desk.pool.names().map_err(failed)?;
+    let rows: Result<_, Error> =
+        names.iter().map(|named| properties::row(desk.pool, desk.name, named)).collect();
+    Listing { columns: &properties::COLUMNS, rows: rows.map_err(failed)? }.print(
+        "spinney vol list",
+        output,
+        desk.out,
+    )
 }
 
 /// The names that the words mean: single ones and ranges of snapshots.

@@ -28,6 +28,23 @@ fn a_volume_is_kept_cloned_promoted_and_destroyed() {
 }
 
 #[test]
+fn a_volume_is_limited_and_says_so() {
+    let bench = Bench::new();
+    bench.text("vol set tank/home quota=1M reservation=512K", 0);
+    let said = bench.text("vol get quota,reservation tank/home -H -p", 0);
+    assert_eq!(said, "tank/home\tquota\t1048576\ntank/home\treservation\t524288\n");
+    assert!(bench.text("vol set tank/home quota=256K", 2).contains("reservation: at most"));
+    bench.text("vol set tank/home quota=none", 0);
+    assert_eq!(bench.json("vol list tank -j")["rows"][0]["quota"], serde_json::Value::Null);
+    assert!(bench.json("pool status tank -j")["reserved_bytes"].as_u64() >= Some(512 << 10));
+    assert!(bench.text("vol set tank/home colour=red", 2).contains("quota and reservation can"));
+    assert!(bench.text("vol set tank/home reservation=1T", 2).contains("its size"));
+    bench.text("vol snapshot tank/home@one", 0);
+    assert!(bench.text("vol set tank/home@one quota=1M", 2).contains("without an @"));
+    assert!(bench.text("vol get size tank/home@one -H", 0).contains("size"));
+}
+
+#[test]
 fn a_dry_run_names_what_would_go_and_changes_nothing() {
     let bench = Bench::new();
     for name in ["a", "b", "c"] {

@@ -91,6 +91,7 @@ impl Pool {
             back_references: roots.back_references,
             checksum_page: self.checksums.root(),
             names_page: self.names.root,
+            limits: self.limits.count() > 0,
             description: self.description.clone(),
         };
         self.device.flush()?;

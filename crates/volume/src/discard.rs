@@ -40,6 +40,7 @@ impl Pool {
 
     /// The range becomes a hole.
     pub(crate) fn unmap(&mut self, dev: DevId, range: LbaRange) -> Result<()> {
+        self.shrinks(dev, range)?;
         self.loggable(|pool| {
             pool.tell_unmap(dev, range)?;
             pool.scheme.unmap(dev, range, &mut pool.pages, &mut pool.freed)

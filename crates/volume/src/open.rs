@@ -4,6 +4,7 @@
 //! superblock that it found once more, replays and commits what the intent log has on top of it, and writes nothing else.
 
 use crate::checksum::Checksums;
+use crate::limits::Limits;
 use crate::log::{self, Log, Tail};
 use crate::names::Table;
 use crate::pool::Dirty;
@@ -55,6 +56,7 @@ impl Pool {
             scheme,
             checksums,
             names: Table::default(),
+            limits: Limits::default(),
             log: Log::new(layout.log),
             back_references,
             epoch,
@@ -127,6 +129,7 @@ impl Pool {
             scheme,
             checksums,
             names: Table { root: superblock.names_page },
+            limits: Limits::default(),
             log: Log::after(superblock),
             back_references,
             epoch: epoch.next(),
@@ -137,6 +140,9 @@ impl Pool {
             closed: false,
             stats: PoolStats::default(),
         };
+        if superblock.limits {
+            pool.load_limits()?;
+        }
         pool.replay(tail)?;
         Ok(pool)
     }

@@ -52,6 +52,7 @@ impl Pool {
     /// A new version with the content of another.
     pub(crate) fn begin_from(&mut self, of: DevId, access: Access) -> Result<DevId> {
         let dev = self.scheme.snapshot(of, access, &mut self.pages)?;
+        self.limits.shared(of);
         self.tell_taken(of, dev, access)?;
         Ok(dev)
     }

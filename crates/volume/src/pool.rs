@@ -4,6 +4,7 @@
 //! gives the last durable epoch. One writer (`&mut self`); readers take `&self`.
 
 use crate::checksum::Checksums;
+use crate::limits::Limits;
 use crate::log::Log;
 use crate::names::Table;
 use crate::segment_table::Segments;
@@ -50,6 +51,8 @@ pub struct Pool {
     pub(crate) scheme: Box<dyn SnapshotScheme>,
     pub(crate) checksums: Checksums,
     pub(crate) names: Table,
+    /// Of volumes that have any.
+    pub(crate) limits: Limits,
     pub(crate) log: Log,
     /// Who maps which block, if the pool keeps that.
     pub(crate) back_references: Option<BackReferences>,
@@ -81,6 +84,7 @@ impl Pool {
     /// The same for what is mapped or unmapped, which the caller notes in the log.
     pub(crate) fn loggable<T>(&mut self, change: impl FnOnce(&mut Pool) -> Result<T>) -> Result<T> {
         self.dirty.any = true;
+        self.limits.changed();
         let done = change(self);
         self.closed |= done.is_err();
         done

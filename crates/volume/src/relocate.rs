@@ -47,8 +47,7 @@ impl Together {
 impl Pool {
     /// Whether copies over `span`, which take `takes` blocks, leave room to spare.
     pub(crate) fn spares(&self, dev: DevId, span: LbaRange, takes: u64) -> Result<bool> {
-        let space = self.allocator.stats();
-        let free = space.free_blocks.saturating_sub(space.reserved_blocks);
+        let free = self.unreserved().saturating_sub(self.kept_from(None));
         let roomy = free >= takes.saturating_add(self.layout.data.blocks / SPARE_PART);
         let fits = || self.fits(&[Work::Map(dev, span)], takes, self.slop_pages());
         if roomy { opportune(fits().map(|()| true)) } else { Ok(false) }

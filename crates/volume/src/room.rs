@@ -97,12 +97,42 @@ impl Pool {
             if self.epoch != epoch {
                 continue; // a commit tends, and may have changed what is shared
             }
-            match self.allocator.reserve(takes) {
+            match self.reserve_for(dev, takes) {
                 Ok(grant) => return Ok((plan, grant)),
                 Err(Error::NoSpace { .. }) if spares => self.commit()?, // what is durable need not be spared
+                Err(Error::NoSpace { .. }) if takes <= self.unreserved() && self.count_reserved()? => {}
                 Err(refused) => self.wait_for_space(&mut patience, refused)?,
             }
         }
+    }
+
+    /// Blocks that are free and not promised to a write under way.
+    pub(crate) fn unreserved(&self) -> u64 {
+        let space = self.allocator.stats();
+        space.free_blocks.saturating_sub(space.reserved_blocks)
+    }
+
+    /// Set aside blocks for a write of `dev`, but not those that are kept for other volumes.
+    fn reserve_for(&mut self, dev: DevId, takes: u64) -> Result<Grant> {
+        let kept = self.kept_from(Some(dev));
+        let free = self.unreserved().saturating_sub(kept);
+        if kept > 0 && takes > free {
+            return Err(Error::NoSpace { needed: takes, free });
+        }
+        self.allocator.reserve(takes)
+    }
+
+    /// Wait until `free` of the pool is `needed`, as long as commits bring anything.
+    pub(crate) fn admit_free(&mut self, needed: u64, free: impl Fn(&Pool) -> u64) -> Result<()> {
+        let mut patience = PATIENCE;
+        while needed > free(self) {
+            if needed <= self.unreserved() && self.count_reserved()? {
+                continue;
+            }
+            let refused = Error::NoSpace { needed, free: free(self) };
+            self.wait_for_space(&mut patience, refused)?;
+        }
+        Ok(())
     }
 
     /// Fresh blocks that a plan needs at most: what is overwritten in place needs none.

@@ -41,17 +41,13 @@ impl Pool {
         let needed =
             self.pages.blocks_for_more(pages).filter(|_| self.options.placement == Placement::Segments);
         let Some(needed) = needed else { return Ok(false) };
-        let mut wanted = needed.max((before / GROWTH_DIVISOR).min(self.unreserved() / COMFORT_DIVISOR));
+        let comfort = self.unreserved().saturating_sub(self.kept_from(None));
+        let mut wanted = needed.max((before / GROWTH_DIVISOR).min(comfort / COMFORT_DIVISOR));
         while wanted > 0 {
             let Some(run) = self.take_segment(wanted)? else { break };
             wanted = wanted.saturating_sub(run.blocks);
         }
         Ok(self.pages.area_blocks() > before)
-    }
-
-    fn unreserved(&self) -> u64 {
-        let space = self.allocator.stats();
-        space.free_blocks.saturating_sub(space.reserved_blocks)
     }
 
     /// One more run of up to `blocks` blocks, as many as there are pages to write that down; `None` if there are none of either.

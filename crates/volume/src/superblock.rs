@@ -26,6 +26,8 @@ const WITH_SEGMENTS: u32 = 1;
 const WITH_BACK_REFERENCES: u32 = 2;
 /// Added for a pool with an intent log: another release would not replay it.
 const WITH_LOG: u32 = 4;
+/// Added for a pool in which a volume has limits: another release would not keep them.
+const WITH_LIMITS: u32 = 8;
 /// What a disk writes whole or not at all; the first one has all that a commit changes.
 const SECTOR_BYTES: usize = 512;
 const EPOCH_AGAIN_AT: usize = 488;
@@ -60,6 +62,8 @@ pub struct Superblock {
     pub checksum_page: PageNo,
     /// Root page of the table of names; none before the first name.
     pub names_page: Option<PageNo>,
+    /// Whether any volume has limits, which the table of names keeps.
+    pub limits: bool,
     /// Which allocator and scheme, in the words of whoever formatted the pool.
     pub description: String,
 }
@@ -107,7 +111,8 @@ impl Superblock {
         let references = if self.back_references.is_empty() { 0 } else { WITH_BACK_REFERENCES };
         let Layout { device_blocks, area, log, data } = self.layout;
         let with_log = if log == NO_LOG { 0 } else { WITH_LOG };
-        let version = VERSION + segments + references + with_log;
+        let with_limits = if self.limits { WITH_LIMITS } else { 0 };
+        let version = VERSION + segments + references + with_log + with_limits;
         fields.extend_from_slice(&version.to_le_bytes());
         fields.extend_from_slice(&(self.checksums as u32).to_le_bytes());
         let words = [
@@ -169,7 +174,7 @@ impl Superblock {
             return Err(corrupt("superblock magic (not a spinney pool, or overwritten)"));
         }
         let more = reader.half()?.wrapping_sub(VERSION);
-        if more > WITH_SEGMENTS | WITH_BACK_REFERENCES | WITH_LOG {
+        if more > WITH_SEGMENTS | WITH_BACK_REFERENCES | WITH_LOG | WITH_LIMITS {
             return Err(corrupt("superblock version (made by another release, or damaged)"));
         }
         let placement = if more & WITH_SEGMENTS == 0 { Placement::Area } else { Placement::Segments };
@@ -196,6 +201,9 @@ impl Superblock {
         }
         let names_page = reader.word()?.checked_sub(1).map(PageNo);
         let back_references = reader.root()?;
+        if more & WITH_LIMITS != 0 && names_page.is_none() {
+            return Err(corrupt("superblock version (limits of volumes without any volume)"));
+        }
         if (more & WITH_BACK_REFERENCES == 0) != back_references.is_empty() {
             return Err(corrupt("superblock version (back references that it does not have, or hides)"));
         }
@@ -226,6 +234,7 @@ impl Superblock {
             back_references,
             checksum_page,
             names_page,
+            limits: more & WITH_LIMITS != 0,
             description,
         })
     }

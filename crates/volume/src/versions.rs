@@ -43,6 +43,7 @@ impl Pool {
     fn take(&mut self, of: DevId, access: Access) -> Result<DevId> {
         self.alive()?;
         self.scheme.version(of, &self.pages)?;
+        self.admit_sharing(of)?;
         self.admit(Work::Snapshot(of))?;
         self.whole(|pool| pool.begin_from(of, access))
     }

@@ -15,7 +15,7 @@ pub(crate) const VERSION_BLOCKS_MAX: u64 = u64::MAX / BLOCK - 1;
 
 impl Pool {
     /// Write `data` at byte `offset` of a volume. Durable at the next `flush`. Ragged ends read, change and write
-    /// their block. Errors: `NoSpace`, `NoPages` (the pieces of `piece_blocks` before the refused one are written), `ReadOnly`,
+    /// their block. Errors: `NoSpace`, `OverQuota`, `NoPages` (the pieces of `piece_blocks` before the refused one are written), `ReadOnly`,
     /// `NotFound`, `OutOfRange`, `Corrupt` or `Io`.
     pub fn write(&mut self, dev: DevId, offset: u64, data: &[u8]) -> Result<()> {
         self.alive()?;
@@ -71,6 +71,7 @@ impl Pool {
     }
 
     fn write_piece(&mut self, dev: DevId, range: LbaRange, data: &[u8]) -> Result<()> {
+        let holes = self.growth(dev, range)?;
         let (plan, mut grant) = self.admit_write(dev, range)?;
         let alone = plan.copies().next().is_none();
         let done = match alone {
@@ -78,6 +79,7 @@ impl Pool {
             false => self.write_along(dev, plan, range, data, &mut grant),
         };
         self.allocator.settle(grant);
+        self.limits.wrote(dev, holes, done.is_ok());
         self.release_freed().and(done)
     }
 

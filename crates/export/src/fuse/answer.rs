@@ -65,7 +65,7 @@ impl Owner {
 /// The number of an error.
 pub(super) fn number(error: &Error) -> Errno {
     match error {
-        Error::NoSpace { .. } | Error::NoPages { .. } => Errno::ENOSPC,
+        Error::NoSpace { .. } | Error::OverQuota { .. } | Error::NoPages { .. } => Errno::ENOSPC,
         Error::ReadOnly(_) => Errno::EROFS,
         Error::OutOfRange { .. } => Errno::EFBIG,
         Error::NotFound(_) => Errno::ESTALE,

@@ -180,7 +180,7 @@ fn ragged(offset: u64, length: u64) -> bool {
 /// What a client is told of an error.
 fn code(error: &Error) -> u32 {
     match error {
-        Error::NoSpace { .. } | Error::NoPages { .. } => errno::NO_SPACE,
+        Error::NoSpace { .. } | Error::OverQuota { .. } | Error::NoPages { .. } => errno::NO_SPACE,
         Error::ReadOnly(_) => errno::PERMITTED,
         Error::OutOfRange { .. } | Error::BadSetting(_) => errno::INVALID,
         Error::Unsupported(_) => errno::NOT_SUPPORTED,

@@ -37,6 +37,7 @@ impl Pool {
         if self.names.snapshot(directory, text, &self.pages)?.is_some() {
             return Err(Error::NameTaken);
         }
+        self.admit_sharing(head)?;
         self.admit_names(&[Work::Snapshot(head)], 2, false)?;
         self.whole(|pool| {
             let dev = pool.begin_from(head, Access::ReadOnly)?;
@@ -107,6 +108,8 @@ impl Pool {
             pool.names.note(head, &mut pool.pages)?;
             pool.names.doom(volume.head, &mut pool.pages)?;
             pool.reaps = true; // until it is done: a flush goes on where this call could not
+            // What its reservation still wants comes free with the version that goes.
+            pool.limits.moved(volume.head, head);
             Ok(head)
         })?;
         self.reap()?;

@@ -4,7 +4,7 @@
 
 use super::Name;
 use super::table::{Snapshot, Volume};
-use crate::Pool;
+use crate::{Pool, VolumeLimits};
 use spinney_core::{DevId, Error, Finding, Place, Result};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,7 +31,7 @@ impl Pool {
         }
     }
 
-    pub(super) fn volume_named(&self, name: &str) -> Result<Volume> {
+    pub(crate) fn volume_named(&self, name: &str) -> Result<Volume> {
         self.names.volume(name, &self.pages)?.ok_or(Error::NoSuchName)
     }
 
@@ -79,7 +79,9 @@ impl Pool {
             }
             Ok(())
         })?;
+        let mut limited = 0;
         for directory in directories {
+            limited += u64::from(self.names.limits(directory, &self.pages)? != VolumeLimits::default());
             self.names.visit_snapshots(directory, &self.pages, &mut |_, snapshot| {
                 devs.push(snapshot.dev);
                 Ok(())
@@ -87,8 +89,8 @@ impl Pool {
         }
         let named = devs.len();
         self.names.visit_doomed(&self.pages, &mut |dev| devs.push(dev))?;
-        // A name has two entries: itself, and the note that its version has one.
-        if self.names.entries(&self.pages)? != (named + devs.len()) as u64 {
+        // A name has two entries: itself, and the note that its version has one; a volume with limits has one more.
+        if self.names.entries(&self.pages)? != (named + devs.len()) as u64 + limited {
             found(Finding {
                 rule: "every entry of the table of names belongs to a volume",
                 place: Place::Pool,

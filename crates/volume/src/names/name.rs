@@ -39,7 +39,7 @@ impl Name {
         format!("{}@{snapshot}", self.volume).parse()
     }
     /// Errors: `BadSetting` if it is a snapshot's.
-    pub(super) fn of_volume(&self) -> Result<&str> {
+    pub(crate) fn of_volume(&self) -> Result<&str> {
         match self.snapshot {
             None => Ok(&self.volume),
             Some(_) => Err(Error::BadSetting("name: a volume is asked for here, without an @")),

@@ -3,8 +3,9 @@
 //! Invariant: losing the name and being doomed are one step; the delete and forgetting that it was due are one, too.
 
 use super::Name;
-use crate::Pool;
+use super::table::Volume;
 use crate::versions::opportune;
+use crate::{Pool, VolumeLimits};
 use spinney_core::{DevId, Error, Result};
 use spinney_snap::Work;
 use std::collections::BTreeSet;
@@ -32,9 +33,13 @@ impl Pool {
         self.alive()?;
         let doomed = self.doomed_by(names)?;
         let entries = doomed.volumes.len() + doomed.snapshots.len();
-        self.admit_names(&[], 3 * entries as u64, true)?;
+        let limited = self.limits.count().min(doomed.volumes.len() as u64);
+        self.admit_names(&[], 3 * entries as u64 + limited, true)?;
         self.whole(|pool| {
             for name in &doomed.volumes {
+                let Volume { directory, head, .. } = pool.volume_named(name)?;
+                pool.names.put_limits(directory, VolumeLimits::default(), &mut pool.pages)?;
+                pool.limits.forget(head);
                 pool.names.remove_volume(name, &mut pool.pages)?;
             }
             for (directory, name) in &doomed.snapshots {

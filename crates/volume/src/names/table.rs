@@ -4,6 +4,7 @@
 //! one entry. The table is made with the first name: a pool without names has none. Byte diagram: `FORMAT.md` section 2b.
 //! Knows no scheme; whether a version is alive is the checker's question.
 
+use crate::VolumeLimits;
 use spinney_core::{DevId, Error, Flow, PageKind, PageNo, PageRead, PageTxn, Place, Result};
 use spinney_pages::{Layout, OrderedMap};
 use std::ops::Bound;
@@ -17,6 +18,8 @@ const VOLUME: u8 = b'v';
 const SNAPSHOT: u8 = b's';
 /// First byte of the key of a version that has a name; its id follows. So a delete by id can tell.
 const NAMED: u8 = b'd';
+/// First byte of the key of a volume's limits, if it has any; its directory follows.
+const LIMITS: u8 = b'q';
 /// First byte of the key of a version that has lost its name and is still to be deleted; its id follows.
 const DOOMED: u8 = b'x';
 
@@ -211,6 +214,29 @@ impl Table {
         pages: &mut dyn PageTxn,
     ) -> Result<()> {
         self.remove(&snapshot_key(directory, name), pages)
+    }
+    /// Limits of the volume with this directory. Errors: `Corrupt` for an entry that limits nothing, too: there is none of those.
+    pub(crate) fn limits(&self, directory: u64, pages: &dyn PageRead) -> Result<VolumeLimits> {
+        let Some(found) = self.get(&number_key(LIMITS, directory), pages)? else {
+            return Ok(VolumeLimits::default());
+        };
+        let [quota, reservation_blocks] = words(&found)?;
+        let limits = VolumeLimits { quota_blocks: quota.checked_sub(1), reservation_blocks };
+        if limits == VolumeLimits::default() { Err(corrupt()) } else { Ok(limits) }
+    }
+    /// Keep them; those that limit nothing are no entry.
+    pub(crate) fn put_limits(
+        &mut self,
+        directory: u64,
+        limits: VolumeLimits,
+        pages: &mut dyn PageTxn,
+    ) -> Result<()> {
+        let key = number_key(LIMITS, directory);
+        if limits == VolumeLimits::default() {
+            return self.remove(&key, pages);
+        }
+        let quota = limits.quota_blocks.map_or(0, |blocks| blocks.saturating_add(1));
+        self.put(&key, &bytes(&[quota, limits.reservation_blocks]), pages)
     }
     /// Note that the version has a name.
     pub(crate) fn note(&mut self, dev: DevId, pages: &mut dyn PageTxn) -> Result<()> {

@@ -12,6 +12,7 @@ mod faults;
 mod flat;
 mod forged;
 mod import;
+mod limits;
 mod log;
 mod names;
 mod options;
