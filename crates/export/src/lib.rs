@@ -9,6 +9,8 @@ mod activity;
 pub mod fuse;
 pub mod nbd;
 mod store;
+mod watch;
 
 pub use activity::{Activity, Kind, Tally, UnderWay};
 pub use store::{Export, Store, User};
+pub use watch::{Seen, Watcher, What};

@@ -4,11 +4,12 @@
 //! write that was answered before it, of any client. Three locks, the pool's before those of who uses what and of the books.
 
 use crate::activity::{Activity, Kind};
+use crate::watch::{Seen, Watcher, What};
 use spinney_core::{BLOCK_BYTES, DevId, Error, Lba, LbaRange, Result};
 use spinney_snap::Access;
 use spinney_volume::{Name, Pool};
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 
 const BLOCK: u64 = BLOCK_BYTES as u64;
 /// How far a search for data or a hole looks while it holds the lock.
@@ -33,6 +34,7 @@ pub struct Store {
     /// How many clients have which version open.
     users: Mutex<BTreeMap<DevId, u64>>,
     activity: Activity,
+    watcher: OnceLock<Watcher>,
 }
 
 /// A client that has a version open; it has until this is dropped.
@@ -51,7 +53,8 @@ impl Store {
     /// Share a pool.
     #[must_use]
     pub fn new(pool: Pool) -> Store {
-        Store { pool: Mutex::new(pool), users: Mutex::default(), activity: Activity::default() }
+        let (users, activity, watcher) = (Mutex::default(), Activity::default(), OnceLock::new());
+        Store { pool: Mutex::new(pool), users, activity, watcher }
     }
 
     /// The pool again, once nobody serves it.
@@ -89,6 +92,18 @@ impl Store {
     #[must_use]
     pub fn activity(&self) -> &Activity {
         &self.activity
+    }
+
+    /// Tell each request from now on. Whether it will: there is one watcher at most.
+    pub fn watch(&self, watcher: Watcher) -> bool {
+        self.watcher.set(watcher).is_ok()
+    }
+
+    /// A request succeeded.
+    pub(crate) fn seen(&self, dev: DevId, what: What, offset: u64, length: u64) {
+        if let Some(watcher) = self.watcher.get().filter(|_| length > 0 || what == What::Flush) {
+            watcher(Seen { dev, what, offset, length });
+        }
     }
 
     /// All volumes and snapshots that have names.

@@ -325,7 +325,7 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "WHERE", required_unless_present = "fuse")]
     pub(crate) nbd: Option<String>,
     /// Allow an address that is not this machine's own.
-    #[arg(long, requires = "nbd")]
+    #[arg(long)]
     pub(crate) public: bool,
     /// As files in this empty folder, for losetup and mount or for a virtual machine.
     #[arg(long, value_name = "DIR")]
@@ -333,6 +333,15 @@ pub(crate) struct Serve {
     /// Let root use the files too, if the server is not root's; needs user_allow_other in /etc/fuse.conf.
     #[arg(long, requires = "fuse")]
     pub(crate) allow_root: bool,
+    /// Counters, latencies and space for Prometheus, as http://ADDRESS:PORT/metrics or at unix:PATH.
+    #[arg(long, value_name = "WHERE")]
+    pub(crate) metrics: Option<String>,
+    /// Record what clients do with one volume as a trace that `replay` reads, snapshots included; a name that ends in .zst is compressed.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) record: Option<PathBuf>,
+    /// Which volume is recorded [default: the only one].
+    #[arg(long, value_name = "VOLUME", requires = "record")]
+    pub(crate) record_volume: Option<String>,
     /// For tests: keep what is not flushed in this process's memory, so that killing it is a power cut.
     #[arg(long, hide = true)]
     pub(crate) hold_unflushed: bool,

@@ -6,6 +6,7 @@ use crate::args;
 use crate::control::ask;
 use crate::exit::{Failure, say};
 use crate::known::Known;
+use crate::record::Recorder;
 use serde_json::{Value, json};
 use spinney_core::{BLOCK_BYTES, BlockDevice, Flow};
 use spinney_device::MeterDevice;
@@ -30,6 +31,8 @@ const LOOK: Duration = Duration::from_millis(1);
 pub(crate) struct Books {
     pub(crate) meter: Meter,
     pub(crate) since: Instant,
+    /// Whoever records a volume meanwhile.
+    pub(crate) recorder: Option<Arc<Recorder>>,
 }
 
 impl Books {
@@ -66,10 +69,13 @@ impl Books {
             Flow::Continue
         })?;
         let (space, stats, block) = (pool.space(), pool.stats(), BLOCK_BYTES as u64);
+        let names = pool.names()?;
+        let snapshots = names.iter().filter(|named| named.name.snapshot().is_some()).count();
         Ok(json!({
             "total_bytes": space.total_blocks * block, "free_bytes": space.free_blocks * block, "free_runs": runs, "longest_free_run_bytes": longest * block,
             "client_bytes_written": stats.user_bytes_written, "device_bytes_written": counts.write_bytes(), "device_bytes_read": counts.read_bytes(),
-            "device_flushes": counts.flushes, "commits": stats.commits,
+            "device_flushes": counts.flushes, "commits": stats.commits, "log_records": stats.log_records,
+            "metadata_pages": pool.pages().pages_live(), "volumes": names.len() - snapshots, "snapshots": snapshots,
         }))
     }
 }
@@ -103,7 +109,7 @@ pub(crate) fn iostat(args: &args::Iostat) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn sum(of: &Value, key: &str) -> u64 {
+pub(crate) fn sum(of: &Value, key: &str) -> u64 {
     of[key].as_u64().unwrap_or(0)
 }
 
@@ -219,7 +225,7 @@ mod tests {
         let device: Arc<dyn BlockDevice> = Arc::new(MemoryDevice::new(1000));
         let meter: Meter = Arc::new(MeterDevice::new(device));
         let pool = Pool::format(meter.clone(), parts, PoolOptions::default()).unwrap();
-        let (store, books) = (Store::new(pool), Books { meter, since: Instant::now() });
+        let (store, books) = (Store::new(pool), Books { meter, since: Instant::now(), recorder: None });
         let free = books.totals(&store).unwrap();
         assert!(sum(&free["pool"], "total_bytes") > 0);
         let taken = store.request(Kind::Flush, 0, |_| books.totals(&store)).unwrap();

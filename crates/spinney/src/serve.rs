@@ -8,7 +8,9 @@ use crate::control::{self, Control};
 use crate::exit::{Failure, log};
 use crate::iostat::Books;
 use crate::known::Known;
+use crate::metrics::Metrics;
 use crate::pool::{failed, open_to_serve};
+use crate::record::Recorder;
 use crate::run::stop_at_signals;
 use rustix::fs::Mode;
 use rustix::process::umask;
@@ -33,12 +35,15 @@ pub(crate) fn serve(args: &args::Serve) -> Result<ExitCode, Failure> {
     let known = Known::load()?;
     let path = known.path(&args.pool)?;
     let (pool, meter) = open_to_serve(&args.pool, path, args.hold_unflushed)?;
-    let books = Books { meter, since: Instant::now() };
     let store = Arc::new(Store::new(pool));
+    let of_volume = args.record_volume.as_deref();
+    let recorder = args.record.as_deref().map(|file| Recorder::begin(&store, of_volume, file)).transpose()?;
+    let books = Books { meter, since: Instant::now(), recorder };
     let stop = stop_at_signals()?;
     let of_control = |error: io::Error| Failure::Other(format!("control socket: {error}"));
     let control = Control::listen(path).map_err(of_control)?;
     let nbd = args.nbd.as_deref().map(|at| Nbd::listen(at, args.public)).transpose()?;
+    let metrics = args.metrics.as_deref().map(|at| Metrics::listen(at, args.public)).transpose()?;
     let folder = args.fuse.as_deref().map(|at| mount(&store, at, path, args.allow_root)).transpose()?;
     let count = store.exports().map_err(|error| failed(&args.pool, error))?.len();
     let places = [args.nbd.clone(), args.fuse.as_ref().map(|folder| folder.display().to_string())];
@@ -48,12 +53,16 @@ pub(crate) fn serve(args: &args::Serve) -> Result<ExitCode, Failure> {
     let served = thread::scope(|scope| {
         let store = &*store;
         scope.spawn(|| control::serve(&control, store, &books, &over, &log));
+        if let Some(metrics) = &metrics {
+            scope.spawn(|| metrics.serve(&args.pool, store, &books, &over));
+        }
         let nbd = nbd.as_ref().map(|nbd| scope.spawn(move || nbd.serve(store, stop)));
         wait(folder, stop, || nbd.as_ref().is_some_and(|thread| !thread.is_finished()));
         let served = nbd.map_or(Ok(Ok(())), thread::ScopedJoinHandle::join);
         over.store(true, Ordering::Relaxed);
         served.unwrap_or_else(|_| Err(Failure::Other("a thread of the NBD server ended by a panic".into())))
     });
+    books.recorder.iter().for_each(|recorder| recorder.finish());
     let flushed = store.with(|pool| pool.checkpoint()).map_err(|error| failed(&args.pool, error));
     served.and(flushed).map(|()| ExitCode::SUCCESS)
 }
@@ -104,7 +113,7 @@ impl<'a> Nbd<'a> {
         let socket = at.strip_prefix("unix:").map(PathBuf::from);
         let listener = match &socket {
             Some(path) => nbd::Listener::Unix(private_socket(path).map_err(|error| failed_at(at, &error))?),
-            None => nbd::Listener::Tcp(port(at, public)?),
+            None => nbd::Listener::Tcp(port("--nbd", at, public)?),
         };
         Ok(Nbd { at, listener, socket })
     }
@@ -138,14 +147,15 @@ pub(crate) fn private_socket(path: &Path) -> io::Result<UnixListener> {
     listener
 }
 
-fn port(address: &str, public: bool) -> Result<TcpListener, Failure> {
+/// A port of this machine alone, or `public`. Errors: `Usage` with the option's name.
+pub(crate) fn port(option: &str, address: &str, public: bool) -> Result<TcpListener, Failure> {
     let wrong =
-        |why: &str| Failure::Usage(format!("--nbd {address}: {why}; write unix:PATH or 127.0.0.1:10809"));
+        |why: &str| Failure::Usage(format!("{option} {address}: {why}; write unix:PATH or 127.0.0.1:PORT"));
     let found = address.to_socket_addrs().map_err(|error| wrong(&error.to_string()))?.collect::<Vec<_>>();
     if !public && !found.iter().all(|address| address.ip().is_loopback()) {
         return Err(wrong(
-            "not an address of this machine alone (anybody who reaches it can write; --public if that is meant)",
+            "not an address of this machine alone, so anybody may reach it (--public if that is meant)",
         ));
     }
-    TcpListener::bind(&found[..]).map_err(|error| failed_at(address, &error))
+    TcpListener::bind(&found[..]).map_err(|error| wrong(&error.to_string()))
 }

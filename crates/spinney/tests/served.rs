@@ -116,6 +116,111 @@ fn what_clients_ask_is_counted_and_timed() {
     server.end();
 }
 
+#[test]
+fn what_clients_do_is_recorded_with_the_snapshots_between() {
+    let bench = Bench::new();
+    bench.text("vol create tank/other --size 1M", 0);
+    assert!(bench.text("serve tank --nbd unix:nbd.sock --record t.csv", 2).contains("--record-volume"));
+    let server = bench.serve("--nbd unix:nbd.sock --record t.csv --record-volume home");
+    let (mut client, mut other) = (nbd_client(&bench, "home"), nbd_client(&bench, "other"));
+    let [read, write, flush, trim, zero] = [0, 1, 3, 4, 6];
+    ask(&mut client, 0, write, 8192, 4096);
+    ask(&mut other, 0, write, 0, 4096);
+    bench.text("vol snapshot tank/home@one", 0);
+    bench.text("vol snapshot tank/other@one", 0);
+    ask(&mut client, 0, read, 8192, 512);
+    ask(&mut client, 0, trim, 4096, 8192);
+    ask(&mut client, 0, zero, 100, 1);
+    ask(&mut client, 1, write, 0, 1);
+    bench.text("vol destroy tank/home@one", 0);
+    ask(&mut client, 0, flush, 0, 0);
+    drop((client, other));
+    assert!(server.end().contains("trace of home: 9 requests"));
+    let text = std::fs::read_to_string(bench.path("t.csv")).unwrap();
+    let lines =
+        text.lines().skip(1).map(|line| line.split_once(',').unwrap().1.to_owned()).collect::<Vec<_>>();
+    let number = lines[1].split(',').nth(1).unwrap().to_owned();
+    let (taken, ended) = (format!("S,{number},0"), format!("E,{number},0"));
+    // A durable write is two lines.
+    let durable = ["W,0,1", "F,0,0"];
+    let due =
+        [&["W,8192,4096", &taken, "R,8192,512", "D,4096,8192", "Z,100,1"], &durable[..], &[&ended, "F,0,0"]];
+    assert_eq!(lines, due.concat());
+    assert!(
+        bench.text("serve tank --nbd unix:nbd.sock --record t.csv --record-volume home", 2).contains("t.csv")
+    );
+    assert_eq!(bench.json("trace info t.csv --json")["snapshot"]["requests"], 1);
+}
+
+#[test]
+fn metrics_tell_what_clients_did_and_bound_who_asks() {
+    let bench = Bench::new();
+    bench.text("vol snapshot tank/home@one", 0);
+    assert!(bench.text("serve tank --nbd unix:nbd.sock --metrics 0.0.0.0:0", 2).contains("--public"));
+    let server = bench.serve("--nbd unix:nbd.sock --metrics unix:metrics.sock");
+    let mut client = nbd_client(&bench, "home");
+    (0..3).for_each(|_| ask(&mut client, 1, 1, 0, 4096));
+    let page = scrape(&bench, "GET /metrics HTTP/1.1\r\nHost: here\r\n\r\n");
+    assert!(page.starts_with("HTTP/1.1 200 OK\r\n"), "{page}");
+    let value = |sample: &str| -> f64 {
+        let line = page.lines().find_map(|line| line.strip_prefix(sample)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("no {sample} in {page}")).parse().unwrap()
+    };
+    for (sample, due) in [
+        ("spinney_requests_total{pool=\"tank\",kind=\"write\"}", 3.0),
+        ("spinney_request_errors_total{pool=\"tank\",kind=\"write\"}", 0.0),
+        ("spinney_request_duration_seconds_count{pool=\"tank\",kind=\"write\"}", 3.0),
+        ("spinney_client_written_bytes_total{pool=\"tank\"}", 12_288.0),
+        ("spinney_volumes{pool=\"tank\"}", 1.0),
+        ("spinney_snapshots{pool=\"tank\"}", 1.0),
+        ("spinney_pool_held{pool=\"tank\"}", 0.0),
+    ] {
+        assert!((value(sample) - due).abs() < 1e-9, "{sample}: {page}");
+    }
+    assert!(value("spinney_write_amplification{pool=\"tank\"}") >= 1.0);
+    let buckets = page.lines().filter(|line| line.contains("_bucket{pool=\"tank\",kind=\"write\""));
+    let counts: Vec<u64> = buckets.map(|line| line.rsplit(' ').next().unwrap().parse().unwrap()).collect();
+    assert!(counts.len() > 20 && counts.is_sorted() && counts.last() == Some(&3), "{counts:?}");
+    // Each family is described once, before its samples.
+    let families: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
+    let distinct: std::collections::BTreeSet<&str> = families.iter().copied().collect();
+    assert!(families.len() > 20 && distinct.len() == families.len());
+    assert!(scrape(&bench, "GET /other HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 404"));
+    assert!(scrape(&bench, "POST /metrics HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 405"));
+    assert_eq!(scrape(&bench, &"x".repeat(10_000)), "");
+    assert!(scrape(&bench, "GET / HTTP/1.1\r\n\r\n").contains("spinney_info"));
+    drop(client);
+    server.end();
+    assert!(!bench.path("metrics.sock").exists());
+}
+
+/// All that comes for these bytes; nothing if the server hangs up.
+fn scrape(bench: &Bench, request: &str) -> String {
+    let mut stream = UnixStream::connect(bench.path("metrics.sock")).unwrap();
+    let (mut page, _) = (String::new(), stream.write_all(request.as_bytes()));
+    let _ = stream.read_to_string(&mut page);
+    page
+}
+
+/// One request, and its answer.
+fn ask(stream: &mut UnixStream, flags: u8, command: u8, offset: u16, length: u16) {
+    let [low, high] = offset.to_le_bytes();
+    let [short, long] = length.to_le_bytes();
+    let place = [0, 0, 0, 0, 0, 0, high, low, 0, 0, long, short];
+    let head = [&[0x25, 0x60, 0x95, 0x13, 0, flags, 0, command][..], &[7; 8], &place];
+    stream.write_all(&head.concat()).unwrap();
+    let bytes = vec![5; usize::from(length)];
+    if command == 1 {
+        stream.write_all(&bytes).unwrap();
+    }
+    let mut reply = [0; 16];
+    stream.read_exact(&mut reply).unwrap();
+    assert_eq!(reply[..8], [0x67, 0x44, 0x66, 0x98, 0, 0, 0, 0]);
+    if command == 0 {
+        stream.read_exact(&mut bytes.clone()).unwrap();
+    }
+}
+
 /// Connected by the oldest way, which needs no more than a name.
 fn nbd_client(bench: &Bench, name: &str) -> UnixStream {
     let mut stream = UnixStream::connect(bench.path("nbd.sock")).unwrap();

@@ -2,7 +2,7 @@
 //!
 //! Invariant: nothing lies past the end: reads stop there, writes find no space as at the end of a disk, zeros need none.
 
-use crate::{Kind, Store};
+use crate::{Kind, Store, What};
 use rustix::fs::FallocateFlags;
 use spinney_core::{BLOCK_BYTES, DevId, Error, Result};
 use spinney_volume::Pool;
@@ -16,7 +16,7 @@ fn end(pool: &Pool, dev: DevId) -> Result<u64> {
 
 /// At most `size` bytes from `offset`: fewer at the end, none behind it.
 pub(super) fn read(store: &Store, dev: DevId, offset: u64, size: u32) -> Result<Vec<u8>> {
-    store.request(Kind::Read, u64::from(size), |pool| {
+    let read = store.request(Kind::Read, u64::from(size), |pool| {
         let mut bytes = vec![0; size as usize];
         match pool.read(dev, offset, &mut bytes) {
             Err(Error::OutOfRange { .. }) => {
@@ -27,12 +27,13 @@ pub(super) fn read(store: &Store, dev: DevId, offset: u64, size: u32) -> Result<
             read => read?,
         }
         Ok(bytes)
-    })
+    });
+    read.inspect(|bytes| store.seen(dev, What::Read, offset, bytes.len() as u64))
 }
 
 /// How many bytes fitted; `durable` makes them so. Errors: `NoSpace` if none did.
 pub(super) fn write(store: &Store, dev: DevId, offset: u64, data: &[u8], durable: bool) -> Result<u32> {
-    store.request(Kind::Write, data.len() as u64, |pool| {
+    let written = store.request(Kind::Write, data.len() as u64, |pool| {
         let mut taken = data;
         match pool.write(dev, offset, data) {
             Err(Error::OutOfRange { .. }) => {
@@ -49,6 +50,12 @@ pub(super) fn write(store: &Store, dev: DevId, offset: u64, data: &[u8], durable
             pool.flush()?;
         }
         Ok(taken.len() as u32)
+    });
+    written.inspect(|bytes| {
+        store.seen(dev, What::Write, offset, u64::from(*bytes));
+        if durable {
+            store.seen(dev, What::Flush, 0, 0);
+        }
     })
 }
 
@@ -65,10 +72,12 @@ pub(super) fn zero(store: &Store, dev: DevId, offset: u64, length: u64, mode: i3
     if asked > end && !mode.contains(keeps) {
         return Err(Error::OutOfRange { start: offset, length, limit: end });
     }
+    let what = if mode.contains(FallocateFlags::PUNCH_HOLE) { What::Discard } else { What::Zero };
     let (mut at, until) = (offset, asked.min(end));
     while at < until {
         let bytes = PIECE_BYTES.min(until - at);
         store.request(Kind::Zero, bytes, |pool| pool.zero(dev, at, bytes))?;
+        store.seen(dev, what, at, bytes);
         at += bytes;
     }
     Ok(())

@@ -5,7 +5,7 @@
 
 use super::answer::{Owner, inode, is_grave, number, version};
 use super::{Log, bytes};
-use crate::{Kind, Store};
+use crate::{Kind, Store, What};
 use fuser::{
     Errno, FileHandle, FileType, FopenFlags, Generation, INodeNo, InitFlags, KernelConfig, LockOwner,
     OpenAccMode, OpenFlags, ReplyAttr, ReplyData, ReplyDirectory, ReplyEmpty, ReplyEntry, ReplyLseek,
@@ -212,7 +212,12 @@ impl fuser::Filesystem for Files {
 
     fn fsync(&self, _: &Request, inode: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
         match self.store.request(Kind::Flush, 0, |pool| pool.flush()) {
-            Ok(()) => reply.ok(),
+            Ok(()) => {
+                if let Ok(dev) = version(inode) {
+                    self.store.seen(dev, What::Flush, 0, 0);
+                }
+                reply.ok();
+            }
             Err(error) => reply.error(self.failed("a flush", inode, &error)),
         }
     }

@@ -7,7 +7,7 @@ use super::handshake::{ALLOCATION_ID, Agreed};
 use super::request::Request;
 use super::wire::{CHUNK_MAGIC, Message, SIMPLE_REPLY_MAGIC, chunk, command, command_flag, errno};
 use crate::store::WINDOW_BYTES;
-use crate::{Kind, Store};
+use crate::{Kind, Store, What};
 use spinney_core::{Error, Result};
 use std::io::{self, Read, Write};
 
@@ -51,9 +51,30 @@ impl<S: Read + Write> Connection<'_, S> {
             command::READ => self.read_simple(),
             command::BLOCK_STATUS if self.agreed.allocation => self.block_status(),
             _ => match self.change(payload) {
-                Ok(()) => self.done(),
+                Ok(()) => {
+                    self.seen();
+                    self.done()
+                }
                 Err(error) => self.fail(code(&error)),
             },
+        }
+    }
+
+    fn seen(&self) {
+        let Request { command, offset, length, .. } = self.request;
+        let what = match command {
+            command::READ => What::Read,
+            command::WRITE => What::Write,
+            command::TRIM => What::Discard,
+            command::WRITE_ZEROES => What::Zero,
+            command::FLUSH => What::Flush,
+            _ => return,
+        };
+        let dev = self.agreed.export.dev;
+        let (offset, length) = if what == What::Flush { (0, 0) } else { (offset, u64::from(length)) };
+        self.store.seen(dev, what, offset, length);
+        if self.request.has(command_flag::FUA) && ![What::Read, What::Flush].contains(&what) {
+            self.store.seen(dev, What::Flush, 0, 0);
         }
     }
 
@@ -93,6 +114,7 @@ impl<S: Read + Write> Connection<'_, S> {
     fn read_simple(&mut self) -> io::Result<()> {
         match self.read(self.request.offset, u64::from(self.request.length)) {
             Ok(bytes) => {
+                self.seen();
                 self.simple(0)?;
                 self.stream.write_all(&bytes)
             }
@@ -112,6 +134,7 @@ impl<S: Read + Write> Connection<'_, S> {
             Ok(stretches) => stretches,
             Err(error) => return self.fail(code(&error)),
         };
+        self.seen();
         let (mut at, last) = (offset, stretches.len() - 1);
         for (index, (bytes, hole)) in stretches.into_iter().enumerate() {
             let flags = if index == last { chunk::DONE } else { 0 };

@@ -234,6 +234,7 @@ fn command(
     // A command's own failure is not the pool's.
     let mut done = Ok(());
     let locked = store.with(|pool| {
+        let before = books.recorder.as_ref().map(|recorder| (recorder, recorder.snapshots(pool)));
         let users = |dev| store.users_of(dev);
         let mut desk = Desk { name, pool, out, users: Some(&users) };
         done = match &parsed {
@@ -241,6 +242,7 @@ fn command(
             Command::Pool { command: PoolCommand::Status { json, .. } } => status(&mut desk, *json),
             _ => Ok(()),
         };
+        before.iter().for_each(|(recorder, before)| recorder.changed(before, pool));
         Ok(())
     });
     locked.map_err(|error: Error| Failure::Other(format!("{name}: {error}"))).and(done)

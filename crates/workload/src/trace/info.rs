@@ -52,6 +52,10 @@ pub struct TraceInfo {
     pub discard: KindInfo,
     /// Zeros.
     pub zero: KindInfo,
+    /// Snapshots taken.
+    pub snapshot: KindInfo,
+    /// Snapshots ended.
+    pub end: KindInfo,
     /// First byte that anything touches.
     pub first_byte: u64,
     /// First byte after all that anything touches: the smallest volume that takes the trace.
@@ -92,6 +96,8 @@ impl TraceInfo {
             Kind::Flush => &self.flush,
             Kind::Discard => &self.discard,
             Kind::Zero => &self.zero,
+            Kind::Snapshot => &self.snapshot,
+            Kind::End => &self.end,
         }
     }
 }
@@ -99,8 +105,8 @@ impl TraceInfo {
 /// Collects while requests pass.
 #[derive(Default)]
 pub(crate) struct Gatherer {
-    kinds: [KindInfo; 5],
-    ends: [Option<u64>; 5],
+    kinds: [KindInfo; 7],
+    ends: [Option<u64>; 7],
     span: Option<(u64, u64)>,
     times: Option<(u64, u64)>,
     back_in_time: u64,
@@ -141,7 +147,7 @@ impl Gatherer {
         self.times = Some((first, time_us));
     }
     pub(crate) fn finish(self, reader: &TraceReader) -> TraceInfo {
-        let [read, write, flush, discard, zero] = self.kinds;
+        let [read, write, flush, discard, zero, snapshot, end] = self.kinds;
         let (first_byte, end_byte) = self.span.unwrap_or((0, 0));
         let (first, last) = self.times.unwrap_or((0, 0));
         let written_bytes = self.written.blocks() as f64 * BLOCK_BYTES as f64;
@@ -155,6 +161,8 @@ impl Gatherer {
             flush,
             discard,
             zero,
+            snapshot,
+            end,
             first_byte,
             end_byte,
             duration_us: last.saturating_sub(first),

@@ -5,7 +5,7 @@
 //!
 //! | format | a line |
 //! | --- | --- |
-//! | plain | `time_us,op,offset,length`, op one of R W F D Z (read, write, flush, discard, zero), bytes; the heading is optional |
+//! | plain | `time_us,op,offset,length`, op one of R W F D Z (read, write, flush, discard, zero), bytes; or S and E (a snapshot is taken, and ends) with a number of its own in place of the offset, and 0; the heading is optional |
 //! | MSR Cambridge | `filetime,host,disk,Read or Write,offset,size,response time`, bytes and units of 100 ns |
 //!
 //! Either may be zstd-compressed. Which one a file is, its first bytes and its first line tell; its name does not matter.
@@ -47,11 +47,16 @@ pub enum Kind {
     Discard,
     /// `Z`
     Zero,
+    /// `S`: a snapshot is taken.
+    Snapshot,
+    /// `E`: a snapshot ends.
+    End,
 }
 
 impl Kind {
     /// All, in the order of [`TraceInfo`]'s counters.
-    pub const ALL: [Kind; 5] = [Kind::Read, Kind::Write, Kind::Flush, Kind::Discard, Kind::Zero];
+    pub const ALL: [Kind; 7] =
+        [Kind::Read, Kind::Write, Kind::Flush, Kind::Discard, Kind::Zero, Kind::Snapshot, Kind::End];
 
     /// The letter in a plain trace.
     #[must_use]
@@ -62,6 +67,8 @@ impl Kind {
             Kind::Flush => 'F',
             Kind::Discard => 'D',
             Kind::Zero => 'Z',
+            Kind::Snapshot => 'S',
+            Kind::End => 'E',
         }
     }
     /// The word in a table.
@@ -73,6 +80,8 @@ impl Kind {
             Kind::Flush => "flush",
             Kind::Discard => "discard",
             Kind::Zero => "zero",
+            Kind::Snapshot => "snapshot",
+            Kind::End => "snapshot ends",
         }
     }
     fn from_letter(letter: &str) -> Option<Kind> {
@@ -82,6 +91,8 @@ impl Kind {
             "F" | "f" => Some(Kind::Flush),
             "D" | "d" => Some(Kind::Discard),
             "Z" | "z" => Some(Kind::Zero),
+            "S" | "s" => Some(Kind::Snapshot),
+            "E" | "e" => Some(Kind::End),
             _ => None,
         }
     }
@@ -94,9 +105,9 @@ pub struct Request {
     pub time_us: u64,
     /// What it does.
     pub kind: Kind,
-    /// First byte; 0 for a flush.
+    /// First byte; 0 for a flush; the number of a snapshot.
     pub offset: u64,
-    /// Bytes; 0 for a flush, and only for a flush. `offset + length` does not overflow.
+    /// Bytes; 0 for a flush and for a snapshot's coming and going, and only for these. `offset + length` does not overflow.
     pub length: u64,
 }
 
@@ -110,6 +121,9 @@ impl Request {
     fn checked(time_us: u64, kind: Kind, offset: u64, length: u64) -> Result<Request, &'static str> {
         if kind == Kind::Flush {
             return Ok(Request { time_us, kind, offset: 0, length: 0 });
+        }
+        if matches!(kind, Kind::Snapshot | Kind::End) {
+            return Ok(Request { time_us, kind, offset, length: 0 });
         }
         if length == 0 {
             return Err("a request of 0 bytes");

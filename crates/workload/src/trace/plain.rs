@@ -20,7 +20,8 @@ pub(crate) fn looks_like(line: &str) -> bool {
 pub(crate) fn parse(line: &str) -> Parsed {
     let [time, op, offset, length] = fields::<4>(line)?;
     let op = op.trim();
-    let kind = Kind::from_letter(op).ok_or_else(|| format!("op \"{}\" is none of R W F D Z", escaped(op)))?;
+    let kind =
+        Kind::from_letter(op).ok_or_else(|| format!("op \"{}\" is none of R W F D Z S E", escaped(op)))?;
     let time_us = number(time, "time_us")?;
     let (offset, length) = (number(offset, "offset")?, number(length, "length")?);
     Ok(Request::checked(time_us, kind, offset, length)?)

@@ -12,7 +12,7 @@ use crate::generate::{Commits, choice, part, share};
 use crate::op::{Bytes, Handle, Op};
 use crate::workload::{Account, Steps, Stream, Workload, WorkloadContext, WorkloadEntry};
 use spinney_core::{Parameter, Settings};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 
 const FILE: Parameter = Parameter::word(
@@ -35,6 +35,9 @@ const OUTSIDE: Parameter = Parameter::word(
      or `wrap` (count addresses modulo the volume's size). Clip keeps the pattern and loses load; wrap keeps the load and \
      mixes patterns. Error is the default because both change the trace.",
 );
+/// Snapshots of a trace that are alive at once; more are left out and counted as dropped.
+const SNAPSHOTS_MAX: usize = 4096;
+
 const MAX_REQUESTS: Parameter = Parameter::integer(
     "max_requests",
     0,
@@ -150,6 +153,8 @@ impl Replay {
             repeats_done: 0,
             first_us: None,
             in_round: 0,
+            snapshots: BTreeMap::new(),
+            next_handle: 1,
         })))
     }
 }
@@ -178,6 +183,9 @@ struct Requests {
     repeats_done: u64,
     first_us: Option<u64>,
     in_round: u64,
+    /// Those of the trace that are alive, by the numbers that it has for them.
+    snapshots: BTreeMap<u64, Handle>,
+    next_handle: u64,
 }
 
 impl Requests {
@@ -212,7 +220,7 @@ impl Requests {
             Kind::Discard => Op::Discard { of, bytes },
             Kind::Zero => Op::Zero { of, bytes },
             Kind::Write => Op::Write { to: of, bytes },
-            Kind::Flush => Op::Flush,
+            Kind::Flush | Kind::Snapshot | Kind::End => Op::Flush,
         };
         match self.outside.fit(request, self.volume_bytes) {
             Fitted::Inside(bytes) => self.commits.push(op(bytes), out),
@@ -232,6 +240,25 @@ impl Requests {
         }
         Ok(())
     }
+    /// A snapshot comes or goes. One that there is no room for, or that is of before the trace, is dropped.
+    fn snapshot(&mut self, request: &Request, out: &mut VecDeque<Op>) {
+        let op = match request.kind {
+            Kind::End => self.snapshots.remove(&request.offset).map(|of| Op::Delete { of }),
+            _ if self.snapshots.len() == SNAPSHOTS_MAX || self.snapshots.contains_key(&request.offset) => {
+                None
+            }
+            _ => {
+                let named = Handle(self.next_handle);
+                self.next_handle += 1;
+                self.snapshots.insert(request.offset, named);
+                Some(Op::Snapshot { of: Handle::VOLUME, named })
+            }
+        };
+        match op {
+            Some(op) => self.commits.push(op, out),
+            None => self.account.dropped += 1,
+        }
+    }
     fn refused(&self, request: &Request) -> WorkloadError {
         WorkloadError::Outside {
             path: self.path.clone(),
@@ -245,13 +272,20 @@ impl Requests {
 
 impl Steps for Requests {
     fn step(&mut self, out: &mut VecDeque<Op>) -> Result<bool> {
+        let repeats_done = self.repeats_done;
         let request = self.request()?;
+        if self.repeats_done > repeats_done && request.is_some() {
+            // Another pass has the same numbers.
+            let left = std::mem::take(&mut self.snapshots);
+            left.into_values().for_each(|of| self.commits.push(Op::Delete { of }, out));
+        }
         if let Some(request) = &request {
             self.first_us.get_or_insert(request.time_us);
             self.account.requests += 1;
             self.in_round += 1;
             match request.kind {
                 Kind::Flush => self.commits.push(Op::Flush, out),
+                Kind::Snapshot | Kind::End => self.snapshot(request, out),
                 _ => self.push(request, out)?,
             }
         }

@@ -176,3 +176,26 @@ fn a_real_trace_replays_whole_with_rising_progress() {
     check_laws(&ops, 512 << 20, "git");
     assert!(before > 0.999 && workload.account().requests == 114_918, "{before}, {:?}", workload.account());
 }
+
+#[test]
+fn snapshots_of_a_trace_are_taken_and_end_and_those_left_go_before_a_repeat() {
+    let case = Case::new("0,S,9,0\n1,W,0,4096\n2,S,9,0\n3,S,4,0\n4,E,9,0\n5,E,8,0\n");
+    let of = Handle::VOLUME;
+    let pass = |first: u64| {
+        [
+            Op::Snapshot { of, named: Handle(first) },
+            Op::Write { to: of, bytes: bytes(0, 4096) },
+            Op::Snapshot { of, named: Handle(first + 1) },
+            Op::Delete { of: Handle(first) },
+        ]
+    };
+    let ends = [Op::Flush, Op::Round(1)];
+    let due = [&[Op::Phase(Phase::Measure)][..], &pass(1), &[Op::Delete { of: Handle(2) }], &pass(3), &ends]
+        .concat();
+    assert_eq!(case.ops(&[("repeats", integer(2))]), due);
+    let mut workload = case.build(&[]).unwrap();
+    while workload.next().unwrap().is_some() {}
+    assert_eq!(workload.account().dropped, 2, "a number twice, and an end of what had no beginning");
+    // Beside snapshots in rotation, names do not collide; `ops` looks at that.
+    assert!(case.ops(&[("snapshot_every", integer(1)), ("repeats", integer(3))]).len() > due.len());
+}

@@ -40,8 +40,10 @@ fn a_plain_trace_is_read_with_or_without_heading_and_line_ends() {
         request(0, Kind::Flush, 0, 0),
         request(7, Kind::Write, 512, 1024),
         request(9, Kind::Zero, 0, 1 << 40),
+        request(11, Kind::Snapshot, 77, 0),
+        request(12, Kind::End, 77, 0),
     ];
-    let lines = "0,F,0,0\n7,W,512,1024\n9,Z,0,1099511627776";
+    let lines = "0,F,0,0\n7,W,512,1024\n9,Z,0,1099511627776\n11,S,77,0\n12,E,77,0";
     let variants = [
         lines.to_string(),
         format!("time_us,op,offset,length\n{lines}\n"),
@@ -92,7 +94,7 @@ fn each_kind_of_bad_line_is_named_with_its_line() {
     let cases: [(&[u8], &str); 13] = [
         (b"1,W,0", "3 fields where 4 belong"),
         (b"1,W,0,1,2", "5 fields where 4 belong"),
-        (b"1,X,0,1", "op \"X\" is none of R W F D Z"),
+        (b"1,X,0,1", "op \"X\" is none of R W F D Z S E"),
         (b"-1,W,0,1", "time_us \"-1\" is not a whole number"),
         (b"NaN,W,0,1", "time_us \"NaN\" is not a whole number"),
         (b"1e9,W,0,1", "time_us \"1e9\" is not a whole number"),
@@ -197,11 +199,11 @@ fn the_traces_of_the_project_are_what_their_readme_says() {
     let open = |name| TraceReader::open(&configs().join("traces").join(name)).unwrap();
     let git = TraceInfo::gather(&mut open("git-ext4.csv.zst")).unwrap();
     let kinds = |info: &TraceInfo| Kind::ALL.map(|kind| info.kind(kind).requests);
-    assert_eq!((git.requests, kinds(&git)), (114_918, [103, 79_041, 3_501, 32_269, 4]));
+    assert_eq!((git.requests, kinds(&git)), (114_918, [103, 79_041, 3_501, 32_269, 4, 0, 0]));
     assert_eq!((git.write.bytes, git.end_byte, git.bad_lines), (6_369_566_720, 512 << 20, 0));
     assert!((git.rewrite_factor - 16.1).abs() < 0.05, "{}", git.rewrite_factor);
     let cargo = TraceInfo::gather(&mut open("cargo-xfs.csv.zst")).unwrap();
-    assert_eq!((cargo.requests, kinds(&cargo)), (2_318, [187, 1_935, 60, 135, 1]));
+    assert_eq!((cargo.requests, kinds(&cargo)), (2_318, [187, 1_935, 60, 135, 1, 0, 0]));
     assert_eq!((cargo.write.ragged, cargo.end_byte, cargo.compressed), (100, 1 << 30, true));
 }
 
