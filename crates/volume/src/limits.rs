@@ -139,8 +139,11 @@ impl Pool {
         Ok(self.kept_from(None))
     }
 
-    /// Read the limits of all volumes, as opening does.
-    pub(crate) fn load_limits(&mut self) -> Result<()> {
+    /// Read the limits of all volumes, as opening does; if there are `any`.
+    pub(crate) fn load_limits(&mut self, any: bool) -> Result<()> {
+        if !any {
+            return Ok(());
+        }
         let mut found = Vec::new();
         self.names.visit_volumes(&self.pages, &mut |_, volume| {
             found.push((volume.head, self.names.limits(volume.directory, &self.pages)?));

@@ -140,9 +140,7 @@ impl Pool {
             closed: false,
             stats: PoolStats::default(),
         };
-        if superblock.limits {
-            pool.load_limits()?;
-        }
+        pool.load_limits(superblock.limits)?;
         pool.replay(tail)?;
         Ok(pool)
     }

@@ -201,9 +201,6 @@ impl Superblock {
         }
         let names_page = reader.word()?.checked_sub(1).map(PageNo);
         let back_references = reader.root()?;
-        if more & WITH_LIMITS != 0 && names_page.is_none() {
-            return Err(corrupt("superblock version (limits of volumes without any volume)"));
-        }
         if (more & WITH_BACK_REFERENCES == 0) != back_references.is_empty() {
             return Err(corrupt("superblock version (back references that it does not have, or hides)"));
         }

@@ -196,7 +196,7 @@ fn damaged_compression_is_told_from_a_failing_disk() {
 
 #[test]
 fn the_traces_of_the_project_are_what_their_readme_says() {
-    let open = |name| TraceReader::open(&configs().join("traces").join(name)).unwrap();
+    let open = |name: &str| TraceReader::open(&configs().join("traces").join(name)).unwrap();
     let git = TraceInfo::gather(&mut open("git-ext4.csv.zst")).unwrap();
     let kinds = |info: &TraceInfo| Kind::ALL.map(|kind| info.kind(kind).requests);
     assert_eq!((git.requests, kinds(&git)), (114_918, [103, 79_041, 3_501, 32_269, 4, 0, 0]));
@@ -205,6 +205,15 @@ fn the_traces_of_the_project_are_what_their_readme_says() {
     let cargo = TraceInfo::gather(&mut open("cargo-xfs.csv.zst")).unwrap();
     assert_eq!((cargo.requests, kinds(&cargo)), (2_318, [187, 1_935, 60, 135, 1, 0, 0]));
     assert_eq!((cargo.write.ragged, cargo.end_byte, cargo.compressed), (100, 1 << 30, true));
+    for (name, due) in [
+        ("git-snapshots-ext4", [102, 7_286, 158, 4_153, 4, 8, 4]),
+        ("sqlite-xfs", [172, 6_862, 4_389, 295, 1, 6, 2]),
+        ("container-btrfs", [118, 5_458, 45, 420, 0, 5, 1]),
+    ] {
+        let file = format!("{name}.csv.zst");
+        let info = TraceInfo::gather(&mut open(&file)).unwrap();
+        assert_eq!((kinds(&info), info.end_byte, info.bad_lines), (due, 512 << 20, 0), "{name}");
+    }
 }
 
 #[test]
