@@ -7,6 +7,7 @@ use crate::layer::visit_nodes;
 use crate::state::{Kin, State};
 use spinney_core::{DevId, LbaRange, PageRead, Result};
 use spinney_snap::Freed;
+use spinney_snap_tree::tree::clip;
 use spinney_snap_tree::{Rehearsal, Tree};
 
 /// The anchor, which any change of a structure's root may touch.
@@ -63,7 +64,11 @@ pub(crate) fn change(
         return Ok(all + if hidden { one } else { 0 });
     }
     visit_hidden(state, &kin, pages, &mut |back| {
-        all += state.catalogue.pages_bound(back.dev) + present(&state.tree(back), range, pages)?;
+        let tree = state.tree(back);
+        // A layer that has nothing there changes neither nodes nor record: hundreds of them may lie behind a volume with clones.
+        if blocks(&tree, range, pages)? > 0 {
+            all += state.catalogue.pages_bound(back.dev) + present(&tree, range, pages)?;
+        }
         Ok(())
     })?;
     Ok(all)
@@ -94,17 +99,30 @@ fn present(tree: &Tree, range: LbaRange, pages: &dyn PageRead) -> Result<u64> {
     Ok(nodes)
 }
 
+/// Blocks that the layer itself has in the range.
+fn blocks(tree: &Tree, range: LbaRange, pages: &dyn PageRead) -> Result<u64> {
+    let mut blocks = 0;
+    visit_nodes(tree, range, pages, &mut |at, _, node| {
+        if at.level == 0 {
+            let (low, high) = tree.shape.slots_of(0, at.first, clip(tree.shape, at, range));
+            blocks += node.slots(low, high).filter(|slot| slot.pointer().is_some()).count() as u64;
+        }
+        Ok(())
+    })?;
+    Ok(blocks)
+}
+
 /// At most how many blocks `map` or `unmap` lets go of: what is under the range in each layer that may do so.
 pub(crate) fn frees(state: &State, dev: DevId, range: LbaRange, pages: &dyn PageRead) -> Result<u64> {
     if range.blocks == 1 {
         return Ok(1);
     }
-    let mut layers = 1;
-    visit_hidden(state, &state.live(dev, pages)?, pages, &mut |_| {
-        layers += 1;
+    let mut all = range.blocks;
+    visit_hidden(state, &state.live(dev, pages)?, pages, &mut |back| {
+        all = all.saturating_add(blocks(&state.tree(back), range, pages)?);
         Ok(())
     })?;
-    Ok(range.blocks.saturating_mul(layers))
+    Ok(all)
 }
 
 /// `tend`: what it would touch, found by doing it on a copy.

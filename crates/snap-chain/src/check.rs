@@ -5,11 +5,15 @@
 use crate::layer::{Sight, look, sight, visit_blocks, visit_nodes, whole};
 use crate::state::{Kin, State};
 use crate::sweep::is_seen;
-use crate::view;
+use crate::{mapped, view};
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
 use spinney_core::{DevId, Finding, Flow, Lba, LbaRange, PageRead, Pba, Place, Result};
 use spinney_snap::Access;
 use spinney_snap_tree::Tree;
+
+/// Parts of an index that are held against the layers at a time.
+const BATCH: usize = 1 << 16;
 
 /// Chains, marks, sizes, ends and indexes.
 pub(crate) fn check(state: &State, pages: &dyn PageRead, found: &mut dyn FnMut(Finding)) -> Result<()> {
@@ -24,8 +28,9 @@ pub(crate) fn check(state: &State, pages: &dyn PageRead, found: &mut dyn FnMut(F
         Ok(Flow::Continue)
     })?;
     keys(state, &layers, pages, found)?;
+    let mapped = mapped::count(state, &layers, pages)?;
     for kin in layers.values() {
-        Check { state, pages, kin, found }.layer(next)?;
+        Check { state, pages, kin, found }.layer(next, mapped.get(&kin.dev).copied())?;
     }
     state.zombies.visit(pages, &mut |dev, record| {
         Kin::of(dev, record)?;
@@ -86,7 +91,8 @@ impl Check<'_> {
         }
     }
 
-    fn layer(&mut self, next: DevId) -> Result<()> {
+    /// `mapped`: what is seen from it.
+    fn layer(&mut self, next: DevId, mapped: Option<u64>) -> Result<()> {
         let Kin { dev, record, layer } = *self.kin;
         let (state, pages) = (self.state, self.pages);
         state.back(self.kin, pages)?;
@@ -114,15 +120,9 @@ impl Check<'_> {
             // What is to be done for one layer may make more to do behind it.
             return if state.jobs(pages)? > 0 { Ok(()) } else { self.hidden(&fronts) };
         }
-        let (all, mut mapped) = (LbaRange { start: Lba(0), blocks: record.blocks }, 0);
-        if record.blocks > 0 {
-            view::layers(state, self.kin, all, pages, &mut |part, on| {
-                mapped += if on.is_some() { part.blocks } else { 0 };
-                Ok(())
-            })?;
-        }
+        let all = LbaRange { start: Lba(0), blocks: record.blocks };
         self.report(
-            mapped != record.referenced_blocks,
+            mapped != Some(record.referenced_blocks),
             "a version's count of mapped blocks is that of its layers",
         );
         let wrong = indexed && record.blocks > 0 && !self.index_is_right(all)?;
@@ -152,17 +152,38 @@ impl Check<'_> {
     }
 
     fn index_is_right(&self, all: LbaRange) -> Result<bool> {
-        let (state, kin, mut right) = (self.state, self.kin, true);
+        let (state, kin) = (self.state, self.kin);
+        let (mut said, mut right) = (Vec::new(), true);
         look(&[state.index(kin)], all, self.pages, &mut |part, seen| {
-            let wanted = match seen {
+            let on = match seen {
                 Sight::Through if !kin.layer.index_whole => return Ok(()),
                 Sight::On(block) => Some(Pba(block)),
                 Sight::Through | Sight::Zero => None,
             };
-            view::layers(state, kin, part, self.pages, &mut |_, on| {
-                right &= on == wanted;
-                Ok(())
-            })
+            said.push((part, on));
+            if said.len() == BATCH {
+                right &= self.layers_say(&core::mem::take(&mut said))?;
+            }
+            Ok(())
+        })?;
+        Ok(right && self.layers_say(&said)?)
+    }
+
+    /// Whether the layers say the same. All layers of the chain are read side by side, once for all parts: block by block each of these
+    /// would be a walk.
+    fn layers_say(&self, parts: &[(LbaRange, Option<Pba>)]) -> Result<bool> {
+        let (Some((first, _)), Some((last, _))) = (parts.first(), parts.last()) else { return Ok(true) };
+        let (mut next, mut right) = (0, true);
+        let span = LbaRange::new(first.start, last.end().0 - first.start.0);
+        view::layers(self.state, self.kin, span, self.pages, &mut |seen, on| {
+            while let Some((part, said)) = parts.get(next).filter(|(part, _)| part.start < seen.end()) {
+                right &= part.end() <= seen.start || *said == on;
+                if part.end() > seen.end() {
+                    break;
+                }
+                next += 1;
+            }
+            Ok(())
         })?;
         Ok(right)
     }

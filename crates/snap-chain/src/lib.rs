@@ -16,6 +16,7 @@ mod diff;
 mod entry;
 mod layer;
 mod lineage;
+mod mapped;
 mod planted;
 mod state;
 mod sweep;

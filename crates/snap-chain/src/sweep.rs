@@ -22,22 +22,22 @@ pub(crate) fn is_seen(
     but: Option<DevId>,
     pages: &dyn PageRead,
 ) -> Result<bool> {
-    let asked = |fronts: &[Kin]| match planted(Fault::HeirDecides) {
-        true => fronts.iter().take(1).copied().collect(),
-        false => fronts.iter().rev().copied().collect::<Vec<Kin>>(),
-    };
     // Not by recursion: hidden layers may lie on hidden layers by the thousand.
-    let mut left = asked(fronts);
-    while let Some(front) = left.pop() {
-        if sight_at(&state.tree(&front), level, lba, pages)? != Sight::Through {
-            continue;
+    let (mut silent, mut own) = (Vec::new(), None::<Vec<Kin>>);
+    loop {
+        let asked = own.as_deref().unwrap_or(fronts);
+        for front in asked.iter().take(if planted(Fault::HeirDecides) { 1 } else { usize::MAX }) {
+            if sight_at(&state.tree(front), level, lba, pages)? != Sight::Through {
+                continue;
+            }
+            if !front.layer.hidden && but != Some(front.dev) {
+                return Ok(true);
+            }
+            silent.push(*front);
         }
-        if !front.layer.hidden && but != Some(front.dev) {
-            return Ok(true);
-        }
-        left.extend(asked(&state.fronts(&front, pages)?));
+        let Some(next) = silent.pop() else { return Ok(false) };
+        own = Some(state.fronts(&next, pages)?);
     }
-    Ok(false)
 }
 
 /// What is looked for.

@@ -112,3 +112,21 @@ fn a_budget_of_one_gets_through_a_tree_that_is_deeper() {
     assert!(calls < 200, "{calls} calls");
     assert!(freed.runs().is_empty(), "the clone sees it all");
 }
+
+#[test]
+fn the_checker_reads_what_there_is_and_no_chain_again_for_each_version() {
+    for indexed in [false, true] {
+        let reads = |snapshots: u64| {
+            let mut pool = full(indexed);
+            for count in 0..snapshots {
+                pool.write(count * 7 % 512, 1000 + count);
+                pool.snapshot();
+            }
+            let pages = Counted(&pool.pages, AtomicU64::new(0));
+            pool.scheme.check(&pages, &mut |finding| panic!("{finding}")).expect("check");
+            pages.1.into_inner()
+        };
+        let (few, many) = (reads(50), reads(200));
+        assert!(many < few * 5, "{few} reads for 50 snapshots, {many} for 200 (index: {indexed})");
+    }
+}

@@ -5,7 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a step that fails is a test that fails")]
 
 use spinney_core::{DevId, Epoch, Error, Extent, Lba, LbaRange, PageNo, Pba, Place};
-use spinney_snap::{Access, Freed, SnapshotScheme};
+use spinney_snap::{Access, Freed, Progress, SnapshotScheme, Work};
 use spinney_snap_chain::Chain;
 use spinney_snap_tree::{Anchor, Catalogue};
 use spinney_testkit::MemoryPages;
@@ -13,6 +13,8 @@ use spinney_testkit::MemoryPages;
 /// Own words of a record.
 const BACK: usize = 0;
 const INDEX: usize = 3;
+/// Word of the anchor: what is to be done.
+const JOBS: usize = 3;
 
 /// A volume of 8 blocks and its snapshot, one block overwritten since.
 fn layered() -> (Chain, MemoryPages, [DevId; 2], Catalogue) {
@@ -48,4 +50,20 @@ fn an_index_that_says_something_else_than_the_layers_is_found() {
     let mut rules = Vec::new();
     scheme.check(&pages, &mut |found| rules.push(found.rule)).unwrap();
     assert_eq!(rules, ["an index says what the layers say"]);
+}
+
+#[test]
+fn where_no_job_is_counted_nothing_is_done() {
+    let (mut scheme, mut pages, [_, snapshot], _) = layered();
+    let mut freed = Freed::default();
+    scheme.delete(snapshot, &mut pages, &mut freed).unwrap();
+    let [_, anchor, _] = scheme.commit(Epoch(2), &mut pages).unwrap().words("root").unwrap();
+    Anchor(PageNo(anchor)).set(JOBS, 0, &mut pages).unwrap();
+    pages.seal();
+    assert_eq!(scheme.pages_bound(Work::Tend(100), &pages), Ok(0));
+    assert_eq!(scheme.tend(100, &mut pages, &mut freed), Ok(Progress::default()));
+    assert_eq!(pages.seal(), 0, "more than the bound");
+    let mut rules = Vec::new();
+    scheme.check(&pages, &mut |found| rules.push(found.rule)).unwrap();
+    assert!(rules.contains(&"the number of jobs is that of what is to be done"), "{rules:?}");
 }
