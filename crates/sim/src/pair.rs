@@ -15,6 +15,8 @@ const GROUP_BLOCKS: u64 = 13;
 
 /// Blocks of a copy unit in a life.
 const UNIT_BLOCKS: u64 = 9;
+/// Seeks in one that reads pay for before it is copied.
+const READ_SEEKS: u64 = 3;
 
 /// Wraps a pool's parts, to plant a fault in them.
 pub type PlantParts = fn(&Registry, &PoolSpec) -> Parts;
@@ -117,6 +119,9 @@ impl Pair {
         }
         if self.has("unit_blocks") {
             spec.scheme.settings = spec.scheme.settings.with("unit_blocks", Setting::Integer(UNIT_BLOCKS));
+        }
+        if self.has("read_seeks") {
+            spec.scheme.settings = spec.scheme.settings.with("read_seeks", Setting::Integer(READ_SEEKS));
         }
         cut_small(&self.registry, &mut spec);
         spec

@@ -191,6 +191,15 @@ pub trait SnapshotScheme: Send + Sync {
         let _ = pages;
         Ok(None)
     }
+    /// Whether it is of use to tell it of reads.
+    fn watches_reads(&self) -> bool {
+        false
+    }
+    /// Somebody who read `dev` went from block `before` to the next one mapped, `after`, which does not lie behind it. Told before wishes
+    /// are asked for, to a scheme that watches reads; some may be left out. `dev` may be gone by then.
+    fn jumped(&mut self, dev: DevId, before: Lba, after: Lba) {
+        let _ = (dev, before, after);
+    }
     /// Blocks that the version shares and that copies still to come would give it as its own: what its space may grow by without
     /// a write beyond the next to each place. Errors: `NotFound`.
     fn latent_growth_blocks(&self, dev: DevId, pages: &dyn PageRead) -> Result<u64> {

@@ -127,6 +127,12 @@ impl SnapshotScheme for Meddled {
     fn next_relocation(&mut self, pages: &dyn PageRead) -> Result<Option<Relocation>> {
         self.inner.next_relocation(pages)
     }
+    fn watches_reads(&self) -> bool {
+        self.inner.watches_reads()
+    }
+    fn jumped(&mut self, dev: DevId, before: Lba, after: Lba) {
+        self.inner.jumped(dev, before, after);
+    }
     fn latent_growth_blocks(&self, dev: DevId, pages: &dyn PageRead) -> Result<u64> {
         self.inner.latent_growth_blocks(dev, pages)
     }

@@ -248,8 +248,21 @@ impl<'a> SchemeLife<'a> {
         progress
     }
 
+    /// Tell the scheme of one read of everything.
+    fn read_all(&mut self) {
+        for (dev, version) in &self.model.versions {
+            let places: Vec<_> = version.map.iter().collect();
+            for pair in places.windows(2).filter(|pair| pair[0].1.0 + 1 != pair[1].1.0) {
+                self.scheme.jumped(*dev, Lba(*pair[0].0), Lba(*pair[1].0));
+            }
+        }
+    }
+
     /// Make the copies that the scheme wishes for, as a volume with space does. What was copied.
     pub fn relocate(&mut self) -> Vec<(DevId, WritePlan)> {
+        if self.scheme.watches_reads() {
+            self.read_all();
+        }
         let (mut done, mut wishes) = (Vec::new(), 0);
         while let Some(Relocation { dev, plan, to }) =
             self.scheme.next_relocation(&self.pages).expect("next_relocation")

@@ -345,6 +345,12 @@ impl SnapshotScheme for MeteredScheme {
     fn next_relocation(&mut self, pages: &dyn PageRead) -> Result<Option<Relocation>> {
         self.below.next_relocation(pages)
     }
+    fn watches_reads(&self) -> bool {
+        self.below.watches_reads()
+    }
+    fn jumped(&mut self, dev: DevId, before: Lba, after: Lba) {
+        self.below.jumped(dev, before, after);
+    }
     fn latent_growth_blocks(&self, dev: DevId, pages: &dyn PageRead) -> Result<u64> {
         self.below.latent_growth_blocks(dev, pages)
     }
