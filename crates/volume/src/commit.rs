@@ -25,12 +25,12 @@ impl Pool {
         if self.flush_to_log()? {
             return Ok(());
         }
-        if !self.dirty.any {
-            self.tend_if_possible()?;
-            self.relocate_if_possible()?;
+        if self.dirty.any {
+            return self.commit();
         }
+        self.work_in_background()?;
         let waits = self.dirty.any || self.allocator.is_draining(self.pages.oldest_view());
-        if waits { self.commit() } else { Ok(()) }
+        if waits { self.close_epoch() } else { Ok(()) }
     }
 
     /// Commit when enough data waits.
@@ -38,11 +38,20 @@ impl Pool {
         if self.dirty.blocks >= self.options.commit_blocks { self.commit() } else { Ok(()) }
     }
 
-    /// Close the epoch and make it durable.
+    /// Background work, then close the epoch and make it durable.
     pub(crate) fn commit(&mut self) -> Result<()> {
         self.alive()?;
+        self.work_in_background()?;
+        self.close_epoch()
+    }
+
+    /// The budgets of one epoch, once.
+    fn work_in_background(&mut self) -> Result<()> {
         self.tend_if_possible()?;
-        self.relocate_if_possible()?;
+        self.relocate_if_possible()
+    }
+
+    fn close_epoch(&mut self) -> Result<()> {
         if self.pages.is_cutting() {
             self.move_for_cut()?;
         }

@@ -10,6 +10,7 @@ mod checksum;
 mod commit;
 mod discard;
 mod import;
+mod jumps;
 mod kind;
 mod layout;
 mod limits;

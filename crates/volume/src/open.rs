@@ -64,6 +64,7 @@ impl Pool {
             freed,
             tend_left: 0,
             reaps: false,
+            jumps: Default::default(),
             closed: false,
             stats,
         };
@@ -137,6 +138,7 @@ impl Pool {
             freed: Freed::default(),
             tend_left: u64::MAX,
             reaps: superblock.names_page.is_some(),
+            jumps: Default::default(),
             closed: false,
             stats: PoolStats::default(),
         };

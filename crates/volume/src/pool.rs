@@ -4,6 +4,7 @@
 //! gives the last durable epoch. One writer (`&mut self`); readers take `&self`.
 
 use crate::checksum::Checksums;
+use crate::jumps::Jumps;
 use crate::limits::Limits;
 use crate::log::Log;
 use crate::names::Table;
@@ -64,6 +65,8 @@ pub struct Pool {
     pub(crate) tend_left: u64,
     /// Whether a version may be doomed that a crash kept from being deleted.
     pub(crate) reaps: bool,
+    /// What reads met since the last commit.
+    pub(crate) jumps: Jumps,
     pub(crate) closed: bool,
     pub(crate) stats: PoolStats,
 }

@@ -76,8 +76,12 @@ impl Pool {
             return self.read_block(pages, dev, range, buffer);
         }
         let mut reads: Vec<(Pba, &mut [u8])> = Vec::new();
-        let mut rest = buffer;
-        self.scheme.lookup(dev, range, pages, &mut |Run { blocks, on, .. }| {
+        let (mut rest, mut seen) = (buffer, Vec::new());
+        let watched = self.options.copy_budget > 0 && self.scheme.watches_reads();
+        self.scheme.lookup(dev, range, pages, &mut |run @ Run { blocks, on, .. }| {
+            if watched {
+                seen.push(run);
+            }
             let (now, later) = std::mem::take(&mut rest).split_at_mut((blocks * BLOCK) as usize);
             rest = later;
             match on {
@@ -88,6 +92,9 @@ impl Pool {
         assert!(rest.is_empty(), "a lookup covers its range");
         let run = |at: Pba, buffer: &[u8]| Extent { start: at, blocks: buffer.len() as u64 / BLOCK };
         reads.iter().try_for_each(|(at, buffer)| self.inside(run(*at, buffer)))?;
+        if seen.len() > 1 {
+            self.jumps.note(dev, &seen);
+        }
         match &mut reads[..] {
             [(at, buffer)] => self.device.read(*at, buffer)?,
             many => self.device.read_many(many)?,

@@ -108,6 +108,7 @@ impl Pool {
     /// Make the copies that the scheme wishes for, while there is budget and room.
     pub(crate) fn relocate_if_possible(&mut self) -> Result<()> {
         let mut budget = self.options.copy_budget;
+        self.jumps.take().into_iter().for_each(|(dev, before, after)| self.scheme.jumped(dev, before, after));
         while budget > 0 {
             let wish = self.scheme.next_relocation(&self.pages);
             let Some(wish) = opportune(wish)? else { break };

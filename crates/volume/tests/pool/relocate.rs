@@ -1,8 +1,9 @@
 //! Copies of what was not written: along with a write, and in the background, over a scheme that moves everything.
 
 use crate::bench::{BLOCK, holds, metadata, parts_of, put, sound};
-use spinney_core::{DevId, Error, Extent, Lba, LbaRange};
+use spinney_core::{DevId, Error, Extent, Lba, LbaRange, Setting};
 use spinney_device::{Fault, FaultDevice, FaultKind, MemoryDevice};
+use spinney_registry::Registry;
 use spinney_testkit::ListScheme;
 use spinney_volume::{Pool, PoolOptions};
 use std::sync::Arc;
@@ -151,4 +152,75 @@ fn copies_leave_a_nearly_full_pool_alone_and_come_when_there_is_space() {
     pool.flush().unwrap();
     assert_eq!(pool.stats().relocated_blocks, 40, "a write brings the wish back");
     holds_what_was_written(&pool, versions);
+}
+
+/// A pool over copy-on-abundant-write in units of 16 blocks, so set.
+fn abundant(settings: &[(&str, Setting)]) -> (Device, Pool) {
+    let device = Arc::new(FaultDevice::new(MemoryDevice::new(16 + 400 + DATA), &[]));
+    let registry = Registry::standard();
+    let mut spec = registry.spec("bitmap", "caw").unwrap();
+    let all = [("unit_blocks", Setting::Integer(16)), ("fanout", Setting::Integer(8))];
+    for (name, setting) in all.into_iter().chain(settings.iter().cloned()) {
+        spec.scheme.settings = spec.scheme.settings.with(name, setting);
+    }
+    let pool = Pool::format(device.clone(), registry.parts(&spec).unwrap(), metadata(400)).unwrap();
+    (device, pool)
+}
+
+#[test]
+fn an_idle_flush_spends_its_budgets_once() {
+    let (_, mut pool) = restless(0, 1);
+    let volumes: Vec<_> = (0..3).map(|_| scattered(&mut pool).0).collect();
+    let in_order = |pool: &Pool| volumes.iter().filter(|dev| runs(pool, **dev).len() == 1).count();
+    pool.flush().unwrap();
+    assert_eq!(in_order(&pool), 1, "one wish a commit");
+    pool.flush().unwrap();
+    assert_eq!(in_order(&pool), 2, "and one for a flush that has nothing else to do");
+}
+
+#[test]
+fn a_home_that_is_free_only_after_the_commit_is_asked_for_again() {
+    let (_, mut pool) = abundant(&[("fold", Setting::Switch(true))]);
+    let volume = pool.create(16).unwrap();
+    put(&mut pool, volume, 0, 16, 1).unwrap();
+    pool.flush().unwrap();
+    assert_eq!(runs(&pool, volume).len(), 1);
+    put(&mut pool, volume, 5, 2, 2).unwrap();
+    pool.flush().unwrap();
+    assert!(runs(&pool, volume).len() > 1, "what the epoch let go of is not free in it");
+    pool.flush().unwrap();
+    assert_eq!(runs(&pool, volume).len(), 1, "but after it");
+    assert_eq!(pool.stats().relocated_blocks, 2);
+    holds(&pool, volume, 5, 2, 2);
+    holds(&pool, volume, 7, 9, 1);
+    sound(&pool);
+}
+
+#[test]
+fn what_reads_have_paid_for_is_copied_with_the_next_commit() {
+    let (device, mut pool) = abundant(&[("theta", Setting::Real(2.0)), ("read_seeks", Setting::Integer(4))]);
+    let volume = pool.create(32).unwrap();
+    put(&mut pool, volume, 0, 32, 1).unwrap();
+    let snapshot = pool.snapshot(volume).unwrap();
+    put(&mut pool, volume, 5, 1, 2).unwrap();
+    pool.flush().unwrap();
+    let scan = |pool: &Pool, dev| pool.read(dev, 0, &mut [0; 32 * BLOCK as usize]).unwrap();
+    (0..9).for_each(|_| scan(&pool, snapshot));
+    scan(&pool, volume);
+    pool.flush().unwrap();
+    assert_eq!(pool.stats().relocated_blocks, 0, "two seeks so far");
+    scan(&pool, volume);
+    assert!(runs(&pool, volume).len() > 2);
+    pool.flush().unwrap();
+    assert_eq!(pool.stats().relocated_blocks, 16, "the unit that was read apart");
+    drop(pool);
+    let registry = Registry::standard();
+    let parts = |text: &str| Ok(registry.parts_of(text).unwrap());
+    let pool = Pool::open(device, metadata(400), &parts).unwrap();
+    assert!(runs(&pool, volume).len() <= 2, "a unit, and another");
+    holds(&pool, volume, 0, 5, 1);
+    holds(&pool, volume, 5, 1, 2);
+    holds(&pool, volume, 6, 26, 1);
+    holds(&pool, snapshot, 0, 32, 1);
+    sound(&pool);
 }
