@@ -42,6 +42,16 @@ const FOLD: Parameter = Parameter::switch(
      layout is mended for one more write of each block, not of the unit. Off, since it doubles what random overwrites of an unshared \
      volume write; the redirecting base leaves such volumes as they are.",
 );
+const READ_SEEKS: Parameter = Parameter::integer(
+    "read_seeks",
+    0,
+    "Seeks inside one unit that reads of it pay for, taken together, before the unit is copied into one run, shared or not: what is read      again and again is not left apart for being written too little. At the number of seeks that a copy costs, reads and copy      together cost at most twice what they would if the reads to come were known. On a hard disk a copy of 1,024 blocks is worth about 16      (two transfers of 4 MiB and the seeks between the pieces), on flash 4. A copy of a shared unit takes space for good, and it is a      reader that brings it about: so 0, never, is the default.",
+);
+const LOOK_BUDGET: Parameter = Parameter::integer(
+    "look_budget",
+    4096,
+    "Units that were written or read and are looked at in one go, so in one commit: each look is a lookup of the unit, and of who owns it. Fewer      make commits after writes all over a volume shorter, and what is due is found some commits later. 4,096 looks at units of 1,024 blocks      read some 12,000 nodes of the map at most.",
+);
 const FANOUT: Parameter = Parameter::integer(
     "fanout",
     506,
@@ -64,7 +74,7 @@ pub const fn entry(
         name,
         summary,
         paper: "Zhan et al., How to Copy Files, FAST 2020 (ACM TOS 17(1), 2021); units and deltas of a block volume after this project's design notes",
-        parameters: &[UNIT_BLOCKS, THETA, DELTAS_MAX, COPY, FOLD, FANOUT, IN_PLACE],
+        parameters: &[UNIT_BLOCKS, THETA, DELTAS_MAX, COPY, FOLD, READ_SEEKS, LOOK_BUDGET, FANOUT, IN_PLACE],
         build,
     }
 }
@@ -83,6 +93,8 @@ pub fn over(base: &SchemeEntry, settings: &Settings) -> Result<Box<dyn SnapshotS
         deltas_max: settings.integer(&DELTAS_MAX),
         along,
         fold: settings.switch(&FOLD),
+        read_seeks: settings.integer(&READ_SEEKS),
+        look_budget: settings.integer(&LOOK_BUDGET),
         in_place: settings.switch(&IN_PLACE),
     };
     let below = settings.clone().with("in_place", Setting::Switch(true));

@@ -9,6 +9,8 @@ pub(crate) enum Fault {
     CountsSinceTheLastClone,
     /// A write goes into the delta that is there, although others have it too.
     OverwritesSharedDeltas,
+    /// A run that begins before the base and ends in it is a delta as a whole.
+    DeltasReachIntoTheBase,
 }
 
 #[cfg(not(test))]

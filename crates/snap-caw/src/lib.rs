@@ -17,6 +17,7 @@ mod planted;
 mod rule;
 #[cfg(test)]
 mod tests;
+mod touched;
 mod unit;
 mod wish;
 mod write;
@@ -31,7 +32,7 @@ use spinney_core::{
 use spinney_snap::{
     Access, Delta, Freed, Limits, Progress, Relocation, Run, SnapshotScheme, Usage, Version, Work, WritePlan,
 };
-use wish::Touched;
+use touched::Touched;
 
 /// The policy and the scheme below it. Make it with [`Caw::new`] or [`over`], then `format` or `open`.
 pub struct Caw {
@@ -44,7 +45,7 @@ impl Caw {
     /// The policy over `base`, which must offer to overwrite what a version owns alone: that is how the policy learns what is shared.
     /// Errors: `BadSetting`.
     pub fn new(base: Box<dyn SnapshotScheme>, rule: Rule) -> Result<Caw> {
-        Ok(Caw { base, rule: rule.checked()?, touched: Touched::default() })
+        Ok(Caw { base, rule: rule.checked()?, touched: Touched::new(&rule) })
     }
 }
 
@@ -56,11 +57,11 @@ impl SnapshotScheme for Caw {
         self.base.blocks_end(end);
     }
     fn format(&mut self, pages: &mut dyn PageTxn) -> Result<()> {
-        self.touched = Touched::default();
+        self.touched = Touched::new(&self.rule);
         self.base.format(pages)
     }
     fn open(&mut self, root: &Root, pages: &dyn PageRead) -> Result<()> {
-        self.touched = Touched::default();
+        self.touched = Touched::new(&self.rule);
         self.base.open(root, pages)
     }
     fn create(&mut self, blocks: u64, pages: &mut dyn PageTxn) -> Result<DevId> {
@@ -141,6 +142,16 @@ impl SnapshotScheme for Caw {
     fn next_relocation(&mut self, pages: &dyn PageRead) -> Result<Option<Relocation>> {
         wish::next(self, pages)
     }
+    fn watches_reads(&self) -> bool {
+        self.rule.read_seeks > 0 || self.base.watches_reads()
+    }
+    fn jumped(&mut self, dev: DevId, before: Lba, after: Lba) {
+        let unit = after.0 / self.rule.unit_blocks;
+        if self.rule.read_seeks > 0 && before.0 / self.rule.unit_blocks == unit {
+            self.touched.pay((dev, unit), self.rule.read_seeks);
+        }
+        self.base.jumped(dev, before, after);
+    }
     fn latent_growth_blocks(&self, dev: DevId, pages: &dyn PageRead) -> Result<u64> {
         wish::latent_growth_blocks(self, dev, pages)
     }
@@ -151,6 +162,7 @@ impl SnapshotScheme for Caw {
         self.base.frees_bound(work, pages)
     }
     fn commit(&mut self, epoch: Epoch, pages: &mut dyn PageTxn) -> Result<Root> {
+        self.touched.commit();
         self.base.commit(epoch, pages)
     }
     fn visit_blocks(&self, pages: &dyn PageRead, each: &mut dyn FnMut(Extent)) -> Result<()> {

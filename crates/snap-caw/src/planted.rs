@@ -31,6 +31,11 @@ fn counting_since_the_last_clone_is_found() {
 }
 
 #[test]
+fn a_base_that_reaches_into_deltas_is_found() {
+    assert!(is_found(Fault::DeltasReachIntoTheBase, settles));
+}
+
+#[test]
 fn overwriting_a_shared_delta_is_found() {
     assert!(is_found(Fault::OverwritesSharedDeltas, || histories(&make)));
 }

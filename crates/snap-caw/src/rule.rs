@@ -23,23 +23,42 @@ pub struct Rule {
     pub along: bool,
     /// Bring blocks home into the base of a unit that is shared no more.
     pub fold: bool,
+    /// Seeks inside one unit that its reads pay for before it is copied; 0: reads never bring a copy about.
+    pub read_seeks: u64,
+    /// Units that are looked at in one go.
+    pub look_budget: u64,
     /// Offer to overwrite what a version owns alone.
     pub in_place: bool,
 }
 
 impl Rule {
+    /// As the parameters of [`crate::entry()`] have it.
+    pub const DEFAULT: Rule = Rule {
+        unit_blocks: 1024,
+        theta: 0.25,
+        deltas_max: 4,
+        along: false,
+        fold: false,
+        read_seeks: 0,
+        look_budget: 4096,
+        in_place: false,
+    };
     pub(crate) fn checked(self) -> Result<Rule> {
-        let bad = match self {
-            Rule { unit_blocks: 2..=UNIT_BLOCKS_MAX, deltas_max: 1.., theta, .. } if theta >= 0.0 => None,
-            Rule { theta, .. } if theta.is_nan() || theta < 0.0 => {
-                Some("theta must be at least 0 (above 1: never)")
-            }
-            Rule { deltas_max: 0, .. } => Some("deltas_max must be at least 1"),
-            _ => Some("unit_blocks must be 2 to 16384"),
-        };
+        let bad =
+            match self {
+                Rule {
+                    unit_blocks: 2..=UNIT_BLOCKS_MAX, deltas_max: 1.., look_budget: 1.., theta, ..
+                } if theta >= 0.0 => None,
+                Rule { theta, .. } if theta.is_nan() || theta < 0.0 => {
+                    Some("theta must be at least 0 (above 1: never)")
+                }
+                Rule { deltas_max: 0, .. } => Some("deltas_max must be at least 1"),
+                Rule { look_budget: 0, .. } => Some("look_budget must be at least 1"),
+                _ => Some("unit_blocks must be 2 to 16384"),
+            };
         bad.map_or(Ok(self), |bad| Err(Error::BadSetting(bad)))
     }
-    /// Whether there is never anything to copy.
+    /// Whether writes never make a unit due.
     pub(crate) fn never(&self) -> bool {
         self.theta > NEVER
     }
@@ -49,13 +68,15 @@ impl Rule {
         let whole = exact as u64;
         (whole + u64::from((whole as f64) < exact)).max(1)
     }
-    /// The units that a range touches, by number.
+    /// The units to look at after a write of a range, by number.
     pub(crate) fn units(&self, range: LbaRange) -> Range<u64> {
+        if self.never() { 0..0 } else { self.tiles(range) }
+    }
+    /// The units that a range touches.
+    pub(crate) fn tiles(&self, range: LbaRange) -> Range<u64> {
         match range.blocks.checked_sub(1) {
-            Some(more) if !self.never() => {
-                range.start.0 / self.unit_blocks..(range.start.0 + more) / self.unit_blocks + 1
-            }
-            _ => 0..0,
+            Some(more) => range.start.0 / self.unit_blocks..(range.start.0 + more) / self.unit_blocks + 1,
+            None => 0..0,
         }
     }
     /// The blocks of a unit in a version of `blocks`; none if it lies behind the end.
@@ -71,7 +92,7 @@ mod tests {
     use super::*;
 
     fn rule(unit_blocks: u64, theta: f64) -> Rule {
-        Rule { unit_blocks, theta, deltas_max: 4, along: false, fold: false, in_place: false }
+        Rule { unit_blocks, theta, ..Rule::DEFAULT }
     }
 
     #[test]

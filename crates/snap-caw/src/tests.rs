@@ -17,8 +17,7 @@ use spinney_testkit::scheme_life::SchemeLife;
 const UNIT: u64 = 16;
 const BLOCKS: u64 = 4 * UNIT;
 /// Four blocks of a unit are abundant.
-const RULE: Rule =
-    Rule { unit_blocks: UNIT, theta: 0.25, deltas_max: 2, along: false, fold: false, in_place: false };
+const RULE: Rule = Rule { unit_blocks: UNIT, theta: 0.25, deltas_max: 2, ..Rule::DEFAULT };
 
 fn with(rule: Rule) -> Box<dyn SnapshotScheme> {
     Box::new(Caw::new(Box::new(RefCount::new(5, true).expect("a fanout")), rule).expect("a rule"))
@@ -112,8 +111,11 @@ impl<'a> Recorded<'a> {
                 assert!(unit.outside_blocks() < rule.abundant(UNIT), "C2: unit {number} of {dev:?} is due");
                 assert!(unit.deltas() <= rule.deltas_max, "C3: {} deltas", unit.deltas());
             }
-            let on_base = unit.pack(1).copies().any(|(_, from)| from.overlaps(unit.base));
-            assert!(unit.deltas() == 0 || !on_base, "C6: a delta overlaps the base");
+            // A block of both would count twice, one of neither not at all.
+            let map = &self.life.model.versions[&dev].map;
+            let mapped = map.range(number * UNIT..(number + 1) * UNIT).count() as u64;
+            let parts = (unit.inside_blocks(), unit.outside_blocks());
+            assert_eq!(parts.0 + parts.1, mapped, "C6: base and deltas are not the unit: {parts:?}");
         }
     }
 }
@@ -243,6 +245,12 @@ fn latent_growth_is_what_full_copies_would_take() {
     let third = life.snapshot(other, Access::Writable);
     life.write(third, LbaRange::new(Lba(3), 2));
     assert_eq!(growth(&life, third), UNIT - 2, "the base that it shares, but for what it has anew");
+    let fourth = life.snapshot(third, Access::Writable);
+    assert_eq!(
+        growth(&life, fourth),
+        UNIT,
+        "a delta is shared as the base is, and a copy of it takes as much"
+    );
 }
 
 /// Where the blocks of a version lie.
@@ -288,6 +296,68 @@ fn blocks_of_an_unshared_unit_come_home() {
     let copied = life.relocate();
     assert_eq!(runs(&life, clone), 1, "the freed places were free still");
     assert_eq!(copied.iter().map(|(_, plan)| plan.blocks_bound()).sum::<u64>(), 4, "no block but those");
+    life.audit();
+}
+
+#[test]
+fn what_nobody_asks_for_is_remembered_within_bounds() {
+    let rule = Rule { unit_blocks: 2, read_seeks: 9, ..RULE };
+    let mut touched = crate::touched::Touched::new(&rule);
+    for dev in [DevId(1), DevId(2)] {
+        touched.note(dev, 0..1 << 30);
+        (0..1 << 18).for_each(|unit| touched.pay((dev, unit), rule.read_seeks));
+    }
+    assert!(touched.len() <= crate::touched::UNITS_MAX, "{} units", touched.len());
+}
+
+#[test]
+fn one_go_looks_at_so_many_units_and_the_next_goes_on_behind_them() {
+    let mut touched = crate::touched::Touched::new(&Rule { look_budget: 2, ..RULE });
+    let go = |touched: &mut crate::touched::Touched| {
+        core::iter::from_fn(|| touched.pop()).map(|((_, unit), _)| unit).collect::<Vec<_>>()
+    };
+    touched.note(DevId(1), 0..4);
+    assert_eq!(go(&mut touched), [0, 1]);
+    touched.note(DevId(1), 0..1);
+    assert_eq!(go(&mut touched), [2, 3], "unit 0 was written again, and does not hide those behind it");
+    assert_eq!(go(&mut touched), [0]);
+    assert_eq!(go(&mut touched), []);
+}
+
+#[test]
+fn what_is_read_often_enough_is_copied() {
+    let rule = Rule { theta: 2.0, read_seeks: 6, ..RULE };
+    let make = move || with(rule);
+    let mut life = SchemeLife::new(&make, "reads", 0);
+    let dev = life.create(BLOCKS);
+    life.write(dev, LbaRange::new(Lba(0), BLOCKS));
+    (0..10).for_each(|_| drop(life.relocate()));
+    assert!(life.relocate().is_empty(), "every unit is one run: a step from one to the next is no reason");
+    let clone = life.snapshot(dev, Access::Writable);
+    life.write(clone, LbaRange::new(Lba(5), 1));
+    assert_eq!(life.scheme.latent_growth_blocks(clone, &life.pages), Ok(UNIT - 1));
+    let scans: Vec<_> = (0..9).map(|_| life.relocate()).collect();
+    let copied: Vec<_> = scans
+        .iter()
+        .map(|copied| copied.iter().map(|(dev, plan)| (*dev, plan.blocks_bound())).collect::<Vec<_>>())
+        .collect();
+    // To the delta and back is two seeks a scan.
+    assert_eq!(copied.iter().position(|copied| !copied.is_empty()), Some(2));
+    assert_eq!(copied.concat(), [(clone, UNIT)]);
+    life.audit();
+}
+
+#[test]
+fn what_a_snapshot_is_read_costs_it_nothing() {
+    let make = || with(Rule { read_seeks: 1, theta: 2.0, ..RULE });
+    let mut life = SchemeLife::new(&make, "snapshot", 0);
+    let dev = life.create(UNIT);
+    life.write(dev, LbaRange::new(Lba(0), UNIT));
+    life.write(dev, LbaRange::new(Lba(5), 1));
+    let snapshot = life.snapshot(dev, Access::ReadOnly);
+    let copied = life.relocate();
+    assert!(copied.iter().all(|(dev, _)| *dev != snapshot), "{copied:?}");
+    assert!(runs(&life, snapshot) > 1);
     life.audit();
 }
 

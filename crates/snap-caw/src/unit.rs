@@ -4,6 +4,7 @@
 //! address, disjoint and not touching. No window holds more, so what lies outside is never more than what was written since the last
 //! full copy. Knows not who owns what.
 
+use crate::fault::{Fault, planted};
 use alloc::vec::Vec;
 use spinney_core::{DevId, Extent, Lba, LbaRange, PageRead, Pba, Result};
 use spinney_snap::{SnapshotScheme, Step, WritePlan};
@@ -53,6 +54,10 @@ impl Unit {
     /// Blocks in the base.
     pub(crate) fn inside_blocks(&self) -> u64 {
         self.runs.iter().filter_map(|(_, on)| on.intersect(self.base)).map(|part| part.blocks).sum()
+    }
+    /// Whether a reader of all of it seeks on the way.
+    pub(crate) fn is_apart(&self) -> bool {
+        self.runs.windows(2).any(|pair| pair[0].1.end() != pair[1].1.start)
     }
     /// Copy all of it.
     pub(crate) fn whole(&self) -> WritePlan {
@@ -127,7 +132,8 @@ fn fullest_window(runs: &[Extent], length: u64) -> Extent {
 /// The parts of `run` before and behind `base`.
 fn outside(run: Extent, base: Extent) -> impl Iterator<Item = Extent> {
     let base_end = base.start.0.saturating_add(base.blocks);
-    let before = (run.start.0, run.end().0.min(base.start.0));
+    let limit = if planted(Fault::DeltasReachIntoTheBase) { u64::MAX } else { base.start.0 };
+    let before = (run.start.0, run.end().0.min(limit));
     let after = (run.start.0.max(base_end), run.end().0);
     [before, after].into_iter().filter_map(|(from, to)| Extent::checked(from, to.checked_sub(from)?))
 }

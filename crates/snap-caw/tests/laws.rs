@@ -6,8 +6,7 @@ use spinney_snap_gctree::{Encoding, GcTree};
 use spinney_snap_refcount::RefCount;
 use spinney_testkit::scheme_laws;
 
-const RULE: Rule =
-    Rule { unit_blocks: 7, theta: 0.25, deltas_max: 1, along: false, fold: false, in_place: false };
+const RULE: Rule = Rule { unit_blocks: 7, deltas_max: 1, ..Rule::DEFAULT };
 
 fn counts(rule: Rule) -> Box<dyn SnapshotScheme> {
     let base = RefCount::new(3, true).expect("a fanout that a page holds");
@@ -24,3 +23,4 @@ scheme_laws!(along_in_place_and_folded_over_counts, || {
     counts(Rule { along: true, in_place: true, fold: true, ..RULE })
 });
 scheme_laws!(background_over_epochs, || epochs(RULE));
+scheme_laws!(by_reads_alone_over_epochs, || epochs(Rule { theta: 2.0, read_seeks: 2, ..RULE }));

@@ -21,6 +21,9 @@ pub(crate) fn tend(
     pages: &mut dyn PageTxn,
     freed: &mut Freed,
 ) -> Result<Progress> {
+    if state.jobs(pages)? == 0 {
+        return Ok(Progress::default()); // as the bound has it, whatever else a damaged table says
+    }
     let mut work = Work { state: *state, budget, pages, freed };
     while work.budget > 0 {
         let Some((dev, record)) = state.zombies.first(work.pages)? else { break };
