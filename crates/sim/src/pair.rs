@@ -123,6 +123,9 @@ impl Pair {
         if self.has("read_seeks") {
             spec.scheme.settings = spec.scheme.settings.with("read_seeks", Setting::Integer(READ_SEEKS));
         }
+        if self.geometry.fanout > 0 && self.has("livelists") {
+            spec.scheme.settings = spec.scheme.settings.with("livelists", Setting::Switch(true));
+        }
         cut_small(&self.registry, &mut spec);
         spec
     }

@@ -5,8 +5,9 @@
 
 use crate::held::Held;
 use crate::let_go::{Holder, all_dead};
-use crate::lineage::{ZOMBIE_BIRTH, ZOMBIE_FLOOR};
+use crate::lineage::{ZOMBIE_BIRTH, ZOMBIE_FLOOR, ZOMBIE_LIST, ZOMBIE_LISTED};
 use crate::state::{Line, State};
+use crate::table::List;
 use crate::walk;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
@@ -21,6 +22,7 @@ pub(crate) fn usage(state: &State, dev: DevId, pages: &dyn PageRead) -> Result<U
     let below = children(state, dev, pages)?;
     let mut exclusive_blocks = 0;
     let floor = floor(state, holder, pages)?;
+    let is_below_hidden = holder.above.is_some_and(|above| above.hidden);
     let mut each = |held: Held| {
         let alone =
             !held.node && all_dead(state, &below, held, pages)? && is_last(state, holder, held, pages)?;
@@ -29,8 +31,11 @@ pub(crate) fn usage(state: &State, dev: DevId, pages: &dyn PageRead) -> Result<U
     };
     match below.first() {
         None if holder.above.is_none() => exclusive_blocks = referenced_blocks,
+        None if line.listed && !is_below_hidden => {
+            state.table.visit_list(line.live(false), floor, pages, &mut each)?;
+        }
         None => walk::visit(state, &record, line.birth_or_cursor, Some(floor), pages, &mut each)?,
-        Some(first) => state.table.visit_dead(first.dead(false), floor, pages, &mut each)?,
+        Some(first) => state.table.visit_list(first.dead(false), floor, pages, &mut each)?,
     }
     let shared_blocks = referenced_blocks.saturating_sub(exclusive_blocks);
     Ok(Usage { referenced_blocks, exclusive_blocks, shared_blocks })
@@ -101,7 +106,7 @@ fn visit_held(state: &State, pages: &dyn PageRead, each: &mut dyn FnMut(Held)) -
         let Some(above) = holder.above.filter(|_| any_is_hidden) else { return Ok(Flow::Continue) };
         let mut path = Vec::from([Holder::up(state, above, pages)?]);
         for list in [line.dead(false), line.dead(true)] {
-            state.table.visit_dead(list, 0, pages, &mut |held| {
+            state.table.visit_list(list, 0, pages, &mut |held| {
                 if maker_is_hidden(state, &mut path, held, pages)? && of_hidden.insert(held) {
                     each(held);
                 }
@@ -111,6 +116,14 @@ fn visit_held(state: &State, pages: &dyn PageRead, each: &mut dyn FnMut(Held)) -
         Ok(Flow::Continue)
     })?;
     state.zombies.visit(pages, &mut |_, record| {
+        for list in [false, true].into_iter().filter_map(|node| List::of(record.own[ZOMBIE_LIST], node)) {
+            if record.own[ZOMBIE_LISTED] != 0 {
+                state.table.visit_list(list.live(), 0, pages, &mut |held| {
+                    each(held);
+                    Ok(())
+                })?;
+            }
+        }
         let floor = record.own[ZOMBIE_FLOOR].try_into().unwrap_or(u32::MAX);
         walk::visit(state, &record, record.own[ZOMBIE_BIRTH], Some(floor), pages, &mut |held| {
             each(held);

@@ -58,11 +58,19 @@ pub(crate) fn change(
     if holder.above.is_none() {
         return Ok(around + state.shape.nodes_touched(tree.blocks, range));
     }
-    let mut look = Look { state, floor: holder.frozen_above(), range, pages, nodes: 0, listed: 0 };
+    let mut look = Look { state, floor: holder.frozen_above(), range, pages, nodes: 0, listed: 0, blocks: 0 };
     look.change(tree.root_position(), root_slot(&record, line.birth_or_cursor), unmap)?;
-    let keys = if look.listed > 0 { Climbs::default().keys(state, holder, pages)? } else { 0 };
-    let operations = look.listed.saturating_mul(keys);
-    Ok(around + look.nodes + state.table.pages_bound(operations, look.listed, pages)?)
+    let keys =
+        if look.listed > 0 { Climbs::default().keys(state, holder, pages)? + live_key(state) } else { 0 };
+    let made = if unmap { 0 } else { range.blocks.saturating_add(look.nodes) };
+    let (made, gone) = if line.listed { (made, look.blocks.saturating_add(look.nodes)) } else { (0, 0) };
+    let operations = look.listed.saturating_mul(keys).saturating_add(made).saturating_add(gone);
+    Ok(around + look.nodes + state.table.pages_bound(operations, look.listed.saturating_add(made), pages)?)
+}
+
+/// Keys of live lists that one let-go removes: what is freed is on one at most.
+fn live_key(state: &State) -> u64 {
+    u64::from(state.livelists)
 }
 
 /// Answers for versions that were asked for, and for those above them: many may hang on one chain of hidden ones.
@@ -103,8 +111,15 @@ pub(crate) fn tend(state: &State, budget: u64, pages: &dyn PageRead) -> Result<u
     if jobs == 0 {
         return Ok(0);
     }
-    let mut look =
-        Look { state, floor: 0, range: LbaRange::new(spinney_core::Lba(0), 0), pages, nodes: 0, listed: 0 };
+    let mut look = Look {
+        state,
+        floor: 0,
+        range: LbaRange::new(spinney_core::Lba(0), 0),
+        pages,
+        nodes: 0,
+        listed: 0,
+        blocks: 0,
+    };
     let mut budget_left = budget;
     state.zombies.visit(pages, &mut |_, record| {
         let root = root_slot(&record, record.own[ZOMBIE_BIRTH]);
@@ -126,7 +141,8 @@ pub(crate) fn tend(state: &State, budget: u64, pages: &dyn PageRead) -> Result<u
     // version, and is freed once. A job that ends changes a few keys of the lineage.
     let entries = state.table.entries(pages)?.min(budget);
     let units = entries.saturating_mul(pending + 1).min(budget);
-    let operations = units.saturating_mul(keys + 1).saturating_add(pending.saturating_mul(4));
+    let operations =
+        units.saturating_mul(keys + 1 + live_key(state)).saturating_add(pending.saturating_mul(4));
     let next = state.next_dev(pages)?;
     let leaves = next.0 / <Catalogue>::PER_PAGE + 1;
     let tables = 2 * leaves.saturating_add(state.catalogue.pages_bound(next));
@@ -146,6 +162,8 @@ struct Look<'a> {
     nodes: u64,
     /// Nodes and blocks that are let go of and that the version above may hold.
     listed: u64,
+    /// Blocks that are there.
+    blocks: u64,
 }
 
 impl Look<'_> {
@@ -167,8 +185,9 @@ impl Look<'_> {
         for (index, slot) in (low..).zip(node.slots(low, high)) {
             if at.level > 0 {
                 self.change(child(shape, at, index), slot, unmap)?;
-            } else if Held::of(false, slot.0).is_some_and(|held| held.birth() <= self.floor) {
-                self.listed += 1;
+            } else if let Some(held) = Held::of(false, slot.0) {
+                self.blocks += 1;
+                self.listed += u64::from(held.birth() <= self.floor);
             }
         }
         Ok(())

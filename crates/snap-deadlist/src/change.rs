@@ -4,7 +4,7 @@
 //! below it: that is what birth epochs save over counts. Works node by node, not block by block.
 
 use crate::held::Held;
-use crate::let_go::{Holder, let_go};
+use crate::let_go::{Holder, let_go, list, unlist};
 use crate::state::State;
 use alloc::vec::Vec;
 use spinney_core::{Extent, LbaRange, PageKind, PageNo, PageTxn, Pba, Result};
@@ -57,7 +57,14 @@ impl Change<'_> {
         let page = node::create(self.pages, self.state.shape, at)?;
         let before = alloc::vec![Slot::EMPTY; (bounds.1 - bounds.0 + 1) as usize];
         self.below(at, page, bounds, &before)?;
-        Ok(Slot::to(page.0).tagged(self.epoch))
+        self.made(page)
+    }
+
+    /// A node that this version made just now.
+    fn made(&mut self, page: PageNo) -> Result<Slot> {
+        let slot = Slot::to(page.0).tagged(self.epoch);
+        list(&self.state, &self.holder, slot, true, self.pages)?;
+        Ok(slot)
     }
 
     /// A copy of a node that a version above may hold, for this version alone.
@@ -66,7 +73,7 @@ impl Change<'_> {
         if let Some(held) = Held::of(true, slot.0) {
             let_go(&self.state, &self.holder, held, self.pages, self.freed)?;
         }
-        Ok(Slot::to(copy.0).tagged(self.epoch))
+        self.made(copy)
     }
 
     /// Change the slots `bounds` of the node on `page`, which is this version's own.
@@ -92,21 +99,27 @@ impl Change<'_> {
             set_slot(bytes, index, slot);
         }
         for slot in before {
-            let Some(on) = slot.pointer() else { continue };
+            let (Some(on), Some(held)) = (slot.pointer(), Held::of(false, slot.0)) else { continue };
             self.lost_blocks += 1;
             if self.holder.owns(slot.tag()) {
+                unlist(&self.state, &self.holder, held, self.pages)?;
                 self.freed.push(Extent { start: Pba(on), blocks: 1 });
-            } else if let Some(held) = Held::of(false, slot.0) {
+            } else {
                 let_go(&self.state, &self.holder, held, self.pages, self.freed)?;
             }
         }
-        Ok(())
+        let made = on.into_iter().flat_map(|on| on..on + before.len() as u64);
+        made.map(|on| Slot::to(on).tagged(self.epoch))
+            .try_for_each(|slot| list(&self.state, &self.holder, slot, false, self.pages))
     }
 
     /// The version's own node, or nothing if the change left it empty.
     fn or_nothing(&mut self, at: Position, slot: Slot) -> Result<Slot> {
         let (shape, page) = (self.state.shape, page_of(slot));
         if self.on.is_none() && Node::read(self.pages, page, shape, at)?.is_empty(0, shape.fanout() - 1) {
+            if let Some(held) = Held::of(true, slot.0) {
+                unlist(&self.state, &self.holder, held, self.pages)?;
+            }
             self.pages.free(page, PageKind::TREE)?;
             return Ok(Slot::EMPTY);
         }

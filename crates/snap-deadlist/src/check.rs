@@ -5,7 +5,7 @@
 
 use crate::held::{BIRTH_LIMIT, Held};
 use crate::let_go::Holder;
-use crate::lineage::{ZOMBIE_FLOOR, ZOMBIE_LIST};
+use crate::lineage::{ZOMBIE_FLOOR, ZOMBIE_LIST, ZOMBIE_LISTED};
 use crate::state::{Line, State};
 use crate::table::List;
 use crate::walk;
@@ -38,6 +38,7 @@ pub(crate) fn check(state: &State, pages: &dyn PageRead, found: &mut dyn FnMut(F
     state.zombies.visit(pages, &mut |dev, record| {
         let sound = record.own[ZOMBIE_FLOOR] < u64::from(BIRTH_LIMIT)
             && List::of(record.own[ZOMBIE_LIST], false).is_some()
+            && (record.own[ZOMBIE_LISTED] == 0 || record.own[ZOMBIE_LISTED] == 1 && record.root.is_none())
             && dev < next;
         if !sound {
             (check.found)(Finding {
@@ -75,8 +76,7 @@ fn keys(
                 pending += 1;
                 stray |= !versions.get(&DevId(back)).is_some_and(|(_, line)| line.hidden);
             }
-            2 => stray |= !lists.contains(&((front & !(3 << 62)) >> 1)),
-            _ => stray = true,
+            _ => stray |= !lists.contains(&((front & !(3 << 62)) >> 1)),
         }
     })?;
     let place = Place::Page(state.anchor.0);
@@ -112,6 +112,7 @@ impl Check<'_> {
         let holder = Holder::new(self.state, dev, line, self.pages)?;
         self.report(dev >= next, "an id is below the next one", dev);
         let below = self.below(dev)?;
+        self.live_lists(dev, &record, holder)?;
         let frozen = line.frozen > 0;
         self.report(!frozen && !below.is_empty(), "a version that can be written has none below it", dev);
         let writable = record.access == spinney_snap::Access::Writable;
@@ -179,10 +180,42 @@ impl Check<'_> {
         Ok(!hidden || self.state.table.children(dev, 1, self.pages)?.is_empty())
     }
 
+    /// A version's live lists are what it made and holds. Where one keeps none, what is left of a list goes before a hidden version is
+    /// dissolved.
+    fn live_lists(&mut self, dev: DevId, record: &Record, holder: Holder) -> Result<()> {
+        let line = holder.line;
+        let stored = self.on_lists([line.live(false), line.live(true)])?;
+        if !line.listed {
+            let is_going =
+                |dev| -> Result<bool> { Ok(self.state.table.children(dev, 2, self.pages)?.len() == 1) };
+            let above = holder.above.filter(|above| above.hidden);
+            let goes =
+                line.hidden && is_going(dev)? || above.map_or(Ok(false), |above| is_going(above.dev))?;
+            self.report(!stored.is_empty() && !goes, "what keeps no live lists has none", dev);
+            return Ok(());
+        }
+        let mut own = Set::new();
+        if self.has_tree(dev)? {
+            let floor = Some(holder.frozen_above());
+            walk::visit(self.state, record, line.birth_or_cursor, floor, self.pages, &mut |held| {
+                own.insert(held);
+                Ok(())
+            })?;
+        } else {
+            own = self.all(dev)?.into_iter().filter(|held| holder.owns(held.birth())).collect();
+        }
+        self.report(stored != own, "live lists are what a version made and holds", dev);
+        Ok(())
+    }
+
     fn listed(&self, line: Line) -> Result<Set> {
+        self.on_lists([line.dead(false), line.dead(true)])
+    }
+
+    fn on_lists(&self, lists: [List; 2]) -> Result<Set> {
         let mut listed = Set::new();
-        for list in [line.dead(false), line.dead(true)] {
-            self.state.table.visit_dead(list, 0, self.pages, &mut |held| {
+        for list in lists {
+            self.state.table.visit_list(list, 0, self.pages, &mut |held| {
                 listed.insert(held);
                 Ok(())
             })?;

@@ -11,6 +11,7 @@ use crate::state::{Line, State};
 use alloc::vec::Vec;
 use spinney_core::{DevId, Error, Extent, PageKind, PageNo, PageRead, PageTxn, Pba, Place, Result};
 use spinney_snap::Freed;
+use spinney_snap_tree::Slot;
 
 /// The version above another.
 #[derive(Clone, Copy, Debug)]
@@ -69,7 +70,7 @@ impl Holder {
 /// Whether all of these have it on their lists.
 pub(crate) fn all_dead(state: &State, lines: &[Line], held: Held, pages: &dyn PageRead) -> Result<bool> {
     for line in lines {
-        if !state.table.has_dead(line.dead(held.node), held, pages)? {
+        if !state.table.has_held(line.dead(held.node), held, pages)? {
             return Ok(false);
         }
     }
@@ -78,7 +79,7 @@ pub(crate) fn all_dead(state: &State, lines: &[Line], held: Held, pages: &dyn Pa
 
 /// Take it from all of their lists.
 pub(crate) fn forget_dead(state: &State, lines: &[Line], held: Held, pages: &mut dyn PageTxn) -> Result<()> {
-    lines.iter().try_for_each(|line| state.table.remove_dead(line.dead(held.node), held, pages))
+    lines.iter().try_for_each(|line| state.table.remove_held(line.dead(held.node), held, pages))
 }
 
 /// `holder`'s tree, and all trees below it, no longer hold `held`.
@@ -92,21 +93,45 @@ pub(crate) fn let_go(
     let mut holder = *holder;
     loop {
         let Some(above) = holder.above.filter(|above| held.birth() <= above.frozen) else {
+            unlist(state, &holder, held, pages)?;
             return free(held, pages, freed);
         };
         if !above.hidden {
-            return state.table.put_dead(holder.line.dead(held.node), held, pages);
+            return state.table.put_held(holder.line.dead(held.node), held, pages);
         }
         let siblings = holder.siblings(state, above, pages)?;
         if !planted(Fault::AsksNoSibling) && !all_dead(state, &siblings, held, pages)? {
-            return state.table.put_dead(holder.line.dead(held.node), held, pages);
+            return state.table.put_held(holder.line.dead(held.node), held, pages);
         }
         forget_dead(state, &siblings, held, pages)?;
         holder = Holder::up(state, above, pages)?;
     }
 }
 
-fn free(held: Held, pages: &mut dyn PageTxn, freed: &mut Freed) -> Result<()> {
+/// `holder` makes it now.
+pub(crate) fn list(
+    state: &State,
+    holder: &Holder,
+    made: Slot,
+    node: bool,
+    pages: &mut dyn PageTxn,
+) -> Result<()> {
+    match Held::of(node, made.0).filter(|_| holder.line.listed) {
+        Some(held) => state.table.put_held(holder.line.live(node), held, pages),
+        None => Ok(()),
+    }
+}
+
+/// What `holder` made is freed.
+pub(crate) fn unlist(state: &State, holder: &Holder, held: Held, pages: &mut dyn PageTxn) -> Result<()> {
+    if !holder.line.listed || planted(Fault::KeepsWhatIsFreedListed) {
+        return Ok(());
+    }
+    state.table.remove_held(holder.line.live(held.node), held, pages)
+}
+
+/// Free a page or a block.
+pub(crate) fn free(held: Held, pages: &mut dyn PageTxn, freed: &mut Freed) -> Result<()> {
     if held.node {
         return pages.free(PageNo(held.number()), PageKind::TREE);
     }

@@ -38,12 +38,15 @@ use state::{Line, State, root_slot};
 
 /// Marks a root of this format, version 1.
 const MARK: u64 = u64::from_le_bytes(*b"deadlst\x01");
+/// Bit of the root's parameter, above the fanout: clones keep live lists.
+const LISTS: u64 = 1 << 16;
 
 /// The scheme. Make it with [`DeadList::new`] or from [`ENTRY`], then `format` or `open`.
 #[derive(Debug)]
 pub struct DeadList {
     shape: Shape,
     in_place: bool,
+    livelists: bool,
     state: Option<State>,
 }
 
@@ -51,7 +54,12 @@ impl DeadList {
     /// A scheme whose index nodes have `fanout` slots. `in_place`: whether plans offer blocks to overwrite.
     /// Errors: `BadSetting` for a fanout that no page holds.
     pub fn new(fanout: u64, in_place: bool) -> Result<DeadList> {
-        Ok(DeadList { shape: Shape::new(fanout)?, in_place, state: None })
+        Ok(DeadList { shape: Shape::new(fanout)?, in_place, livelists: false, state: None })
+    }
+    /// The same, and clones in what is formatted list what they make (what is opened says itself whether they do).
+    #[must_use]
+    pub fn with_livelists(self) -> DeadList {
+        DeadList { livelists: true, ..self }
     }
     fn state(&self) -> &State {
         self.state.as_ref().expect("format or open comes first")
@@ -101,21 +109,30 @@ impl SnapshotScheme for DeadList {
         }
     }
     fn format(&mut self, pages: &mut dyn PageTxn) -> Result<()> {
-        self.state = Some(State::format(self.shape, pages)?);
+        self.state = Some(State::format(self.shape, self.livelists, pages)?);
         Ok(())
     }
     fn open(&mut self, root: &Root, pages: &dyn PageRead) -> Result<()> {
-        let (anchor, fanout) = Anchor::open(root, MARK)?;
+        let (anchor, parameter) = Anchor::open(root, MARK)?;
         let bad =
             |_| spinney_core::Error::Corrupt { what: "fanout in the scheme's root", place: Place::Pool };
-        self.shape = Shape::new(fanout).map_err(bad)?;
-        self.state = Some(State::open(anchor, self.shape, pages)?);
+        self.livelists = parameter & LISTS != 0;
+        self.shape = Shape::new(parameter & !LISTS).map_err(bad)?;
+        self.state = Some(State::open(anchor, self.shape, self.livelists, pages)?);
         Ok(())
     }
     fn create(&mut self, blocks: u64, pages: &mut dyn PageTxn) -> Result<DevId> {
         let state = self.state();
         let dev = state.issue(pages)?;
-        let line = Line { prev: None, frozen: 0, hidden: false, list: dev.0, birth_or_cursor: 0, scan: 0 };
+        let line = Line {
+            prev: None,
+            frozen: 0,
+            hidden: false,
+            listed: false,
+            list: dev.0,
+            birth_or_cursor: 0,
+            scan: 0,
+        };
         state.put(dev, state::new_record(blocks), line, pages)?;
         Ok(dev)
     }
@@ -223,7 +240,8 @@ impl SnapshotScheme for DeadList {
     }
     fn commit(&mut self, _: Epoch, _: &mut dyn PageTxn) -> Result<Root> {
         let state = self.state();
-        Ok(state.anchor.root(MARK, state.shape.fanout()))
+        let parameter = state.shape.fanout() | if state.livelists { LISTS } else { 0 };
+        Ok(state.anchor.root(MARK, parameter))
     }
     fn visit_blocks(&self, pages: &dyn PageRead, each: &mut dyn FnMut(Extent)) -> Result<()> {
         audit::visit_blocks(self.state(), pages, each)

@@ -16,6 +16,8 @@ pub(crate) const ZOMBIE_FLOOR: usize = 0;
 pub(crate) const ZOMBIE_LIST: usize = 1;
 /// Own word of a zombie's record: birth of its root.
 pub(crate) const ZOMBIE_BIRTH: usize = 2;
+/// Own word of a zombie's record: 1 if what it made is on its live lists, and then it has no root.
+pub(crate) const ZOMBIE_LISTED: usize = 3;
 
 /// A new version with the content of `of`.
 pub(crate) fn take(state: &State, of: DevId, access: Access, pages: &mut dyn PageTxn) -> Result<DevId> {
@@ -55,7 +57,7 @@ fn branch(state: &State, origin: DevId, of: DevId, access: Access, pages: &mut d
     let (record, line) = state.kin(of, pages)?;
     let frozen = if access == Access::ReadOnly { state.end_epoch(pages)? } else { 0 };
     let dev = state.issue(pages)?;
-    let line = Line { prev: Some(origin), frozen, list: dev.0, ..line };
+    let line = Line { prev: Some(origin), frozen, listed: state.livelists, list: dev.0, ..line };
     state.put(dev, Record { access, parent: Some(of), ..record }, line, pages)?;
     state.table.put_child(origin, dev, pages)?;
     Ok(dev)
@@ -92,7 +94,11 @@ pub(crate) fn detach(
 ) -> Result<()> {
     let holder = Holder::new(state, dev, line, pages)?;
     let mut zombie = record;
-    zombie.own = [u64::from(holder.frozen_above()), line.list, line.birth_or_cursor, 0, 0];
+    zombie.own =
+        [u64::from(holder.frozen_above()), line.list, line.birth_or_cursor, u64::from(line.listed), 0];
+    if line.listed {
+        zombie.root = None; // the lists say it all, and no node is read
+    }
     state.zombies.put(dev, &zombie, pages)?;
     state.add_job(pages)?;
     state.catalogue.remove(dev, pages)?;

@@ -13,6 +13,10 @@ pub(crate) enum Fault {
     ComparesNothing,
     /// A snapshot begins with empty lists, and the volume keeps those that it had.
     SnapshotTakesNoLists,
+    /// What a clone made and let go of stays on its live list.
+    KeepsWhatIsFreedListed,
+    /// A deleted snapshot of a clone is dissolved, and what was made since is not added to its live list.
+    DissolvesWithoutJoining,
 }
 
 #[cfg(not(test))]
@@ -43,7 +47,10 @@ mod tests {
 
     fn is_caught(fault: Option<Fault>) -> bool {
         PLANTED.set(fault);
-        let make = || Box::new(DeadList::new(3, false).expect("a fanout")) as Box<dyn SnapshotScheme>;
+        let make = || {
+            let scheme = DeadList::new(3, false).expect("a fanout").with_livelists();
+            Box::new(scheme) as Box<dyn SnapshotScheme>
+        };
         let caught = catch_unwind(|| histories(&make)).is_err();
         PLANTED.set(None);
         caught
@@ -52,9 +59,14 @@ mod tests {
     #[test]
     fn each_planted_fault_is_caught_by_the_histories_and_nothing_else_is() {
         assert!(!is_caught(None), "the histories fail without a fault");
-        for fault in
-            [Fault::AsksNoSibling, Fault::BirthOffByOne, Fault::ComparesNothing, Fault::SnapshotTakesNoLists]
-        {
+        for fault in [
+            Fault::AsksNoSibling,
+            Fault::BirthOffByOne,
+            Fault::ComparesNothing,
+            Fault::SnapshotTakesNoLists,
+            Fault::KeepsWhatIsFreedListed,
+            Fault::DissolvesWithoutJoining,
+        ] {
             assert!(is_caught(Some(fault)), "{fault:?} was not seen");
         }
     }

@@ -19,11 +19,15 @@ const CATALOGUE: usize = 5;
 const ZOMBIES: usize = CATALOGUE + SPARSE_WORDS;
 /// Bit of a record's second own word: the version is deleted, and others still hang on it.
 const HIDDEN: u64 = 1 << 32;
+/// The next bit: what the version made itself is on its live list.
+const LISTED: u64 = 1 << 33;
 
 /// The places of all structures.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct State {
     pub(crate) shape: Shape,
+    /// Whether clones keep live lists.
+    pub(crate) livelists: bool,
     pub(crate) anchor: Anchor,
     /// Versions of the lineage, hidden ones too.
     pub(crate) catalogue: Catalogue,
@@ -41,7 +45,9 @@ pub(crate) struct Line {
     pub(crate) frozen: u32,
     /// Deleted, but others hang on it.
     pub(crate) hidden: bool,
-    /// The number of its dead lists: what `prev` holds and it does not.
+    /// What it made itself and holds is on its live lists.
+    pub(crate) listed: bool,
+    /// The number of its lists: the dead ones, what `prev` holds and it does not, and the live ones.
     pub(crate) list: u64,
     /// Birth of its root node; of a hidden version with children: the last entry that was looked at.
     pub(crate) birth_or_cursor: u64,
@@ -54,8 +60,8 @@ impl Line {
     pub(crate) fn of(dev: DevId, record: &Record) -> Result<Line> {
         let [prev, flags, list, birth_or_cursor, scan] = record.own;
         let frozen = (flags & (HIDDEN - 1)).try_into().unwrap_or(BIRTH_LIMIT);
-        let hidden = flags & HIDDEN != 0;
-        let known = flags < 2 * HIDDEN && frozen < BIRTH_LIMIT && List::of(list, false).is_some();
+        let (hidden, listed) = (flags & HIDDEN != 0, flags & LISTED != 0);
+        let known = flags < 2 * LISTED && frozen < BIRTH_LIMIT && List::of(list, false).is_some();
         if !known || !hidden && birth_or_cursor >= u64::from(BIRTH_LIMIT) {
             return Err(Error::Corrupt {
                 what: "a version's place in the lineage",
@@ -63,11 +69,12 @@ impl Line {
             });
         }
         let prev = (prev != 0).then_some(DevId(prev));
-        Ok(Line { prev, frozen, hidden, list, birth_or_cursor, scan })
+        Ok(Line { prev, frozen, hidden, listed, list, birth_or_cursor, scan })
     }
     /// Into a record.
     pub(crate) fn store(self, record: Record) -> Record {
-        let flags = u64::from(self.frozen) | if self.hidden { HIDDEN } else { 0 };
+        let set = |is_set, flag| if is_set { flag } else { 0 };
+        let flags = u64::from(self.frozen) | set(self.hidden, HIDDEN) | set(self.listed, LISTED);
         let prev = self.prev.map_or(0, |dev| dev.0);
         Record { own: [prev, flags, self.list, self.birth_or_cursor, self.scan], ..record }
     }
@@ -75,21 +82,25 @@ impl Line {
     pub(crate) fn dead(&self, node: bool) -> List {
         List::of(self.list, node).expect("checked when the line was read")
     }
+    /// Its live list of one kind.
+    pub(crate) fn live(&self, node: bool) -> List {
+        self.dead(node).live()
+    }
 }
 
 impl State {
-    fn at(anchor: Anchor, shape: Shape, table: Table) -> State {
+    fn at(anchor: Anchor, shape: Shape, livelists: bool, table: Table) -> State {
         let (catalogue, zombies) = (Catalogue::at(anchor, CATALOGUE), Catalogue::at(anchor, ZOMBIES));
-        State { shape, anchor, catalogue, zombies, table }
+        State { shape, livelists, anchor, catalogue, zombies, table }
     }
-    pub(crate) fn format(shape: Shape, pages: &mut dyn PageTxn) -> Result<State> {
+    pub(crate) fn format(shape: Shape, livelists: bool, pages: &mut dyn PageTxn) -> Result<State> {
         let anchor = Anchor::create(pages)?;
         anchor.set(NEXT_DEV, 1, pages)?;
         anchor.set(EPOCH, 1, pages)?;
-        Ok(State::at(anchor, shape, Table::create(anchor, pages)?))
+        Ok(State::at(anchor, shape, livelists, Table::create(anchor, pages)?))
     }
-    pub(crate) fn open(anchor: Anchor, shape: Shape, pages: &dyn PageRead) -> Result<State> {
-        Ok(State::at(anchor, shape, Table::open(anchor, pages)?))
+    pub(crate) fn open(anchor: Anchor, shape: Shape, livelists: bool, pages: &dyn PageRead) -> Result<State> {
+        Ok(State::at(anchor, shape, livelists, Table::open(anchor, pages)?))
     }
     pub(crate) fn next_dev(&self, pages: &dyn PageRead) -> Result<DevId> {
         self.anchor.get(NEXT_DEV, pages).map(DevId)

@@ -1,4 +1,4 @@
-//! The one ordered table of the scheme: who was taken from whom, what is to be done, and the dead lists.
+//! The one ordered table of the scheme: who was taken from whom, what is to be done, and the dead and live lists.
 //!
 //! Invariant: a key is there or not, and the anchor counts them all; an empty list has no key at all, so a snapshot costs
 //! no more for all the snapshots before it. Knows no tree.
@@ -16,6 +16,7 @@ const ENTRIES: usize = 3;
 /// What a key begins with, above any version's id.
 const PENDING: u64 = 1 << 62;
 const DEAD: u64 = 2 << 62;
+const LIVE: u64 = 3 << 62;
 /// Lists have smaller numbers.
 const LIST_LIMIT: u64 = 1 << 56;
 
@@ -31,14 +32,18 @@ pub(crate) struct Table {
     anchor: Anchor,
 }
 
-/// A dead list of blocks or of nodes, as the front half of its keys.
+/// A dead or live list of blocks or of nodes, as the front half of its keys.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct List(u64);
 
 impl List {
-    /// The list of that number. Errors: `Corrupt` for a number that no version gives.
+    /// The dead list of that number; none for a number that no version gives.
     pub(crate) fn of(number: u64, node: bool) -> Option<List> {
         (number < LIST_LIMIT).then(|| List(DEAD | number << 1 | u64::from(node)))
+    }
+    /// The live list of the same number and kind.
+    pub(crate) fn live(self) -> List {
+        List(self.0 | LIVE)
     }
     fn key(self, held: Held) -> Key {
         (self.0, held.word())
@@ -117,37 +122,37 @@ impl Table {
     pub(crate) fn pending(&self, most: usize, pages: &dyn PageRead) -> Result<Vec<DevId>> {
         Ok(self.behind(PENDING, most, pages)?.into_iter().map(DevId).collect())
     }
-    /// Append to a dead list.
-    pub(crate) fn put_dead(&self, list: List, held: Held, pages: &mut dyn PageTxn) -> Result<()> {
+    /// Append to a list.
+    pub(crate) fn put_held(&self, list: List, held: Held, pages: &mut dyn PageTxn) -> Result<()> {
         let new = self.put(list.key(held), pages)?;
         pages.tally(Tally::Entries, u64::from(new));
         Ok(())
     }
-    /// Take from a dead list what was met there. Errors: `Corrupt` also if it is not found: whoever empties a list by its first
+    /// Take from a list what was met there. Errors: `Corrupt` also if it is not found: whoever empties a list by its first
     /// entry would meet it for ever.
-    pub(crate) fn remove_dead(&self, list: List, held: Held, pages: &mut dyn PageTxn) -> Result<()> {
+    pub(crate) fn remove_held(&self, list: List, held: Held, pages: &mut dyn PageTxn) -> Result<()> {
         if !self.remove(list.key(held), pages)? {
-            return self.anchor.corrupt("place of a dead entry");
+            return self.anchor.corrupt("place of an entry of a list");
         }
         pages.tally(Tally::Entries, 1);
         Ok(())
     }
     /// Whether a dead list has it.
-    pub(crate) fn has_dead(&self, list: List, held: Held, pages: &dyn PageRead) -> Result<bool> {
+    pub(crate) fn has_held(&self, list: List, held: Held, pages: &dyn PageRead) -> Result<bool> {
         Ok(self.map.get(&list.key(held), pages)?.is_some())
     }
     /// The entry after that with the word `after`, in the order of births. Errors: `Corrupt`.
-    pub(crate) fn next_dead(&self, list: List, after: u64, pages: &dyn PageRead) -> Result<Option<Held>> {
+    pub(crate) fn next_held(&self, list: List, after: u64, pages: &dyn PageRead) -> Result<Option<Held>> {
         match self.map.next(&(list.0, after), pages)? {
             Some(((front, word), ())) if front == list.0 => self.held(list, word).map(Some),
             _ => Ok(None),
         }
     }
     fn held(&self, list: List, word: u64) -> Result<Held> {
-        Held::of(list.node(), word).map_or_else(|| self.anchor.corrupt("entry of a dead list"), Ok)
+        Held::of(list.node(), word).map_or_else(|| self.anchor.corrupt("entry of a list"), Ok)
     }
-    /// Every entry of a dead list that was born after `floor`, in the order of births.
-    pub(crate) fn visit_dead(
+    /// Every entry of a list that was born after `floor`, in the order of births.
+    pub(crate) fn visit_list(
         &self,
         list: List,
         floor: u32,

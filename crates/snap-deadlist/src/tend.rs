@@ -3,8 +3,10 @@
 //! Invariant: each unit of work leaves lists and trees that say the same of who holds what; an entry leaves a list in the
 //! step that deals with it, and a slot its tree, so a crash between any two steps loses and repeats nothing.
 
-use crate::let_go::{Holder, all_dead, forget_dead, let_go};
-use crate::lineage::{ZOMBIE_BIRTH, ZOMBIE_FLOOR, ZOMBIE_LIST, detach, settle, splice, waits};
+use crate::held::Held;
+use crate::let_go::{Holder, all_dead, forget_dead, free, let_go};
+use crate::lineage::{ZOMBIE_BIRTH, ZOMBIE_FLOOR, ZOMBIE_LIST, ZOMBIE_LISTED, detach, settle, splice, waits};
+use crate::planted::{Fault, planted};
 use crate::state::{Line, State, root_slot};
 use crate::table::List;
 use alloc::vec::Vec;
@@ -24,7 +26,7 @@ pub(crate) fn tend(
     if state.jobs(pages)? == 0 {
         return Ok(Progress::default()); // as the bound has it, whatever else a damaged table says
     }
-    let mut work = Work { state: *state, budget, pages, freed };
+    let mut work = Work { state: *state, budget, whole: budget, pages, freed };
     while work.budget > 0 {
         let Some((dev, record)) = state.zombies.first(work.pages)? else { break };
         work.zombie(dev, record)?;
@@ -41,6 +43,8 @@ pub(crate) fn tend(
 struct Work<'a> {
     state: State,
     budget: u64,
+    /// What it was at first.
+    whole: u64,
     pages: &'a mut dyn PageTxn,
     freed: &'a mut Freed,
 }
@@ -76,7 +80,7 @@ impl Work<'_> {
         }
         for list in [below.dead(true), below.dead(false)] {
             let mut last = None;
-            while let Some(held) = self.state.table.next_dead(list, 0, self.pages)? {
+            while let Some(held) = self.state.table.next_held(list, 0, self.pages)? {
                 if self.budget == 0 {
                     return Ok(());
                 }
@@ -85,15 +89,72 @@ impl Work<'_> {
                     return Err(twice);
                 }
                 self.budget -= 1;
-                self.state.table.remove_dead(list, held, self.pages)?;
+                self.state.table.remove_held(list, held, self.pages)?;
                 let_go(&self.state, &holder, held, self.pages, self.freed)?;
             }
         }
-        if self.budget > 0 {
+        if self.join_live((dev, line), only)? && self.budget > 0 {
             self.budget -= 1;
             splice(&self.state, dev, only, self.pages)?;
         }
         Ok(())
+    }
+
+    /// What the one version below made joins what `dev` made, if both are listed: all in this step, so that no change comes in between. If
+    /// that does not fit into a call, or either keeps no lists, nobody knows all that both made, and the lists go. Whether that is
+    /// done; if not, the budget is.
+    fn join_live(&mut self, (dev, line): (DevId, Line), only: DevId) -> Result<bool> {
+        if !self.state.livelists || planted(Fault::DissolvesWithoutJoining) {
+            return Ok(true);
+        }
+        let (record, below) = self.state.kin(only, self.pages)?;
+        if line.listed && below.listed {
+            let moves = self.on_lists([below.live(true), below.live(false)])?;
+            if (moves.len() as u64) < self.budget {
+                self.budget -= moves.len() as u64;
+                for held in moves {
+                    self.state.table.remove_held(below.live(held.node), held, self.pages)?;
+                    self.state.table.put_held(line.live(held.node), held, self.pages)?;
+                }
+                return Ok(true);
+            }
+            if (moves.len() as u64) < self.whole {
+                self.budget = 0; // the next call has room for them
+                return Ok(false);
+            }
+        }
+        if line.listed || below.listed {
+            // First of all: from now on nobody looks for anything on a list that is going.
+            self.state.put(only, record, Line { listed: false, ..below }, self.pages)?;
+            let (above, _) = self.state.kin(dev, self.pages)?;
+            self.state.put(dev, above, Line { listed: false, ..line }, self.pages)?;
+        }
+        for list in [below, line].into_iter().flat_map(|line| [line.live(true), line.live(false)]) {
+            while let Some(held) = self.state.table.next_held(list, 0, self.pages)? {
+                if self.budget == 0 {
+                    return Ok(false);
+                }
+                self.budget -= 1;
+                self.state.table.remove_held(list, held, self.pages)?;
+            }
+        }
+        Ok(true)
+    }
+
+    /// What is on the lists, as far as a call could deal with it.
+    fn on_lists(&self, lists: [List; 2]) -> Result<Vec<Held>> {
+        let mut found = Vec::new();
+        for list in lists {
+            let mut after = 0;
+            while let Some(held) = self.state.table.next_held(list, after, self.pages)? {
+                if found.len() as u64 >= self.whole {
+                    break;
+                }
+                after = held.word();
+                found.push(held);
+            }
+        }
+        Ok(found)
     }
 
     /// Several are left below the hidden `dev`: what none of them holds is on the lists of all.
@@ -108,7 +169,7 @@ impl Work<'_> {
         while self.budget > 0 {
             self.budget -= 1;
             let list = List::of(line.scan >> 1, line.scan & 1 == 1).expect("the list of one below");
-            match self.state.table.next_dead(list, line.birth_or_cursor, self.pages)? {
+            match self.state.table.next_held(list, line.birth_or_cursor, self.pages)? {
                 Some(held) => {
                     line.birth_or_cursor = held.word();
                     if all_dead(&self.state, &lines, held, self.pages)? {
@@ -143,12 +204,20 @@ impl Work<'_> {
         record.root = None;
         for node in [true, false] {
             let list = List::of(record.own[ZOMBIE_LIST], node).ok_or_else(corrupt)?;
-            while let Some(held) = self.state.table.next_dead(list, 0, self.pages)? {
+            while let Some(held) = self.own(&record, list)? {
                 if self.budget == 0 {
                     return self.state.zombies.put(dev, &record, self.pages);
                 }
                 self.budget -= 1;
-                self.state.table.remove_dead(list, held, self.pages)?;
+                self.state.table.remove_held(list.live(), held, self.pages)?;
+                free(held, self.pages, self.freed)?;
+            }
+            while let Some(held) = self.state.table.next_held(list, 0, self.pages)? {
+                if self.budget == 0 {
+                    return self.state.zombies.put(dev, &record, self.pages);
+                }
+                self.budget -= 1;
+                self.state.table.remove_held(list, held, self.pages)?;
             }
         }
         if self.budget == 0 {
@@ -157,6 +226,12 @@ impl Work<'_> {
         self.budget -= 1;
         self.state.zombies.remove(dev, self.pages)?;
         self.state.remove_job(self.pages)
+    }
+
+    /// Something that a deleted version made, if it has lists that tell.
+    fn own(&self, record: &Record, list: List) -> Result<Option<Held>> {
+        let is_listed = record.own[ZOMBIE_LISTED] != 0;
+        if is_listed { self.state.table.next_held(list.live(), 0, self.pages) } else { Ok(None) }
     }
 
     /// Let go what a node holds of its version's own, then the node. Whether it is gone; if not, the budget is.

@@ -1,8 +1,9 @@
 //! Volumes and snapshots by name.
 
 use crate::bench::{holds, metadata, open, parts, pool_of, put, sound};
-use spinney_core::{DevId, Error};
-use spinney_device::{CrashDevice, Fate};
+use spinney_core::{DevId, Error, Setting};
+use spinney_device::{CrashDevice, Fate, MemoryDevice};
+use spinney_registry::Registry;
 use spinney_volume::{Name, Pool};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -115,6 +116,39 @@ fn after_a_promote_the_volume_can_go_and_the_clone_stays() {
     holds(&pool, b, 5, 25, 1);
     assert_eq!(pool.space().free_blocks, 300 - 35);
     sound(&pool);
+}
+
+/// The scheme has no part in a promote: with dead and live lists on either side, whichever goes, the rest is right and the space is back.
+#[test]
+fn after_a_promote_over_dead_lists_either_side_can_go() {
+    let registry = Registry::standard();
+    let mut spec = registry.spec("bitmap", "deadlist").unwrap();
+    let settings = [("fanout", Setting::Integer(8)), ("livelists", Setting::Switch(true))];
+    for (name, setting) in settings {
+        spec.scheme.settings = spec.scheme.settings.with(name, setting);
+    }
+    for (doomed, left) in [(["a", "a@2"], 35), (["b", "b@1"], 60)] {
+        let device = Arc::new(MemoryDevice::new(16 + 400 + 300));
+        let mut pool = Pool::format(device.clone(), registry.parts(&spec).unwrap(), metadata(400)).unwrap();
+        fill(&mut pool).unwrap();
+        assert_eq!(pool.promote(&name("b")), Ok(1));
+        assert_eq!(listed(&pool), ["a of b@1", "a@2", "b", "b@1"]);
+        pool.destroy(&doomed.map(name)).unwrap();
+        pool.settle().unwrap();
+        assert_eq!(pool.space().free_blocks, 300 - left);
+        drop(pool);
+        let pool = Pool::open(device, metadata(400), &|text| Ok(registry.parts_of(text).unwrap())).unwrap();
+        sound(&pool);
+        let dev = |text| pool.named(&name(text)).unwrap();
+        if doomed[0] == "a" {
+            holds(&pool, dev("b"), 0, 5, 9);
+            holds(&pool, dev("b"), 5, 25, 1);
+            holds(&pool, dev("b@1"), 0, 30, 1);
+        } else {
+            holds(&pool, dev("a"), 0, 30, 3);
+            holds(&pool, dev("a@2"), 0, 30, 2);
+        }
+    }
 }
 
 #[test]
