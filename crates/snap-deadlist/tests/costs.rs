@@ -1,4 +1,5 @@
 //! The cost row of the README, counted in pages touched.
+#![expect(clippy::unwrap_used, reason = "a step that fails is a test that fails")]
 
 use spinney_core::{DevId, Extent, Lba, PageKind, PageNo, PageRead, PageRef, PageTxn, Payload, Pba, Result};
 use spinney_snap::{Access, Freed, SnapshotScheme};
