@@ -91,11 +91,7 @@ impl Pool {
         let segments = Segments::load(superblock.segments, &layout, &*device)?;
         let area = [&[layout.area], segments.runs()].concat();
         let pages = PageStore::open(device.clone(), &area, &superblock.pages, store_options(&options));
-        // The area is the superblock's word, not the caller's setting.
-        let pages = pages.map_err(|error| match error {
-            Error::BadSetting(what) => Error::Corrupt { what, place: Place::Pool },
-            other => other,
-        })?;
+        let pages = pages.map_err(as_damage)?;
         if pages.epoch() != epoch {
             return Err(Error::Corrupt { what: "epoch (superblock and pages differ)", place: Place::Pool });
         }
@@ -145,6 +141,14 @@ impl Pool {
         pool.load_limits(superblock.limits)?;
         pool.replay(tail)?;
         Ok(pool)
+    }
+}
+
+/// The area is the superblock's word, not the caller's setting.
+fn as_damage(error: Error) -> Error {
+    match error {
+        Error::BadSetting(what) => Error::Corrupt { what, place: Place::Pool },
+        other => other,
     }
 }
 
