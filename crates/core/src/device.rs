@@ -4,6 +4,7 @@
 //! power cut; before that each 512-byte sector of a write may be old or new. Knows nothing of what blocks mean.
 
 use crate::{Extent, Pba, Result};
+use core::ops::AddAssign;
 
 /// A device of [`crate::BLOCK_BYTES`] blocks. Methods take `&self`: a device is shared by threads and does its own locking.
 pub trait BlockDevice: Send + Sync {
@@ -55,6 +56,15 @@ pub struct Healed {
     pub repaired: u64,
     /// Copies that a side lacked which is not read yet, and has now.
     pub rebuilt: u64,
+}
+
+impl AddAssign for Healed {
+    fn add_assign(&mut self, more: Healed) {
+        self.sound += more.sound;
+        self.bad += more.bad;
+        self.repaired += more.repaired;
+        self.rebuilt += more.rebuilt;
+    }
 }
 
 impl<D: BlockDevice + ?Sized> BlockDevice for alloc::sync::Arc<D> {

@@ -6,10 +6,10 @@
 use crate::PoolOptions;
 use crate::kind::{ChecksumKey, ChecksumKind};
 use spinney_core::{
-    BLOCK_BYTES, Error, Extent, Finding, PAYLOAD_BYTES, PageKind, PageNo, PageRead, PageTxn, Pba, Place,
-    Result, look,
+    BLOCK_BYTES, BlockDevice, Epoch, Error, Extent, Finding, Healed, PAYLOAD_BYTES, PageKind, PageNo,
+    PageRead, PageTxn, Pba, Place, Result, look,
 };
-use spinney_pages::RadixArray;
+use spinney_pages::{PageStore, RadixArray};
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -18,6 +18,11 @@ const PER_PAGE: u64 = (PAYLOAD_BYTES / 8) as u64;
 
 /// Leaves whose numbers are remembered at most: those of 2 TiB of data, in 8 MiB.
 const KNOWN_MAX: u64 = 1 << 20;
+
+/// Where block `block` of a buffer begins.
+fn byte(block: u64) -> usize {
+    block as usize * BLOCK_BYTES
+}
 
 fn differs(at: Pba) -> Error {
     Error::Corrupt { what: "data block (checksum differs)", place: Place::Block(at) }
@@ -165,6 +170,91 @@ impl Checksums {
         Ok(())
     }
 
+    /// The same; a block that differs is taken from another copy where the device has one, and repaired.
+    pub(crate) fn verify_or_heal(
+        &self,
+        at: Pba,
+        data: &mut [u8],
+        device: &dyn BlockDevice,
+        pages: &dyn PageRead,
+    ) -> Result<()> {
+        let mut verified = 0;
+        loop {
+            let wrong = match self.verify(Pba(at.0 + verified), &data[byte(verified)..], pages) {
+                Err(Error::Corrupt { place: Place::Block(wrong), .. }) if device.copies() > 1 => wrong,
+                done => return done,
+            };
+            let first = wrong.0 - at.0;
+            verified = first + 1;
+            let healed = self.heal(wrong, &mut data[byte(first)..byte(verified)], device, pages)?;
+            if healed.sound == 0 {
+                return Err(differs(wrong));
+            }
+        }
+    }
+
+    /// Look at every copy of the block at `at`, and repair those that are not what was written. Errors: `Io`; what the table's pages meet.
+    pub(crate) fn heal(
+        &self,
+        at: Pba,
+        block: &mut [u8],
+        device: &dyn BlockDevice,
+        pages: &dyn PageRead,
+    ) -> Result<Healed> {
+        if self.kind == ChecksumKind::None {
+            return device.heal(at, block, &mut |_| true);
+        }
+        let page = self.leaf(self.leaf_of(at), pages)?.ok_or(differs(at))?;
+        let page = pages.read(page, PageKind::CHECKSUM)?;
+        let sum = &page[self.slot_of(at)];
+        device.heal(at, block, &mut |copy| self.sum(at, copy).to_le_bytes() == sum)
+    }
+
+    /// Whether `data`, read from `at`, or other copies of its blocks, has these checksums. Errors: `Io`.
+    pub(crate) fn hold(
+        &self,
+        sums: &[u64],
+        at: Pba,
+        data: &mut [u8],
+        device: &dyn BlockDevice,
+    ) -> Result<bool> {
+        if self.sums(at, data).eq(sums.iter().copied()) || device.copies() == 1 {
+            return Ok(self.sums(at, data).eq(sums.iter().copied()));
+        }
+        for ((at, block), sum) in (at.0..).map(Pba).zip(data.chunks_exact_mut(BLOCK_BYTES)).zip(sums) {
+            let healed = device.heal(at, block, &mut |copy| self.sums(at, copy).eq([*sum]))?;
+            if healed.sound == 0 {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// The parts of `run` whose sums were written after `since`: nothing else of it was written since then.
+    pub(crate) fn younger(
+        &self,
+        run: Extent,
+        since: Epoch,
+        pages: &PageStore,
+        each: &mut dyn FnMut(Extent),
+    ) -> Result<()> {
+        let (mut at, end) = (run.start, run.end());
+        while at < end {
+            let leaf = self.leaf_of(at);
+            let next = Pba(end.0.min(self.data.start.0 + (leaf + 1) * PER_PAGE));
+            let written = match self.leaf(leaf, pages)? {
+                _ if since == Epoch(0) || self.kind == ChecksumKind::None => true,
+                Some(page) => pages.written_in(page)? > since,
+                None => true,
+            };
+            if written {
+                each(Extent { start: at, blocks: next.0 - at.0 });
+            }
+            at = next;
+        }
+        Ok(())
+    }
+
     /// The same for one block, whose page is not worth holding.
     fn verify_one(&self, at: Pba, block: &[u8], pages: &dyn PageRead) -> Result<()> {
         let sum = self.sum(at, block).to_le_bytes();
@@ -182,13 +272,13 @@ impl Checksums {
         &self,
         run: Extent,
         block: &mut [u8],
-        device: &dyn spinney_core::BlockDevice,
+        device: &dyn BlockDevice,
         pages: &dyn PageRead,
         found: &mut dyn FnMut(Finding),
     ) {
         // A forged map may name blocks outside the data; the tiling of the checker finds those.
         for at in run.intersect(self.data).into_iter().flat_map(|run| run.iter()) {
-            let sound = device.read(at, block).and_then(|()| self.verify(at, block, pages));
+            let sound = device.read(at, block).and_then(|()| self.verify_or_heal(at, block, device, pages));
             if sound.is_err() {
                 found(Finding { rule: "a data block reads back as it was written", place: Place::Block(at) });
             }

@@ -11,9 +11,9 @@ use crate::pool::Dirty;
 use crate::segment_table::Segments;
 use crate::slots::Found;
 use crate::superblock::{DESCRIPTION_BYTES_MAX, SUPERBLOCK_SLOTS, Superblock};
-use crate::{Parts, Placement, Pool, PoolOptions, PoolStats};
+use crate::{Parts, Placement, Pool, PoolOptions, PoolStats, copies};
 use spinney_backref::BackReferences;
-use spinney_core::{BLOCK_BYTES, BlockDevice, Epoch, Error, Place, Result};
+use spinney_core::{BlockDevice, Epoch, Error, Place, Result};
 use spinney_pages::{PageStore, StoreOptions};
 use spinney_snap::Freed;
 use std::sync::Arc;
@@ -169,9 +169,7 @@ fn as_formatted(superblock: &Superblock, options: PoolOptions) -> PoolOptions {
 /// Errors: `Corrupt` if the device dropped the blank slots: an old superblock would win over the new pool's first ones.
 fn verify_blank(device: &dyn BlockDevice, description: &str) -> Result<()> {
     for (slot, at) in SUPERBLOCK_SLOTS.into_iter().enumerate() {
-        let mut block = vec![0; BLOCK_BYTES];
-        device.read(at, &mut block)?;
-        if block != Superblock::blank(description) {
+        if !copies::holds(device, at, &Superblock::blank(description))? {
             let what = "superblock (the device lost the blank one just written)";
             return Err(Error::Corrupt { what, place: Place::Superblock(slot as u8) });
         }

@@ -1,6 +1,7 @@
 //! The way of a read: look up, read, verify.
 //!
-//! Invariant: a read gives what was last written, or an error; never other bytes. Changes nothing.
+//! Invariant: a read gives what was last written, or an error; never other bytes. Changes nothing but copies that
+//! are not what was written, where the device has one that is.
 
 use crate::Pool;
 use spinney_core::{BLOCK_BYTES, DevId, Epoch, Extent, Lba, LbaRange, PageRead, Pba, Result};
@@ -99,7 +100,10 @@ impl Pool {
             [(at, buffer)] => self.device.read(*at, buffer)?,
             many => self.device.read_many(many)?,
         }
-        reads.iter().try_for_each(|(at, buffer)| self.checksums.verify(*at, buffer, pages))
+        let device = &*self.device;
+        reads
+            .iter_mut()
+            .try_for_each(|(at, buffer)| self.checksums.verify_or_heal(*at, buffer, device, pages))
     }
 
     /// The same for one block, with no list of runs.
@@ -112,7 +116,7 @@ impl Pool {
         };
         self.inside(Extent { start: on, blocks: 1 })?;
         self.device.read(on, buffer)?;
-        self.checksums.verify(on, buffer, pages)
+        self.checksums.verify_or_heal(on, buffer, &*self.device, pages)
     }
 
     /// Forget clean metadata pages, so that what is read next comes from the device: for measuring cold reads.

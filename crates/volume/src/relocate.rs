@@ -65,7 +65,10 @@ impl Pool {
             rest = later;
         }
         self.device.read_many(&mut reads)?;
-        reads.iter().try_for_each(|(at, bytes)| self.checksums.verify(*at, bytes, &self.pages))?;
+        let device = &*self.device;
+        reads
+            .iter_mut()
+            .try_for_each(|(at, bytes)| self.checksums.verify_or_heal(*at, bytes, device, &self.pages))?;
         Ok(bytes)
     }
 

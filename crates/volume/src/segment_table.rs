@@ -4,7 +4,7 @@
 //! not fit stands in data blocks that are written once. Byte diagram: `FORMAT.md` section 2a. Chooses no run and knows no page.
 
 use crate::Layout;
-use spinney_core::{BLOCK_BYTES, BlockDevice, Error, Extent, Pba, Place, Result};
+use spinney_core::{BLOCK_BYTES, BlockDevice, Error, Extent, Healed, Pba, Place, Result};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// The homes of the table's last block: behind the superblock slots, 32 KiB apart.
@@ -34,6 +34,16 @@ struct Full {
     checksum: u64,
 }
 
+impl Full {
+    fn is_in(&self, block: &[u8]) -> bool {
+        xxh3_64_with_seed(block, self.at.0) == self.checksum
+    }
+    /// Look at every copy of it.
+    fn heal(&self, block: &mut [u8], device: &dyn BlockDevice) -> Result<Healed> {
+        device.heal(self.at, block, &mut |copy| self.is_in(copy))
+    }
+}
+
 /// The runs, in the order of area space.
 #[derive(Default)]
 pub(crate) struct Segments {
@@ -51,6 +61,14 @@ impl Segments {
     /// The data blocks that full parts of the table take.
     pub(crate) fn table_blocks(&self) -> impl Iterator<Item = Pba> + '_ {
         self.full.iter().map(|full| full.at)
+    }
+    /// Look at every copy of the stored table, repairing those that differ from a sound one. `each` is told of each block.
+    pub(crate) fn scrub(&self, device: &dyn BlockDevice, each: &mut dyn FnMut(Pba, Result<Healed>)) {
+        let SegmentTable { at, checksum, .. } = self.stored;
+        let last = (self.stored != SegmentTable::default() && !self.changed).then_some(Full { at, checksum });
+        for part in self.full.iter().copied().chain(last) {
+            each(part.at, part.heal(&mut [0; BLOCK_BYTES], device));
+        }
     }
     /// Whether the next run needs a data block for the part of the table that is full.
     pub(crate) fn is_full(&self) -> bool {
@@ -160,7 +178,8 @@ impl Part {
         let corrupt = Error::Corrupt { what: WHAT, place: Place::Block(from.at) };
         let mut block = vec![0; BLOCK_BYTES];
         device.read(from.at, &mut block)?;
-        if xxh3_64_with_seed(&block, from.at.0) != from.checksum {
+        let differs = !from.is_in(&block);
+        if differs && (device.copies() == 1 || from.heal(&mut block, device)?.sound == 0) {
             return Err(corrupt);
         }
         Part::decode(&block).ok_or(corrupt)

@@ -4,7 +4,7 @@
 //! slot whole; one that is damaged or unreadable may have been the newest, unless it still tells an older epoch.
 
 use crate::superblock::{SUPERBLOCK_SLOTS, Superblock, epoch_of_damaged};
-use spinney_core::{BLOCK_BYTES, BlockDevice, Error, Place, Result};
+use spinney_core::{BLOCK_BYTES, BlockDevice, Epoch, Error, Place, Result};
 
 /// What is said of a slot that cannot be read.
 const UNREADABLE: &str = "read of a superblock slot (try again; if it stays unreadable, the option accept_unreadable_slot \
@@ -24,9 +24,30 @@ enum Slot {
 }
 
 impl Slot {
+    /// What the copies of a slot hold: a cut may have left the newest superblock in some of them only, so that one counts; and what it reaches was
+    /// flushed in all. Whoever takes it stores it in the others.
     fn read(device: &dyn BlockDevice, slot: usize) -> Slot {
+        let first = Slot::read_copy(device, slot, 0);
+        (1..device.copies()).map(|copy| Slot::read_copy(device, slot, copy)).fold(first, Slot::better)
+    }
+
+    fn better(self, other: Slot) -> Slot {
+        if other.rank() > self.rank() { other } else { self }
+    }
+
+    /// Whole before broken, broken that tells its epoch before broken that does not, and what cannot be read last.
+    fn rank(&self) -> (u8, u64) {
+        match self {
+            Slot::Whole(found) => (3, found.superblock.epoch.0),
+            Slot::Broken(_, Some(epoch)) => (2, *epoch),
+            Slot::Broken(_, None) => (1, 0),
+            Slot::Unreadable(_) => (0, 0),
+        }
+    }
+
+    fn read_copy(device: &dyn BlockDevice, slot: usize, copy: usize) -> Slot {
         let mut block = vec![0; BLOCK_BYTES];
-        match device.read(SUPERBLOCK_SLOTS[slot], &mut block) {
+        match device.read_copy(copy, SUPERBLOCK_SLOTS[slot], &mut block) {
             Err(Error::Io { at, code, .. }) => {
                 Slot::Unreadable(Error::Io { operation: UNREADABLE, at, code })
             }
@@ -55,6 +76,13 @@ impl Slot {
 }
 
 impl Superblock {
+    /// The epoch up to which a side of a mirror that was left behind has all that the others do; 0 if it does not say. That is one before its newest
+    /// superblock: a cut may have kept that from the others, who then made another one; the one before it was whole on all of them.
+    #[must_use]
+    pub fn shared_until(device: &dyn BlockDevice) -> Epoch {
+        Superblock::load(device, true).map_or(Epoch(0), |newest| Epoch(newest.epoch.0.saturating_sub(1)))
+    }
+
     /// The newest superblock of a device. A torn slot is what a cut leaves, and the other one is right; one that is damaged or cannot
     /// be read may hold the newest epoch, so the other is taken only if `accept_unreadable_slot`. Errors: `Corrupt`, also if
     /// neither slot holds one or the device has shrunk; `Io`.

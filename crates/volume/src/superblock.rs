@@ -7,7 +7,7 @@
 use crate::kind::ChecksumKind;
 use crate::layout::NO_LOG;
 use crate::segment_table::SegmentTable;
-use crate::{Layout, Placement};
+use crate::{Layout, Placement, copies};
 use spinney_core::{
     BLOCK_BYTES, BlockDevice, Epoch, Error, Extent, PageNo, Pba, Place, ROOT_BYTES_MAX, Result, Root,
 };
@@ -83,10 +83,8 @@ impl Superblock {
     /// Whether the device has what was stored. Errors: `Corrupt` if it dropped, damaged or misplaced it.
     pub(crate) fn verify_stored(&self, device: &dyn BlockDevice) -> Result<()> {
         let slot = self.slot();
-        let mut block = vec![0; BLOCK_BYTES];
-        device.read(SUPERBLOCK_SLOTS[slot], &mut block)?;
         let what = "superblock (the device lost or damaged the one just written)";
-        let stored = block == self.encode(slot);
+        let stored = copies::holds(device, SUPERBLOCK_SLOTS[slot], &self.encode(slot))?;
         if stored { Ok(()) } else { Err(Error::Corrupt { what, place: Place::Superblock(slot as u8) }) }
     }
 

@@ -51,7 +51,7 @@ impl Misfit {
             ),
             Misfit::Missing(member) => format!(
                 "member {member} of the set is missing and may have what the others lack; bring it back, or, if it is a lost side of a \
-                 mirror, say --degraded to go on without it"
+                 mirror, `spinney pool offline POOL {member}` goes on without it"
             ),
             Misfit::Stale => {
                 "the only sides given lack what was written to the others; bring one of those back".into()

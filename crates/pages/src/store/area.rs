@@ -1,9 +1,10 @@
 //! The area: a list of device runs that read as one space of blocks, and the plan of that space.
 //!
-//! Invariant: a block of area space never moves on the device; growing and shrinking happen at the end. Knows no page and no content.
+//! Invariant: a block of area space never moves on the device; growing and shrinking happen at the end. Knows no page's content.
 
+use super::format::{self, Identity};
 use super::layout::{AREA_BLOCKS_MAX, Layout};
-use spinney_core::{BLOCK_BYTES, BlockDevice, Error, Extent, PageBuf, Pba, Result};
+use spinney_core::{BLOCK_BYTES, BlockDevice, Error, Extent, Healed, PageBuf, Pba, Result};
 
 /// The longest single write: 1 MiB, beyond which no device gains.
 const RUN_BLOCKS_MAX: usize = 256;
@@ -77,6 +78,49 @@ impl Area {
         let mut page = PageBuf::zeroed();
         device.read(self.locate(block), page.bytes_mut())?;
         Ok(page)
+    }
+    /// Read the page at `block` if it is what its parent says; or another copy that is, where the device has several. `Err` inside: what is
+    /// wrong with it.
+    pub(super) fn read_verified(
+        &self,
+        device: &dyn BlockDevice,
+        block: u64,
+        is: Identity,
+        checksum: u64,
+    ) -> Result<Result<PageBuf, &'static str>> {
+        let page = self.read(device, block)?;
+        self.or_healed(device, page, block, is, checksum)
+    }
+    /// A page that was read from `block`, or a copy that is what its parent says.
+    pub(super) fn or_healed(
+        &self,
+        device: &dyn BlockDevice,
+        mut page: PageBuf,
+        block: u64,
+        is: Identity,
+        checksum: u64,
+    ) -> Result<Result<PageBuf, &'static str>> {
+        match format::verify(&page, is, checksum) {
+            Err(_) if device.copies() > 1 && self.heal(device, &mut page, block, is, checksum)?.sound > 0 => {
+                Ok(Ok(page))
+            }
+            verified => Ok(verified.map(|()| page)),
+        }
+    }
+    /// Look at every copy of the page at `block`, and repair those that are not what its parent says from one that is.
+    pub(super) fn heal(
+        &self,
+        device: &dyn BlockDevice,
+        page: &mut PageBuf,
+        block: u64,
+        is: Identity,
+        checksum: u64,
+    ) -> Result<Healed> {
+        let mut copy = PageBuf::zeroed();
+        device.heal(self.locate(block), page.bytes_mut(), &mut |bytes| {
+            copy.bytes_mut().copy_from_slice(bytes);
+            format::verify(&copy, is, checksum).is_ok()
+        })
     }
     /// Read the pages at `blocks`, unverified, in one request of the device.
     pub(super) fn read_many(&self, device: &dyn BlockDevice, blocks: &[u64]) -> Result<Vec<PageBuf>> {

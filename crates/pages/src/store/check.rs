@@ -29,10 +29,11 @@ impl PageStore {
     /// Verify one page of the last sealed epoch on the device. Errors: `Corrupt`, `Io`.
     pub fn verify(&self, page: PageNo) -> Result<()> {
         let entry = self.snapshot().entry(page)?.ok_or(Error::corrupt_page("page number", page))?;
-        let found = self.shared.area().read(&*self.shared.device, entry.place)?;
+        let is = identity_of_page(page.0, &entry);
+        let device = &*self.shared.device;
+        let found = self.shared.area().read_verified(device, entry.place, is, entry.checksum)?;
         self.shared.count_reads(entry.kind, 1);
-        format::verify(&found, identity_of_page(page.0, &entry), entry.checksum)
-            .map_err(|what| Error::corrupt_page(what, page))
+        found.map(drop).map_err(|what| Error::corrupt_page(what, page))
     }
 
     /// Verify every page of the last sealed epoch on the device, and the counts kept in memory. Errors: `Io`.
@@ -112,10 +113,12 @@ impl Checker<'_> {
     fn check_pages(&mut self, entries: &[(PageNo, Entry)]) -> Result<()> {
         let shared = &self.store.shared;
         let blocks: Vec<u64> = entries.iter().map(|(_, entry)| entry.place).collect();
-        let pages = shared.area().read_many(&*shared.device, &blocks)?;
-        for ((number, entry), page) in entries.iter().zip(&pages) {
+        let area = shared.area();
+        let pages = area.read_many(&*shared.device, &blocks)?;
+        for ((number, entry), page) in entries.iter().zip(pages) {
             shared.count_reads(entry.kind, 1);
-            let verified = format::verify(page, identity_of_page(number.0, entry), entry.checksum);
+            let is = identity_of_page(number.0, entry);
+            let verified = area.or_healed(&*shared.device, page, entry.place, is, entry.checksum)?;
             self.rule(verified.is_ok(), "a page is what its map entry says", *number);
         }
         Ok(())

@@ -19,6 +19,7 @@ mod numbers;
 mod open;
 mod peaks;
 mod places;
+mod scrub;
 mod seal;
 mod shared;
 mod shrink;

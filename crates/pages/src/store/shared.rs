@@ -67,11 +67,10 @@ impl Shared {
         Ok(page)
     }
     fn load_page(&self, number: PageNo, entry: &Entry) -> Result<Arc<PageBuf>> {
-        let page = self.area().read(&*self.device, entry.place)?;
+        let is = identity_of_page(number.0, entry);
+        let page = self.area().read_verified(&*self.device, entry.place, is, entry.checksum)?;
         self.count_reads(entry.kind, 1);
-        format::verify(&page, identity_of_page(number.0, entry), entry.checksum)
-            .map_err(|what| Error::corrupt_page(what, number))?;
-        Ok(Arc::new(page))
+        page.map(Arc::new).map_err(|what| Error::corrupt_page(what, number))
     }
 }
 
@@ -137,7 +136,7 @@ impl Snapshot<'_> {
         let Some(entry) = self.map_entry(level, index)? else { return Ok(None) };
         Ok(Some((entry, self.fetch_map(level, index, &entry)?)))
     }
-    fn map_entry(self, level: u8, index: u64) -> Result<Option<Entry>> {
+    pub(super) fn map_entry(self, level: u8, index: u64) -> Result<Option<Entry>> {
         if level + 1 >= self.root.levels {
             return Ok(self.root.top.filter(|_| level + 1 == self.root.levels && index == 0));
         }
@@ -163,9 +162,9 @@ impl Snapshot<'_> {
     /// From the device; or, if a later commit took the slot, from what it left in memory for us.
     fn load_map(self, level: u8, index: u64, entry: &Entry) -> Result<PageBuf> {
         let is = identity_of_map(level, index, entry);
-        let page = self.shared.area().read(&*self.shared.device, entry.place)?;
+        let page = self.shared.area().read_verified(&*self.shared.device, entry.place, is, entry.checksum)?;
         self.shared.count_reads(PageKind::MAP, 1);
-        if format::verify(&page, is, entry.checksum).is_ok() {
+        if let Ok(page) = page {
             return Ok(page);
         }
         let retained = self.shared.views().retained(level, index, entry.epoch);

@@ -31,13 +31,14 @@ fn visit_pages(
     let blocks: Vec<u64> = entries.iter().map(|(_, entry)| entry.place).collect();
     let pages = snapshot.shared.area().read_many(&*snapshot.shared.device, &blocks)?;
     snapshot.shared.count_reads(PageKind::MAP, pages.len() as u64);
-    for ((index, entry), page) in entries.iter().zip(&pages) {
+    let (area, device) = (snapshot.shared.area(), &*snapshot.shared.device);
+    for ((index, entry), page) in entries.iter().zip(pages) {
         let is = identity_of_map(level, *index, entry);
-        match format::verify(page, is, entry.checksum) {
+        match area.or_healed(device, page, entry.place, is, entry.checksum)? {
             Err(_) => visitor.damaged(format::corrupt_map(level, *index))?,
-            Ok(()) if level == 0 => visitor.leaf(*index, page)?,
-            Ok(()) => {
-                let below = children(snapshot, level, *index, page, visitor)?;
+            Ok(page) if level == 0 => visitor.leaf(*index, &page)?,
+            Ok(page) => {
+                let below = children(snapshot, level, *index, &page, visitor)?;
                 visit_pages(snapshot, level - 1, &below, visitor)?;
             }
         }

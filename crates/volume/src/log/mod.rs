@@ -11,7 +11,7 @@ pub use record::{LogEntry, LogRecord};
 pub(crate) use replay::Tail;
 
 use crate::versions::opportune;
-use crate::{Pool, Superblock};
+use crate::{Pool, Superblock, copies};
 use spinney_core::{BLOCK_BYTES, BlockDevice, Epoch, Error, Extent, Pba, Place, Result};
 
 /// The log is blanked and read in pieces of this many blocks (1 MiB).
@@ -89,10 +89,12 @@ pub(crate) fn blank(area: Extent, device: &dyn BlockDevice) -> Result<()> {
 pub(crate) fn verify_blank(area: Extent, device: &dyn BlockDevice) -> Result<()> {
     let what = "intent log (the device lost the blank one just written)";
     pieces(area).try_for_each(|piece| {
-        let mut bytes = vec![0xEE; piece.blocks as usize * BLOCK_BYTES];
-        device.read(piece.start, &mut bytes)?;
-        let blank = bytes.iter().all(|byte| *byte == 0);
-        if blank { Ok(()) } else { Err(Error::Corrupt { what, place: Place::Block(piece.start) }) }
+        let zeros = vec![0; piece.blocks as usize * BLOCK_BYTES];
+        if copies::holds(device, piece.start, &zeros)? {
+            Ok(())
+        } else {
+            Err(Error::Corrupt { what, place: Place::Block(piece.start) })
+        }
     })
 }
 

@@ -6,7 +6,7 @@
 use super::record::{Header, LogEntry, LogRecord};
 use super::{PIECE_BLOCKS, pieces};
 use crate::discard;
-use crate::{Pool, Superblock};
+use crate::{Pool, Superblock, copies};
 use spinney_core::{BLOCK_BYTES, BlockDevice, DevId, Error, Extent, Lba, LbaRange, Pba, Place, Result};
 use spinney_snap::Access;
 
@@ -40,31 +40,46 @@ impl Tail {
     ) -> Result<Tail> {
         let area = superblock.layout.log;
         let mut tail = Tail { accept_damaged, ..Tail::default() };
-        let mut bytes = vec![0; area.blocks as usize * BLOCK_BYTES];
-        for (piece, buffer) in pieces(area).zip(bytes.chunks_mut(PIECE_BYTES)) {
-            tail.read_piece(piece, buffer, device)?;
-        }
+        let images = tail.read_images(area, device)?;
         tail.any = !tail.unreadable.is_empty();
         let (epoch, seal) = (superblock.epoch, superblock.seal());
         let mut at = 0;
-        while let Some(rest) = bytes.get(at * BLOCK_BYTES..).filter(|rest| !rest.is_empty()) {
+        while at < area.blocks as usize {
             let place = Pba(area.start.0 + at as u64);
-            let stands = Header::decode(rest).filter(|header| header.base == epoch && header.seal == seal);
             let next = tail.records.len() as u64;
-            tail.any |= stands.is_some();
+            let (mut found, mut later) = (None, false);
+            for image in &images {
+                let rest = &image[at * BLOCK_BYTES..];
+                let stands =
+                    Header::decode(rest).filter(|header| header.base == epoch && header.seal == seal);
+                tail.any |= stands.is_some();
+                later |= stands.as_ref().is_some_and(|header| header.sequence > next);
+                let record = stands.and_then(|_| LogRecord::decode(rest, place));
+                found = found.or(record.filter(|(record, _)| record.sequence == next));
+            }
             // Records are written in order, each after the flush of the one before.
-            if !accept_damaged && stands.as_ref().is_some_and(|header| header.sequence > next) {
+            if !accept_damaged && found.is_none() && later {
                 return Err(Error::Corrupt { what: DAMAGED, place: Place::Block(place) });
             }
-            at += match stands.and_then(|_| LogRecord::decode(rest, place)) {
-                Some((record, blocks)) if record.sequence == next => {
-                    tail.records.push((place, record));
-                    blocks as usize
-                }
-                _ => 1,
-            };
+            at += found.map_or(1, |(record, blocks)| {
+                tail.records.push((place, record));
+                blocks as usize
+            });
         }
         Ok(tail)
+    }
+
+    /// The whole log, of each copy that the device has of it and can read. A record is taken from whichever copy has it whole.
+    fn read_images(&mut self, area: Extent, device: &dyn BlockDevice) -> Result<Vec<Vec<u8>>> {
+        let copies = device.copies();
+        if copies > 1 && area.blocks > 0 {
+            return copies::read_each(device, area).map_err(unreadable);
+        }
+        let mut bytes = vec![0; area.blocks as usize * BLOCK_BYTES];
+        for (piece, buffer) in pieces(area).zip(bytes.chunks_mut(PIECE_BYTES)) {
+            self.read_piece(piece, buffer, device)?;
+        }
+        Ok(vec![bytes])
     }
 
     /// At once, or block by block if that fails and damage is accepted.
@@ -122,7 +137,7 @@ impl Pool {
                     Err(Error::Io { .. }) if accept_damaged => return Ok(false),
                     read => read.map_err(unreadable)?,
                 }
-                if !self.checksums.sums(start, &data).eq(sums.iter().copied()) {
+                if !self.checksums.hold(sums, start, &mut data, &*self.device)? {
                     return Ok(false);
                 }
                 self.device.write(start, &data)?;

@@ -14,6 +14,8 @@ mod forged;
 mod import;
 mod limits;
 mod log;
+mod mirror;
+mod mirror_lives;
 mod names;
 mod options;
 mod owners;
