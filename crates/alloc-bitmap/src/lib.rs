@@ -40,3 +40,7 @@ pub use index::{BitmapIndex, Fit};
 pub use old_and_new::OldAndNew;
 #[cfg(feature = "roaring")]
 pub use roaring::{ROARING, RoaringIndex, Walk};
+
+// What an index is asked with, so that this crate alone will do.
+pub use spinney_alloc::{FreeIndex, Want};
+pub use spinney_core::{Extent, Pba};

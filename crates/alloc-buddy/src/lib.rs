@@ -16,3 +16,7 @@ pub use buddy::{BUDDY, Buddy, BuddyIndex, Pieces};
 pub use index::PowerIndex;
 pub use slab::{SLAB, Slab, SlabIndex};
 pub use vmem::{VMEM, Vmem, VmemIndex};
+
+// What an index is asked with, so that this crate alone will do.
+pub use spinney_alloc::{FreeIndex, Want};
+pub use spinney_core::{Extent, Pba};

@@ -21,3 +21,7 @@ pub use form::{ExtentTreeForm, FORM};
 pub use free_space::{FREE_SPACE_TREE, FreeSpaceTreeForm};
 pub use index::{INDEX, Tie, TwinIndex};
 pub use near::{NEAR, NearIndex, Walk};
+
+// What an index is asked with, so that this crate alone will do.
+pub use spinney_alloc::{FreeIndex, Want};
+pub use spinney_core::{Extent, Pba};

@@ -18,3 +18,7 @@ pub use capped::{AvlIndex, Btree2Index, CappedIndex, Policy};
 pub use entry::{AVL, BTREE2, HYBRID, STUPID};
 pub use spill::Spill;
 pub use stupid::StupidIndex;
+
+// What an index is asked with, so that this crate alone will do.
+pub use spinney_alloc::{FreeIndex, Want};
+pub use spinney_core::{Extent, Pba};

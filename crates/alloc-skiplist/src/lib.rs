@@ -10,3 +10,7 @@ pub mod skip_list;
 
 pub use index::{Fit, INDEX, SkipIndex};
 pub use skip_list::SkipList;
+
+// What an index is asked with, so that this crate alone will do.
+pub use spinney_alloc::{FreeIndex, Want};
+pub use spinney_core::{Extent, Pba};

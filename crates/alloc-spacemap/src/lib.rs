@@ -21,3 +21,7 @@ pub use index::RangeIndex;
 #[cfg(feature = "form")]
 pub use metaslab::{METASLAB, MetaslabTuning, Metaslabs, ZFS};
 pub use policy::{INDEX, Policy, Tuning};
+
+// What an index is asked with, so that this crate alone will do.
+pub use spinney_alloc::{FreeIndex, Want};
+pub use spinney_core::{Extent, Pba};

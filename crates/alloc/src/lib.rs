@@ -39,3 +39,6 @@ pub use run_set::RunSet;
 #[cfg(feature = "std")]
 pub use sharded::Sharded;
 pub use want::{Class, Want};
+
+// What its words are made of, so that this crate alone will do.
+pub use spinney_core::{Effort, Extent, Flow, Pba};

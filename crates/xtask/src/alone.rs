@@ -1,8 +1,9 @@
 //! `cargo xtask alone`: each allocator crate as a stranger takes it, by path in an empty crate.
 //!
-//! Invariant: a crate has few dependencies, and the first example of its README builds and runs with the crates that it names.
-//! Offline, in a target folder of its own.
+//! Invariant: a crate has few dependencies, and the first example of its README builds and runs with the crates that the README adds
+//! by `cargo add`, and these are no more than it names. Offline, in a target folder of its own.
 
+use crate::no_std;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -28,7 +29,13 @@ pub(crate) fn run() -> ExitCode {
             Err(what) => eprintln!("{name}: {what}"),
         }
     }
-    let failed = outcomes.iter().any(|(outcome, _)| outcome.is_err());
+    let names: Vec<&String> = outcomes.iter().map(|(_, name)| name).collect();
+    let without_std = no_std::link(root, &names);
+    match &without_std {
+        Ok(line) => println!("without the standard library: {line}"),
+        Err(what) => eprintln!("without the standard library: {what}"),
+    }
+    let failed = without_std.is_err() || outcomes.iter().any(|(outcome, _)| outcome.is_err());
     if failed || outcomes.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
@@ -51,19 +58,24 @@ fn alone(root: &Path, name: &str) -> Result<String, String> {
     let readme =
         std::fs::read_to_string(&readme).map_err(|error| format!("{}: {error}", readme.display()))?;
     let example = example(&readme).ok_or("its README has no example in Rust")?;
+    let (adds, names) = (added(&readme), named(root, name, &example)?);
+    if adds != names {
+        return Err(format!("its README adds {adds:?} by `cargo add`, its example names {names:?}"));
+    }
     let started = Instant::now();
-    build(root, name, &example)?;
+    build(root, name, &adds, &example)?;
     let seconds = started.elapsed().as_secs_f64();
     Ok(format!(
-        "{} dependencies ({} with theirs, {} of others), the example ran after {seconds:.1} s",
+        "{} dependencies ({} with theirs, {} of others), the example ran with {} `cargo add` after {seconds:.1} s",
         direct.len(),
         whole.len(),
-        foreign.len()
+        foreign.len(),
+        adds.len()
     ))
 }
 
 /// The crates below this one, itself left out.
-fn tree(root: &Path, name: &str, more: &[&str]) -> Result<BTreeSet<String>, String> {
+pub(crate) fn tree(root: &Path, name: &str, more: &[&str]) -> Result<BTreeSet<String>, String> {
     let package = format!("spinney-{name}");
     let arguments =
         ["tree", "--offline", "--edges", "normal", "--no-dedupe", "--prefix", "none", "--package"];
@@ -88,32 +100,49 @@ fn example(readme: &str) -> Option<String> {
     Some(if text.contains("fn main()") { text } else { format!("fn main() {{\n{text}\n}}\n") })
 }
 
-/// Build and run it in a crate that has this one and those that the example names.
-fn build(root: &Path, name: &str, example: &str) -> Result<(), String> {
-    let folder = root.join("target/alone").join(name);
-    let mut manifest =
-        String::from("[package]\nname = \"alone\"\nedition = \"2024\"\n[workspace]\n[dependencies]\n");
-    for other in named(root, name, example)? {
-        let path = root.join("crates").join(&other);
-        manifest += &format!("spinney-{other} = {{ path = {:?} }}\n", path.display().to_string());
-    }
-    let write = |path: PathBuf, text: &str| {
-        std::fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))
-    };
-    std::fs::create_dir_all(folder.join("src")).map_err(|error| format!("{}: {error}", folder.display()))?;
-    write(folder.join("Cargo.toml"), &manifest)?;
+/// The crates that a README adds: its lines `cargo add --path PLACE/crates/NAME`.
+fn added(readme: &str) -> BTreeSet<String> {
+    let lines = readme.lines().filter_map(|line| line.strip_prefix("cargo add --path "));
+    lines.filter_map(|line| Some(line.split_whitespace().next()?.rsplit_once('/')?.1.to_owned())).collect()
+}
+
+/// Build and run it in an empty crate to which these are added.
+fn build(root: &Path, name: &str, adds: &BTreeSet<String>, example: &str) -> Result<(), String> {
+    let folder = empty(root, name, "[package]\nname = \"alone\"\nedition = \"2024\"\n[workspace]\n")?;
     write(folder.join("src/main.rs"), example)?;
-    // The same versions of other people's crates as here.
-    std::fs::copy(root.join("Cargo.lock"), folder.join("Cargo.lock")).map_err(|error| error.to_string())?;
-    let mut cargo = Command::new("cargo");
-    cargo.args(["run", "--quiet", "--offline", "--target-dir"]).arg(root.join("target/alone/target"));
-    let status =
-        cargo.current_dir(&folder).status().map_err(|error| format!("cannot start cargo: {error}"))?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(format!("its README's first example fails: {}", folder.display()))
+    for other in adds {
+        let path = root.join("crates").join(other);
+        cargo(&folder, Command::new("cargo").args(["add", "--quiet", "--offline", "--path"]).arg(path))?;
     }
+    cargo(
+        &folder,
+        Command::new("cargo").args(["run", "--quiet", "--offline", "--target-dir"]).arg(target(root)),
+    )
+}
+
+/// A folder for a crate of this manifest, with the same versions of other people's crates as here.
+pub(crate) fn empty(root: &Path, name: &str, manifest: &str) -> Result<PathBuf, String> {
+    let folder = root.join("target/alone").join(name);
+    std::fs::create_dir_all(folder.join("src")).map_err(|error| format!("{}: {error}", folder.display()))?;
+    write(folder.join("Cargo.toml"), manifest)?;
+    std::fs::copy(root.join("Cargo.lock"), folder.join("Cargo.lock")).map_err(|error| error.to_string())?;
+    Ok(folder)
+}
+
+/// Where they are built.
+pub(crate) fn target(root: &Path) -> PathBuf {
+    root.join("target/alone/target")
+}
+
+pub(crate) fn write(path: PathBuf, text: &str) -> Result<(), String> {
+    std::fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// Errors: the command failed in this folder, where it said why.
+pub(crate) fn cargo(folder: &Path, command: &mut Command) -> Result<(), String> {
+    let status =
+        command.current_dir(folder).status().map_err(|error| format!("cannot start cargo: {error}"))?;
+    if status.success() { Ok(()) } else { Err(format!("{command:?} fails in {}", folder.display())) }
 }
 
 /// The crate, and those of the project that the example uses.
@@ -128,6 +157,12 @@ fn named(root: &Path, name: &str, example: &str) -> Result<BTreeSet<String>, Str
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_readme_adds_what_its_lines_say() {
+        let readme = "```sh\ncargo add --path spinney/crates/alloc-x   # why\ncargo add --path crates/pages\ncargo run\n```\n";
+        assert_eq!(added(readme), BTreeSet::from(["alloc-x".to_owned(), "pages".to_owned()]));
+    }
 
     #[test]
     fn an_example_is_a_program_without_hidden_marks() {

@@ -7,6 +7,7 @@
 mod alone;
 mod arrows;
 mod fuzz;
+mod no_std;
 mod source;
 mod tidy;
 
@@ -19,7 +20,8 @@ cargo xtask CHORE
   tidy          arrows between crates, sizes, headers, registry, forbidden words
   sim [ARGS]    long crash lives in a release build; `cargo xtask sim --help` has its options
   bench [ARGS]  the criterion benches (ARGS go to `cargo bench`, for example `-p spinney-alloc-bitmap`)
-  alone         each allocator crate by path in an empty crate: few dependencies, the README's example runs
+  alone         each allocator crate by path in an empty crate: few dependencies, its README's `cargo add` makes the example
+                run, the indexes link without the standard library
   kills [N]     N (50) power cuts under ext4, xfs and btrfs each, over FUSE and a loop device; needs root
   fuzz TARGET   libFuzzer on a target of `crates/fuzz`, for `--seconds N` (60); needs a C++ compiler
 ";
