@@ -3,7 +3,8 @@
 use spinney_alloc::{Allocator, Composed, ReclaimEntry};
 use spinney_alloc_reclaim::{BATCHED, THRESHOLD};
 use spinney_core::{Setting, Settings};
-use spinney_testkit::{DumpForm, FirstFit, allocator_laws};
+use spinney_testkit::allocator_damage::every_flipped_bit_is_an_error_or_harmless;
+use spinney_testkit::{DumpForm, FirstFit};
 
 fn composed(entry: &ReclaimEntry, settings: &[(&str, u64)]) -> Box<dyn Allocator> {
     let settings = settings
@@ -25,7 +26,11 @@ spinney_testkit::allocator_laws!(batched_laws, batched);
 spinney_testkit::allocator_laws!(threshold_laws, threshold);
 
 #[test]
-fn a_flipped_bit_of_a_log_is_an_error_or_harmless() {
-    allocator_laws::a_flipped_bit_is_an_error_or_harmless(&batched);
-    allocator_laws::a_flipped_bit_is_an_error_or_harmless(&threshold);
+fn every_flipped_bit_of_a_sorted_log_is_an_error_or_harmless() {
+    every_flipped_bit_is_an_error_or_harmless(&batched, 60);
+}
+
+#[test]
+fn every_flipped_bit_of_a_log_by_groups_is_an_error_or_harmless() {
+    every_flipped_bit_is_an_error_or_harmless(&threshold, 60);
 }

@@ -7,7 +7,7 @@ use crate::allocator_life::AllocatorLife;
 use crate::dice::Dice;
 use crate::memory_pages::MemoryPages;
 use spinney_alloc::{Allocator, Want};
-use spinney_core::{Epoch, Extent, Flow, PAYLOAD_BYTES, PageTxn, Pba};
+use spinney_core::{Epoch, Extent, Flow, Pba};
 
 /// Makes a new allocator.
 pub type AllocatorFactory<'a> = &'a dyn Fn() -> Box<dyn Allocator>;
@@ -295,36 +295,6 @@ pub fn nothing_that_a_reader_reaches_is_issued(make: AllocatorFactory) {
             life.commit_until_idle();
         }
     });
-}
-
-/// What damage may do to any page: an error, or something that can be opened, checked, walked and committed without a panic.
-pub fn a_flipped_bit_is_an_error_or_harmless(make: AllocatorFactory) {
-    let mut dice = Dice::new("a_flipped_bit_is_an_error_or_harmless", 0);
-    let mut life = AllocatorLife::new(Extent::new(Pba(63), 400), make);
-    for _ in 0..9 {
-        life.churn(&mut dice);
-        life.commit();
-    }
-    let all: Vec<_> = life.pages.live().collect();
-    for (page, kind) in all {
-        for bit in (0..8 * 200).chain((0..300).map(|_| dice.below(8 * PAYLOAD_BYTES as u64))) {
-            let mut pages = life.pages.view();
-            pages.edit(page, kind).expect("a live page")[bit as usize / 8] ^= 1 << (bit % 8);
-            let mut allocator = make();
-            let opened = allocator.open(life.universe, &life.root, &pages);
-            if opened.is_ok() {
-                allocator.committed(Epoch(life.epoch.0 - 1), None);
-                let mut left = 1 << 16;
-                let walked = allocator.visit_pages(&pages, &mut |_| left -= 1);
-                let checked = allocator.check(&pages, &mut |_| {});
-                assert!(left > 0, "endless walk: bit {bit} of page {page}");
-                if walked.and(checked).is_ok() {
-                    allocator.hurry();
-                    let _ = allocator.commit(life.epoch, &mut pages); // may meet the damage, and says so
-                }
-            }
-        }
-    }
 }
 
 /// 100 % is reached; then a release, a commit, and a block can be had.

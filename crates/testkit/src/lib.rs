@@ -4,6 +4,7 @@
 //! registry and no volume (whole-volume lives are in `spinney-sim`).
 
 pub mod aging;
+pub mod allocator_damage;
 pub mod allocator_laws;
 pub mod allocator_life;
 pub mod dice;

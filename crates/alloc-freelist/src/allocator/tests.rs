@@ -2,6 +2,7 @@
 
 use super::*;
 use spinney_testkit::MemoryPages;
+use spinney_testkit::allocator_damage::every_flipped_bit_is_an_error_or_harmless;
 
 spinney_testkit::allocator_laws!(|| Box::new(FreeList::new(60)));
 
@@ -106,25 +107,7 @@ fn a_search_gives_up_after_so_many_tries_and_goes_beyond_the_mark() {
 }
 
 #[test]
-fn any_flipped_bit_is_corrupt_or_harmless() {
-    let mut bench = Bench::new();
-    let mut held: Vec<Extent> = (0..40).map(|blocks| bench.take(1 + blocks % 7)).collect();
-    for _ in 0..4 {
-        held.drain(..8).step_by(2).collect::<Vec<_>>().into_iter().for_each(|run| bench.release(run));
-        bench.commit(None);
-    }
-    let words: [u64; 7] = bench.root.words("test").unwrap();
-    for bit in 0..7 * 64 {
-        let mut forged = words;
-        forged[bit / 64] ^= 1 << (bit % 64);
-        let mut again = FreeList::new(60);
-        if again.open(run(0, 1_000), &Root::from_words(&forged), &bench.pages).is_ok() {
-            again.committed(bench.next, None);
-            let free = again.stats().free_blocks;
-            let mut grant = again.reserve(free).unwrap();
-            while grant.blocks() > 0 {
-                let _ = again.allocate(&Want::up_to(9), &mut grant, &bench.pages).unwrap();
-            }
-        }
-    }
+fn every_flipped_bit_is_corrupt_or_harmless() {
+    let make: &dyn Fn() -> Box<dyn Allocator> = &|| Box::new(FreeList::new(60));
+    every_flipped_bit_is_an_error_or_harmless(make, 400);
 }
