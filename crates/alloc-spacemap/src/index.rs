@@ -1,4 +1,4 @@
-//! Free extents by address and by size, under one of four policies.
+//! Free extents by address and by size, under one of five policies.
 //!
 //! Invariant: whatever the policy prefers, a request that some run satisfies is served: each falls back to the smallest
 //! run that fits. Cursors are hints: losing them costs placement, never correctness. Knows no pages and no epochs.
@@ -98,6 +98,12 @@ impl RangeIndex {
         }
     }
 
+    /// Worst fit: from the longest run, so that what is left of it is as long as can be (Knuth, section 2.5).
+    fn worst(&mut self, want: &Want) -> Option<Extent> {
+        let piece = self.set.longest_run().and_then(|longest| self.take_at(want, longest));
+        piece.or_else(|| self.fall_back(want))
+    }
+
     /// New dynamic fit: go on exactly where the last request of about this size ended; otherwise find a run sixteen
     /// times the size, so that the next ones can follow.
     fn clump(&mut self, want: &Want) -> Option<Extent> {
@@ -151,6 +157,7 @@ impl FreeIndex for RangeIndex {
             Policy::Dynamic => self.dynamic(&want),
             Policy::First => self.first(&want),
             Policy::Cursor => self.cursor(&want),
+            Policy::Worst => self.worst(&want),
             Policy::NewDynamic => self.clump(&want),
         }
     }

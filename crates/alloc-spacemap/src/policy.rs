@@ -17,6 +17,8 @@ pub enum Policy {
     First,
     /// `cf`: carve the longest run from its start.
     Cursor,
+    /// `wf`: the longest run, always.
+    Worst,
     /// `ndf`: go on exactly at the cursor, else a run sixteen times the size.
     NewDynamic,
 }
@@ -51,8 +53,8 @@ pub const POLICY: Parameter = Parameter::word(
     "policy",
     "df",
     "`df` keeps writes of one kind together while space is plentiful and saves large runs once it is not; `ff` packs \
-     the front of the device and breaks whatever run comes first; `cf` writes the longest streams and breaks the largest runs; `ndf` \
-     clumps requests of a size. The default is ZFS's.",
+     the front of the device and breaks whatever run comes first; `cf` writes the longest streams and breaks the largest runs; `wf` \
+     breaks the largest for each request and writes no stream (a bad policy, to compare with); `ndf` clumps requests of a size. The default is ZFS's.",
 );
 /// How far a walk of `df` goes.
 pub const WALK_BLOCKS_MAX: Parameter = Parameter::integer(
@@ -104,7 +106,7 @@ pub const SIZED_BLOCKS_MIN: Parameter = Parameter::integer(
 /// The row of the registry.
 pub const INDEX: IndexEntry = IndexEntry {
     name: "range",
-    summary: "free extents by address and by size; dynamic fit, first fit, cursor fit or new dynamic fit",
+    summary: "free extents by address and by size; dynamic fit, first fit, cursor fit, worst fit or new dynamic fit",
     paper: "ZFS (2003), metaslab allocator; OpenZFS range trees and block policies",
     parameters: &[
         POLICY,
@@ -123,8 +125,9 @@ pub(crate) fn tuning(settings: &Settings) -> Result<Tuning> {
         "df" => Policy::Dynamic,
         "ff" => Policy::First,
         "cf" => Policy::Cursor,
+        "wf" => Policy::Worst,
         "ndf" => Policy::NewDynamic,
-        _ => return Err(Error::BadSetting("policy must be df, ff, cf or ndf")),
+        _ => return Err(Error::BadSetting("policy must be df, ff, cf, wf or ndf")),
     };
     let (free_percent_min, clump_shift) =
         (settings.integer(&FREE_PERCENT_MIN), settings.integer(&CLUMP_SHIFT));

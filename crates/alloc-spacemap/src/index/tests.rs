@@ -15,6 +15,7 @@ fn policy(name: &str) -> Box<dyn FreeIndex> {
 spinney_testkit::index_laws!(dynamic_fit, || policy("df"));
 spinney_testkit::index_laws!(first_fit, || policy("ff"));
 spinney_testkit::index_laws!(cursor_fit, || policy("cf"));
+spinney_testkit::index_laws!(worst_fit, || policy("wf"));
 spinney_testkit::index_laws!(new_dynamic_fit, || policy("ndf"));
 spinney_testkit::index_laws!(a_walk_of_one_run, || {
     build(
@@ -93,6 +94,12 @@ fn cursor_fit_carves_the_longest_run() {
 }
 
 #[test]
+fn worst_fit_takes_from_the_longest_run_whatever_is_asked_for() {
+    let mut index = with(policy("wf"), &[(0, 10), (50, 30), (100, 29)]);
+    assert_eq!(starts(&mut *index, &[2, 2, 20, 9]), [50, 100, 52, 102]);
+}
+
+#[test]
 fn new_dynamic_fit_leaves_room_for_the_next_of_a_size() {
     let mut index = with(policy("ndf"), &[(5, 3), (50, 40), (100, 64), (200, 65)]);
     assert_eq!(starts(&mut *index, &[4, 4, 2]), [100, 104, 50]);
@@ -102,7 +109,7 @@ fn new_dynamic_fit_leaves_room_for_the_next_of_a_size() {
 fn settings_outside_their_range_are_refused() {
     let bad = |name, value| build(Settings::new().with(name, value)).err();
     let rule = |text| Some(Error::BadSetting(text));
-    assert_eq!(bad("policy", Setting::Word("bf".into())), rule("policy must be df, ff, cf or ndf"));
+    assert_eq!(bad("policy", Setting::Word("bf".into())), rule("policy must be df, ff, cf, wf or ndf"));
     assert_eq!(bad("free_percent_min", Setting::Integer(101)), rule("free_percent_min must be at most 100"));
     assert_eq!(bad("clump_shift", Setting::Integer(31)), rule("clump_shift must be at most 30"));
 }
