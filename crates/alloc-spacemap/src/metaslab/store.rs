@@ -1,7 +1,8 @@
 //! What a commit writes: the maps of the regions that changed, or one part of the log and the maps of a few regions.
 //!
-//! Invariant: what must be written is bounded by what changed; what may be put off (condensing, flushing, trimming) is done as far
-//! as the bound goes that was told beforehand. So `pages_bound` holds without knowing which regions come due.
+//! Invariant: what must be written is bounded by what changed; what may be put off (flushing, trimming) is done as far as the bound
+//! goes that was told beforehand. So `pages_bound` holds without knowing which regions come due. A map that was written is less than
+//! twice as long as it needs to be (`condense_percent`), or short: the bound has room to condense all that are.
 
 use super::log::{HEADER_WORDS, new_map, pages_of};
 use super::region::bucket;
@@ -26,10 +27,12 @@ pub(super) struct Bounds {
     /// Changes of the open epoch, and their blocks.
     changes: u64,
     blocks: u64,
-    /// As of the last commit: words of the longest map, changes of the region with most of them unflushed, pages of the
-    /// largest part of the log.
+    /// As of the last commit: words of the longest map and of all; words of what is not flushed, of the region with most of it
+    /// and of all; pages of the largest part of the log.
     map_words_max: u64,
+    map_words: u64,
     unflushed_max: u64,
+    unflushed: u64,
     part_pages_max: u64,
 }
 
@@ -58,32 +61,45 @@ impl Bound {
 impl Metaslabs {
     /// For a commit with `more` changes of a block each.
     pub(super) fn bound(&self, more: u64) -> Bound {
-        let Bounds { changes, blocks, map_words_max, unflushed_max, part_pages_max } = self.bounds;
+        let Bounds { changes, blocks, unflushed_max, part_pages_max, .. } = self.bounds;
         let (changes, blocks) = (changes.saturating_add(more), blocks.saturating_add(more));
         if changes == 0 {
             return Bound::default();
         }
         let touched = (self.dirty.len() as u64).saturating_add(more).min(self.regions.len() as u64);
         let words = words_bound(changes, blocks).saturating_add(FRESH_WORDS * touched);
-        let longest = map_words_max.saturating_add(unflushed_max).saturating_add(words);
-        let condensed = (u128::from(longest) * 100 / u128::from(self.tuning.condense.percent)) as u64;
-        let condense = match pages_of(longest) > self.tuning.condense.pages {
-            true => pages_of(map_words_max) + pages_of(condensed) + 2,
-            false => 0,
-        };
         if !self.tuning.log {
             let must = 3 * touched + words / PAGE_WORDS + self.table().pages_bound(touched);
-            let slack = if condense > 0 { touched + words / PAGE_WORDS } else { 0 };
-            return Bound { must, condense: condense + slack, ..Bound::default() };
+            return Bound { must, condense: self.condense_bound(touched, words), ..Bound::default() };
         }
         let part = pages_of(words + HEADER_WORDS);
+        // Each commit may free and flush as much as it adds and more, so neither falls behind.
+        let flush = self.flush_bound(unflushed_max.saturating_add(words)) + 3 * part;
+        let flushed = (flush / self.flush_bound(0)).min(self.regions.len() as u64);
         Bound {
             must: part,
-            // Each commit may free and flush as much as it adds and more, so neither falls behind.
             trim: part_pages_max + 2 * part,
-            flush: self.flush_bound(unflushed_max.saturating_add(words)) + 3 * part,
-            condense: if condense > 0 { condense + part } else { 0 },
+            flush,
+            condense: self.condense_bound(flushed, words),
         }
+    }
+
+    /// Pages of rewriting the maps of so many regions to which `words` words are added in all: each as if it were the longest, or
+    /// all maps that there are, whichever is less.
+    fn condense_bound(&self, regions: u64, words: u64) -> u64 {
+        let Bounds { map_words_max, map_words, unflushed_max, unflushed, .. } = self.bounds;
+        let longest = map_words_max.saturating_add(unflushed_max).saturating_add(words);
+        if pages_of(longest) <= self.tuning.condense.pages {
+            return 0;
+        }
+        let each = pages_of(map_words_max) + pages_of(self.condensed(longest)) + 2;
+        let all = self.condensed(map_words.saturating_add(unflushed).saturating_add(words));
+        regions.saturating_mul(each).min(map_words.saturating_add(all) / PAGE_WORDS + 4 * regions)
+    }
+
+    /// Words that a map of `words` words may have once it is rewritten: with more it would not be wasteful.
+    fn condensed(&self, words: u64) -> u64 {
+        (u128::from(words) * 100 / u128::from(self.tuning.condense.percent)) as u64
     }
 
     /// Pages of writing a map to which so many words are added, and its record.
@@ -102,8 +118,7 @@ impl Metaslabs {
             true if !dirty.is_empty() => self.store_log(epoch, &dirty, bound, pages)?,
             true => {}
             false => {
-                let mut left = bound.condense;
-                dirty.iter().try_for_each(|at| self.write_map(*at, epoch, &mut left, pages))?;
+                dirty.iter().try_for_each(|at| self.write_map(*at, epoch, pages))?;
             }
         }
         dirty.iter().for_each(|at| self.reweigh(*at));
@@ -122,16 +137,16 @@ impl Metaslabs {
 
     /// Begin to count anew.
     pub(super) fn count_bounds(&mut self) {
-        let most = |of: fn(&super::Region) -> u64| self.regions.iter().map(of).max().unwrap_or(0);
-        self.bounds = Bounds {
-            changes: 0,
-            blocks: 0,
-            map_words_max: most(|region| region.map.map_or(0, |map| map.words)),
-            unflushed_max: most(|region| {
-                words_bound(region.unflushed.len() as u64, region.unflushed.blocks())
-            }),
-            part_pages_max: self.log.part_pages_max(),
-        };
+        self.bounds = Bounds { part_pages_max: self.log.part_pages_max(), ..Bounds::default() };
+        for region in &self.regions {
+            let map = region.map.map_or(0, |map| map.words);
+            let unflushed = words_bound(region.unflushed.len() as u64, region.unflushed.blocks());
+            let bounds = &mut self.bounds;
+            bounds.map_words_max = bounds.map_words_max.max(map);
+            bounds.map_words = bounds.map_words.saturating_add(map);
+            bounds.unflushed_max = bounds.unflushed_max.max(unflushed);
+            bounds.unflushed = bounds.unflushed.saturating_add(unflushed);
+        }
     }
 
     /// Flush the regions whose changes are the oldest, and write what the others changed into the log.
@@ -163,7 +178,7 @@ impl Metaslabs {
 
     fn flush_oldest(&mut self, epoch: Epoch, bound: Bound, pages: &mut dyn PageTxn) -> Result<()> {
         let count = self.log.flushes(self.tuning.log_pages(self.regions.len() as u64));
-        let (mut left, mut condense) = (bound.flush, bound.condense);
+        let mut left = bound.flush;
         for _ in 0..count {
             let Some((_, at)) = self.log.pending.first().copied() else { return Ok(()) };
             let region = &self.regions[at as usize];
@@ -174,20 +189,14 @@ impl Metaslabs {
                 Some(rest) => left = rest,
                 None => return Ok(()),
             }
-            self.write_map(at, epoch, &mut condense, pages)?;
+            self.write_map(at, epoch, pages)?;
             self.log.pending.pop_first();
         }
         Ok(())
     }
 
-    /// Bring a region's map up to date, and its record. `condense`: pages that may yet be spent on rewriting maps.
-    fn write_map(
-        &mut self,
-        at: u32,
-        epoch: Epoch,
-        condense: &mut u64,
-        pages: &mut dyn PageTxn,
-    ) -> Result<()> {
+    /// Bring a region's map up to date, and its record.
+    fn write_map(&mut self, at: u32, epoch: Epoch, pages: &mut dyn PageTxn) -> Result<()> {
         let region = &self.regions[at as usize];
         let mut words = Vec::new();
         let found = self.map(region, pages)?;
@@ -201,7 +210,7 @@ impl Metaslabs {
         let changes = region.unflushed.iter().chain(region.changes.iter());
         changes.for_each(|change| encode(change, region.extent.start, &mut words));
         let length = map.records + (words.len() / WORD_BYTES) as u64;
-        if !self.rewrite(at, &mut map, length, condense, pages)? {
+        if !self.rewrite(at, &mut map, length, pages)? {
             map.append(&words, pages)?;
         }
         let region = &self.regions[at as usize];
@@ -221,19 +230,9 @@ impl Metaslabs {
         Ok(())
     }
 
-    /// Make a region's map a list of its free runs if it would waste much with `length` words, and pages are left for it.
-    fn rewrite(
-        &mut self,
-        at: u32,
-        map: &mut Map,
-        length: u64,
-        left: &mut u64,
-        pages: &mut dyn PageTxn,
-    ) -> Result<bool> {
-        let percent = self.tuning.condense.percent;
-        let condensed = (u128::from(length) * 100 / u128::from(percent)) as u64;
-        let cost = pages_of(map.records) + pages_of(condensed) + 2;
-        if pages_of(length) <= self.tuning.condense.pages || cost > *left || !self.is_wasteful(at, length) {
+    /// Make a region's map a list of its free runs if it would waste much with `length` words.
+    fn rewrite(&mut self, at: u32, map: &mut Map, length: u64, pages: &mut dyn PageTxn) -> Result<bool> {
+        if pages_of(length) <= self.tuning.condense.pages || !self.is_wasteful(at, length) {
             return Ok(false);
         }
         // Of a region that is not loaded the runs are known from below only.
@@ -241,7 +240,6 @@ impl Metaslabs {
         if !self.is_wasteful(at, length) {
             return Ok(false);
         }
-        *left -= cost;
         map.log.clear(pages)?;
         map.records = 0;
         let region = &self.regions[at as usize];
@@ -254,7 +252,7 @@ impl Metaslabs {
         }
         let waiting = self.waiting.within(region.extent);
         waiting.for_each(|run| encode(Change::Free(run), region.extent.start, &mut words));
-        if words.len() as u64 > condensed * WORD_BYTES as u64 {
+        if words.len() as u64 > self.condensed(length) * WORD_BYTES as u64 {
             return Err(Error::Corrupt { what: WHAT, place: Place::Page(map.log.root()) });
         }
         map.append(&words, pages)?;

@@ -1,10 +1,12 @@
 //! The laws over small regions, and what only regions can show.
 
 use super::*;
+use crate::record::words_bound;
 use alloc::boxed::Box;
-use alloc::format;
 use alloc::vec::Vec;
+use spinney_alloc::reclaim::AtCommit;
 use spinney_core::{Setting, Settings};
+use spinney_testkit::allocator_damage::every_flipped_bit_is_an_error_or_harmless;
 use spinney_testkit::{Dice, MemoryPages};
 
 fn with(settings: Settings) -> Box<dyn Allocator> {
@@ -43,30 +45,6 @@ spinney_testkit::allocator_laws!(small_regions_with_a_log, logged);
 spinney_testkit::allocator_laws!(regions_by_space, by_space);
 spinney_testkit::allocator_laws!(zfs, as_zfs);
 
-const UNIVERSE: Extent = Extent { start: Pba(100), blocks: 600 };
-
-/// A small pool after some commits: an allocator, its pages and root.
-fn life(make: fn() -> Box<dyn Allocator>) -> (Box<dyn Allocator>, MemoryPages, Root) {
-    let (mut allocator, mut pages, mut dice) = (make(), MemoryPages::new(), Dice::new("metaslab", 3));
-    allocator.format(UNIVERSE, &mut pages).unwrap();
-    let (mut held, mut root) = (Vec::new(), Root::default());
-    for epoch in 1..9 {
-        for _ in 0..12 {
-            let blocks = dice.log_uniform(20);
-            let mut grant = allocator.reserve(blocks).unwrap();
-            held.push(allocator.allocate(&Want::up_to(blocks), &mut grant, &pages).unwrap());
-            allocator.settle(grant);
-        }
-        for _ in 0..8 {
-            let run = held.swap_remove(dice.below(held.len() as u64) as usize);
-            allocator.release(run, &pages).unwrap();
-        }
-        root = allocator.commit(Epoch(epoch), &mut pages).unwrap();
-        allocator.committed(Epoch(epoch), None);
-    }
-    (allocator, pages, root)
-}
-
 fn free(allocator: &dyn Allocator, pages: &MemoryPages) -> Result<Vec<Extent>> {
     let mut runs = Vec::new();
     allocator.visit_free(pages, &mut |run| {
@@ -76,59 +54,19 @@ fn free(allocator: &dyn Allocator, pages: &MemoryPages) -> Result<Vec<Extent>> {
     Ok(runs)
 }
 
-/// Open, look at everything, allocate all, commit, and open again. Each step may find damage; what the checker passes goes through.
-fn survives(make: fn() -> Box<dyn Allocator>, root: &Root, pages: &MemoryPages, what: &str) {
-    let (mut allocator, mut pages) = (make(), pages.view());
-    let opened = allocator.open(UNIVERSE, root, &pages);
-    let mut sound = true;
-    let done = opened.and_then(|()| {
-        allocator.committed(Epoch(8), None);
-        allocator.visit_pages(&pages, &mut |_| ())?;
-        allocator.check(&pages, &mut |_| sound = false)?;
-        let before = free(&*allocator, &pages)?;
-        assert!(before.iter().all(|run| UNIVERSE.contains(*run)), "{what}: {before:?}");
-        let mut grant = allocator.reserve(allocator.stats().free_blocks)?;
-        while grant.blocks() > 0 {
-            let run = allocator.allocate(&Want::up_to(50), &mut grant, &pages)?;
-            assert!(UNIVERSE.contains(run), "{what}: {run:?}");
-        }
-        let root = allocator.commit(Epoch(9), &mut pages)?;
-        let mut again = make();
-        again.open(UNIVERSE, &root, &pages)?;
-        let held = free(&*again, &pages)?;
-        assert!(!sound || allocator.stats().deferred_blocks > 0 || held.is_empty(), "{what}: {held:?}");
-        Ok(())
-    });
-    assert!(matches!(done, Ok(()) | Err(Error::Corrupt { .. })), "{what}: {done:?}");
+/// Regions of 32 blocks: two of them, so that an image has few pages.
+fn two_regions(log: bool) -> Box<dyn Allocator> {
+    with(small(log).with("region_blocks", Setting::Integer(32)).with("log_pages_max", Setting::Integer(4)))
 }
 
 #[test]
-fn every_flipped_bit_of_a_page_is_corrupt_or_harmless() {
-    for make in [regions as fn() -> Box<dyn Allocator>, logged] {
-        let (_, mut pages, root) = life(make);
-        let live: Vec<_> = pages.live().collect();
-        for (number, (page, kind)) in live.into_iter().enumerate() {
-            // All bits that mean something stand in the front; behind, and on further pages of a sort, a share.
-            let bits = (0..4064 * 8).filter(|bit| *bit < 1400 && number < 5 || bit % 127 == number % 127);
-            for bit in bits {
-                pages.edit(page, kind).unwrap()[bit / 8] ^= 1 << (bit % 8);
-                survives(make, &root, &pages, &format!("bit {bit} of page {page}"));
-                pages.edit(page, kind).unwrap()[bit / 8] ^= 1 << (bit % 8);
-            }
-        }
-    }
+fn every_flipped_bit_of_region_maps_is_corrupt_or_harmless() {
+    every_flipped_bit_is_an_error_or_harmless(&|| two_regions(false), 60);
 }
 
 #[test]
-fn every_flipped_bit_of_the_root_is_corrupt_or_harmless() {
-    for make in [regions as fn() -> Box<dyn Allocator>, logged] {
-        let (_, pages, root) = life(make);
-        for bit in 0..root.bytes().len() * 8 {
-            let mut bytes = root.bytes().to_vec();
-            bytes[bit / 8] ^= 1 << (bit % 8);
-            survives(make, &Root::new(&bytes), &pages, &format!("bit {bit} of the root"));
-        }
-    }
+fn every_flipped_bit_of_region_maps_and_a_log_is_corrupt_or_harmless() {
+    every_flipped_bit_is_an_error_or_harmless(&|| two_regions(true), 60);
 }
 
 fn take(allocator: &mut dyn Allocator, want: &Want, pages: &MemoryPages) -> Extent {
@@ -236,6 +174,50 @@ fn the_log_stays_within_its_pages_and_is_read_back() {
     assert!(pages.live().count() < 20 + 2 + 20, "{} pages live", pages.live().count());
 }
 
+/// R04 of the regions' maps: every commit changes all regions, so that their maps come due together.
+fn written_maps_are_short(log: bool, percent: u64) {
+    let settings = small(log)
+        .with("region_blocks", Setting::Integer(16_384))
+        .with("condense_percent", Setting::Integer(percent))
+        .with("condense_pages", Setting::Integer(1));
+    let settings =
+        settings.with("memory_mib_max", Setting::Integer(256)).with("unload_epochs", Setting::Integer(1000));
+    let mut space = Metaslabs::new(MetaslabTuning::new(&settings, &LOG).unwrap(), Box::new(AtCommit));
+    let (mut pages, mut dice) = (MemoryPages::new(), Dice::new("written_maps_are_short", percent));
+    space.format(Extent::new(Pba(9), 8 * 16_384), &mut pages).unwrap();
+    let mut held: Vec<Extent> = (0..96_000).map(|_| take(&mut space, &Want::exactly(1), &pages)).collect();
+    let mut long = 0;
+    for epoch in (1..40).map(Epoch) {
+        for _ in 0..2000 {
+            let run = held.swap_remove(dice.below(held.len() as u64) as usize);
+            space.release(run, &pages).unwrap();
+        }
+        held.extend((0..1900).map(|_| take(&mut space, &Want::exactly(1), &pages)));
+        space.commit(epoch, &mut pages).unwrap();
+        for region in space.regions.iter().filter(|region| region.flushed == epoch) {
+            let (words, waiting) = (region.map.unwrap().words, space.waiting.within(region.extent).count());
+            let needed =
+                words_bound(region.runs() + waiting as u64, region.free_blocks + region.waiting_blocks);
+            let short = log::pages_of(words) <= 1;
+            assert!(
+                short || words * 100 < needed * percent,
+                "{words} words for {needed} in {epoch} at {percent} %"
+            );
+            long += u64::from(!short);
+        }
+        space.committed(epoch, None);
+    }
+    assert!(long > 20, "only {long} maps were long enough to be condensed");
+}
+
+#[test]
+fn a_region_map_that_was_written_is_short_or_below_its_share() {
+    for percent in [110, 200, 400] {
+        written_maps_are_short(false, percent);
+        written_maps_are_short(true, percent);
+    }
+}
+
 #[test]
 fn what_is_held_comes_back_two_commits_later() {
     let settings =
@@ -257,10 +239,11 @@ fn a_gang_asks_other_regions_before_it_takes_a_small_piece() {
     let pieces = |gang: &str| {
         let (mut allocator, mut pages) =
             (with(small(false).with("gang", Setting::Word(gang.into()))), MemoryPages::new());
-        allocator.format(UNIVERSE, &mut pages).unwrap();
+        let universe = Extent::new(Pba(100), 600);
+        allocator.format(universe, &mut pages).unwrap();
         let free = [(100, 40), (170, 30), (230, 20)];
-        let mut at = UNIVERSE.start.0;
-        for (start, blocks) in free.into_iter().chain([(UNIVERSE.end().0, 0)]) {
+        let mut at = universe.start.0;
+        for (start, blocks) in free.into_iter().chain([(universe.end().0, 0)]) {
             if let Some(taken) = Extent::checked(at, start - at) {
                 allocator.claim(taken, &pages).unwrap();
             }
