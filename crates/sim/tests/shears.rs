@@ -10,8 +10,9 @@ use std::sync::Arc;
 
 const STEPS: usize = 60;
 
+/// Every other pair of a sample, for time's sake: each test has a turn of its own.
 fn pairs(turn: usize) -> Vec<Pair> {
-    Pair::sample(&Arc::new(Registry::standard()), turn)
+    Pair::sample(&Arc::new(Registry::standard()), turn).into_iter().step_by(2).collect()
 }
 
 fn single_slot() -> &'static Fault {
@@ -86,7 +87,7 @@ fn a_planted_fault_that_needs_a_cut_passes_lives_without_one() {
     assert!(planted.len() >= 6, "{} faults need a cut", planted.len());
     let of_turn = |(turn, fault): (usize, &&'static Fault)| {
         let fault = *fault;
-        pairs(turn).into_iter().step_by(2).map(move |pair| (fault, pair))
+        pairs(turn).into_iter().map(move |pair| (fault, pair))
     };
     let each = planted.iter().enumerate().flat_map(of_turn);
     let failed: Vec<_> = each.filter_map(|(fault, pair)| fails_without_a_cut(fault, pair)).collect();

@@ -12,9 +12,14 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
-/// Sizes with a set of their own, at least: requests of up to 1 MiB. A size above costs descents of an ordered set, which
-/// were half of a pair's time under dynamic fit at 2^28 blocks; each size costs 24 bytes. So a larger universe has more.
+/// Sizes with a set of their own, at least: requests of up to 1 MiB in a universe of 4 GiB and more. A size above costs descents of an
+/// ordered set, which were half of a pair's time under dynamic fit at 2^28 blocks; each size costs 24 bytes. So a larger universe has more,
+/// and a smaller one fewer: 2^32 blocks in groups of 1 GiB are 16,384 of these.
 const SMALL_MIN: u64 = 256;
+/// One size for each 4,096 blocks of a universe that is too small for [`SMALL_MIN`].
+const FEW_SHIFT: u32 = 12;
+/// The fewest sizes with a set of their own.
+const SMALL_FEWEST: u64 = 16;
 /// The most sizes with a set of their own.
 const SMALL_MAX: u64 = 4096;
 /// One size for each 16,384 blocks of the universe, so that their 24 bytes never matter.
@@ -67,7 +72,8 @@ struct Pending {
 impl Sizes {
     /// No sizes, for a universe of `blocks` blocks in regions of the given shape.
     pub(super) fn new(levels: Levels, blocks: u64) -> Sizes {
-        let small_max = (blocks >> SMALL_SHIFT).clamp(SMALL_MIN, SMALL_MAX);
+        let least = (blocks >> FEW_SHIFT).clamp(SMALL_FEWEST, SMALL_MIN);
+        let small_max = (blocks >> SMALL_SHIFT).clamp(least, SMALL_MAX);
         let small: Vec<_> = (0..=small_max).map(|_| Regions::Few(Vec::new())).collect();
         let used_levels = Levels::new(small_max + 1);
         let bytes = (small.len() * size_of::<Regions>()) as u64

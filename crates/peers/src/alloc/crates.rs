@@ -1,8 +1,9 @@
-//! The field's crates as candidates: offset-allocator, range-alloc, buddy_system_allocator, rangemap, roaring.
+//! The field's crates as candidates: offset-allocator, range-alloc, buddy_system_allocator, vm-allocator, bitmap-allocator, rangemap, roaring.
 //!
 //! Invariant: each is called as its documentation says; what a crate cannot do (a free without its handle, a size that is
 //! no power of two) is added in the plainest way and counts to its cost. Knows nothing of spinney's structures.
 
+use bitmap_allocator::{BitAlloc, BitAlloc1M, BitAlloc16M, BitAlloc256M};
 use spinney_testkit::aging::{Entrant, Place, Space};
 
 /// All of them.
@@ -11,7 +12,10 @@ pub(crate) fn entrants() -> Vec<Entrant> {
         Entrant::new("offset-allocator", Offset::new),
         Entrant::new("range-alloc", |blocks| Best(range_alloc::RangeAllocator::new(0..blocks))),
         Entrant::new("buddy_system_allocator", Buddy::new),
-        Entrant::new("rangemap, first fit", Ranges::new),
+        Entrant::new("vm-allocator", Addresses::new),
+        Entrant::new("bitmap-allocator", bits),
+        Entrant::new("rangemap, first fit", |blocks| Ranges::new(blocks, false)),
+        Entrant::new("rangemap, next fit", |blocks| Ranges::new(blocks, true)),
         Entrant::new("roaring, next fit", Roaring::new),
     ]
 }
@@ -93,25 +97,91 @@ impl Space for Buddy {
     }
 }
 
-/// A set of ranges, walked from its start.
-struct Ranges(rangemap::RangeSet<u64>);
+/// First fit over an interval tree. It is based at [`BASE`], since a free of a range that begins at 0 fails.
+struct Addresses(vm_allocator::AddressAllocator);
+
+/// Where the space of `vm-allocator` begins.
+const BASE: u64 = 4096;
+
+impl Addresses {
+    fn new(blocks: u64) -> Addresses {
+        Addresses(vm_allocator::AddressAllocator::new(BASE, blocks).expect("a space of some blocks"))
+    }
+}
+
+impl Space for Addresses {
+    fn take(&mut self, blocks: u64) -> Option<Place> {
+        let run = self.0.allocate(blocks, 1, vm_allocator::AllocPolicy::FirstMatch).ok()?;
+        Some((run.start() - BASE).into())
+    }
+    fn give(&mut self, Place { start, .. }: Place, blocks: u64) {
+        let run = vm_allocator::RangeInclusive::new(BASE + start, BASE + start + blocks - 1);
+        self.0.free(&run.expect("a run of blocks")).expect("what was allocated can be freed");
+    }
+}
+
+/// A bitmap of a fixed capacity, first fit.
+struct Bits<B>(Box<B>);
+
+impl<B: BitAlloc> Bits<B> {
+    fn space(blocks: u64) -> Box<dyn Space>
+    where
+        B: 'static,
+    {
+        let mut bits = Box::new(B::DEFAULT);
+        bits.insert(0..blocks as usize);
+        Box::new(Bits(bits))
+    }
+}
+
+impl<B: BitAlloc> Space for Bits<B> {
+    fn take(&mut self, blocks: u64) -> Option<Place> {
+        self.0.alloc_contiguous(None, blocks as usize, 0).map(|start| (start as u64).into())
+    }
+    fn give(&mut self, Place { start, .. }: Place, blocks: u64) {
+        self.0.dealloc_contiguous(start as usize, blocks as usize);
+    }
+}
+
+/// The smallest of its sizes that holds the space.
+fn bits(blocks: u64) -> Box<dyn Space> {
+    match blocks {
+        0..=0x10_0000 => Bits::<BitAlloc1M>::space(blocks),
+        0..=0x100_0000 => Bits::<BitAlloc16M>::space(blocks),
+        _ => Bits::<BitAlloc256M>::space(blocks),
+    }
+}
+
+/// A set of ranges, walked from its start or from where the last run ended.
+struct Ranges {
+    free: rangemap::RangeSet<u64>,
+    blocks: u64,
+    next_fit: bool,
+    cursor: u64,
+}
 
 impl Ranges {
-    fn new(blocks: u64) -> Ranges {
+    fn new(blocks: u64, next_fit: bool) -> Ranges {
         let mut free = rangemap::RangeSet::new();
         free.insert(0..blocks);
-        Ranges(free)
+        Ranges { free, blocks, next_fit, cursor: 0 }
+    }
+    fn find(&self, from: u64, blocks: u64) -> Option<u64> {
+        let mut ranges = self.free.overlapping(from..self.blocks);
+        ranges.find(|range| range.end - range.start >= blocks).map(|range| range.start)
     }
 }
 
 impl Space for Ranges {
     fn take(&mut self, blocks: u64) -> Option<Place> {
-        let start = self.0.iter().find(|range| range.end - range.start >= blocks)?.start;
-        self.0.remove(start..start + blocks);
+        let from = if self.next_fit { self.cursor } else { 0 };
+        let start = self.find(from, blocks).or_else(|| self.find(0, blocks))?;
+        self.free.remove(start..start + blocks);
+        self.cursor = (start + blocks) % self.blocks;
         Some(start.into())
     }
     fn give(&mut self, Place { start, .. }: Place, blocks: u64) {
-        self.0.insert(start..start + blocks);
+        self.free.insert(start..start + blocks);
     }
 }
 

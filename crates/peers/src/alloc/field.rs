@@ -79,6 +79,7 @@ pub(crate) fn entrants(only: &[String], exact: bool) -> Vec<Entrant> {
     all.extend(ours());
     all.extend([
         Entrant::new("floor of a bitmap", Floor::new).floor(),
+        Entrant::new("floor of stacks", plain::Stacks::new).floor(),
         Entrant::new("pair of B-trees, dynamic fit", plain::DynamicPair::new),
         Entrant::new("one B-tree, first fit", plain::OneTree::first_fit),
         Entrant::new("one B-tree, next fit", plain::OneTree::next_fit),

@@ -88,7 +88,7 @@ struct RaceOptions {
     /// Only entrants whose name is one of `--only`.
     #[arg(long)]
     exact: bool,
-    /// Seconds that a candidate may take to come to a level.
+    /// Seconds of a core that a candidate may take to come to a level.
     #[arg(long, default_value_t = 20)]
     limit_s: u64,
     /// Rest after so many seconds of work, for those who share the machine.
@@ -205,7 +205,15 @@ fn load(options: &LoadOptions) -> io::Result<()> {
     Ok(())
 }
 
+/// Crates build bitmaps of 32 MiB on the stack.
+const STACK_BYTES: usize = 1 << 28;
+
 fn main() -> io::Result<()> {
+    let runner = std::thread::Builder::new().stack_size(STACK_BYTES).spawn(run_command)?;
+    runner.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+fn run_command() -> io::Result<()> {
     match Command::parse() {
         Command::Race(options) => race(&options),
         Command::Load(options) => load(&options),

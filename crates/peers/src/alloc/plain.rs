@@ -189,3 +189,29 @@ impl Space for PlainBitmap {
         self.set(start, blocks, true);
     }
 }
+
+/// The floor of whoever keeps runs by size: a stack of starts for each size over a mark that only rises. Nothing merges, and no size
+/// serves another, so its places go beyond the space.
+pub(crate) struct Stacks {
+    starts: Vec<Vec<u64>>,
+    mark: u64,
+}
+
+impl Stacks {
+    /// For requests of up to 256 blocks.
+    pub(crate) fn new(_: u64) -> Stacks {
+        Stacks { starts: vec![Vec::new(); 257], mark: 0 }
+    }
+}
+
+impl Space for Stacks {
+    fn take(&mut self, blocks: u64) -> Option<Place> {
+        let fresh = self.mark;
+        let start = self.starts[blocks as usize].pop().unwrap_or(fresh);
+        self.mark += if start == fresh { blocks } else { 0 };
+        Some(start.into())
+    }
+    fn give(&mut self, Place { start, .. }: Place, blocks: u64) {
+        self.starts[blocks as usize].push(start);
+    }
+}

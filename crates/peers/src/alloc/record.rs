@@ -19,6 +19,10 @@ pub(crate) struct Record {
     /// Empty if it was measured.
     failed: String,
     pair_ns: f64,
+    #[serde(default)]
+    pair_median_ns: Option<u32>,
+    #[serde(default)]
+    pair_p99_ns: Option<u32>,
     ratio: f64,
     free_p99_ns: u32,
     pick_p99_ns: u32,
@@ -40,6 +44,8 @@ impl From<&Row> for Record {
             percent: row.percent,
             failed: row.failed.unwrap_or_default().into(),
             pair_ns: rounded(row.times.pair, 10.0),
+            pair_median_ns: Some(row.times.pair_median),
+            pair_p99_ns: Some(row.times.pair_p99),
             ratio: rounded(row.ratio, 1e3),
             free_p99_ns: row.times.free_p99,
             pick_p99_ns: row.times.pick_p99,
@@ -121,6 +127,8 @@ impl Line<'_> {
             self.rows.iter().find_map(|row| row.filled).map_or("-", |yes| if yes { "yes" } else { "no" });
         let columns = [
             self.cells(|row| Some(short(row.pair_ns))),
+            self.cells(|row| row.pair_median_ns.map(|time| short(f64::from(time)))),
+            self.cells(|row| row.pair_p99_ns.map(|time| short(f64::from(time)))),
             // The pair of B-trees may not have come to the level itself.
             self.cells(|row| row.ratio.is_finite().then(|| format!("{:.2}", row.ratio))),
             self.cells(|row| Some(p99(row))),
@@ -141,8 +149,8 @@ pub(crate) fn table(records: &[Record]) -> String {
     let mut powers = distinct(records.iter().map(|row| row.blocks_log2));
     powers.sort_unstable();
     let mut out = String::from(
-        "| candidate | blocks | ns a pair | ratio | p99 of a call, ns | commits, ns a pair | refused wrongly | in pieces | free runs | bytes a run | bits a block | last block |\n\
-         | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n",
+        "| candidate | blocks | ns a pair | median | p99 | ratio | p99 of a call, ns | commits, ns a pair | refused wrongly | in pieces | free runs | bytes a run | bits a block | last block |\n\
+         | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n",
     );
     for power in powers {
         let here: Vec<&Record> = records.iter().filter(|row| row.blocks_log2 == power).collect();
@@ -180,6 +188,7 @@ mod tests {
     fn row(name: &str, percent: u64, pair: f64) -> Record {
         let mut row = Row { name: name.into(), power: 20, percent, ratio: 0.5, ..Row::default() };
         row.times.pair = pair;
+        (row.times.pair_median, row.times.pair_p99) = (5, 6);
         row.failed = (pair == 0.0).then_some("too slow to age");
         Record::from(&row)
     }
@@ -194,8 +203,8 @@ mod tests {
             append(&path, &row).unwrap();
         }
         let text = table(&read::<Record>(&path).unwrap());
-        assert!(text.contains("| one | 2^20 | 123 / cap | 0.50 / cap |"), "{text}");
+        assert!(text.contains("| one | 2^20 | 123 / cap | 5 / cap | 6 / cap | 0.50 / cap |"), "{text}");
         assert!(text.contains("| three | 2^20 | 7 / not run |"), "{text}");
-        assert!(text.contains("| two | 2^20 | 12.3 k / 99 | 0.50 |"), "{text}");
+        assert!(text.contains("| two | 2^20 | 12.3 k / 99 | 5 | 6 | 0.50 |"), "{text}");
     }
 }

@@ -33,6 +33,10 @@ pub struct Times {
     /// Mean of a free and the allocations that follow it, without the slowest thousandth, which on a busy machine is the
     /// scheduler's.
     pub pair: f64,
+    /// Median of a pair.
+    pub pair_median: u32,
+    /// 99th percentile of a pair.
+    pub pair_p99: u32,
     /// 99th percentile of one call that frees.
     pub free_p99: u32,
     /// 99th percentile of one call that allocates.
@@ -149,9 +153,12 @@ impl<S: Space> Aged<S> {
     pub fn times(&self) -> Times {
         let clock = clock_ns();
         let calls = (self.frees.len() + self.picks.len()) as f64 / self.pairs.len().max(1) as f64;
+        let pair = |thousandths| quantile(&self.pairs, thousandths).saturating_sub((calls * clock) as u32);
         let quantile = |list: &[u32], thousandths| quantile(list, thousandths).saturating_sub(clock as u32);
         Times {
             pair: trimmed_mean(&self.pairs) - calls * clock,
+            pair_median: pair(500),
+            pair_p99: pair(990),
             free_p99: quantile(&self.frees, 990),
             pick_p99: quantile(&self.picks, 990),
             p999: quantile(&self.frees, 999).max(quantile(&self.picks, 999)),

@@ -1,6 +1,7 @@
 //! How long something may take, and rests for those who share the machine.
 //!
-//! Invariant: rests are not counted: a candidate has the whole limit for its own work. Knows no candidate.
+//! Invariant: a candidate has the whole limit for its own work: neither rests nor, where the system tells, what others take of the core
+//! is counted. Knows no candidate.
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 /// A limit, and how long to work between rests.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Patience {
-    /// The longest that it may take.
+    /// It may not take as long as this.
     pub limit: Duration,
     /// Rest after so much work. `Duration::MAX` never does.
     pub work: Duration,
@@ -27,30 +28,53 @@ impl Patience {
 /// Calls between two looks at the clock.
 const CALLS_A_LOOK: u64 = 64;
 
+/// Nanoseconds that this thread has had a core, as Linux tells; `None` elsewhere.
+fn on_core() -> Option<Duration> {
+    let told = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    told.split_whitespace().next()?.parse().ok().map(Duration::from_nanos)
+}
+
+/// A moment on the thread's own clock, and on the wall for systems without one.
+#[derive(Clone, Copy)]
+struct Moment {
+    wall: Instant,
+    core: Option<Duration>,
+}
+
+impl Moment {
+    fn now() -> Moment {
+        Moment { wall: Instant::now(), core: on_core() }
+    }
+    fn elapsed(self) -> Duration {
+        let core = self.core.zip(on_core()).map(|(then, now)| now.saturating_sub(then));
+        core.unwrap_or_else(|| self.wall.elapsed())
+    }
+}
+
 /// Time spent against a [`Patience`].
 pub(super) struct Watch {
     patience: Patience,
     worked: Duration,
-    since: Instant,
+    since: Moment,
 }
 
 impl Watch {
     pub(super) fn start(patience: Patience) -> Watch {
-        Watch { patience, worked: Duration::ZERO, since: Instant::now() }
+        Watch { patience, worked: Duration::ZERO, since: Moment::now() }
     }
-    /// Rests if it is time to. `calls` is a count that rises by one from call to call. Errors: the limit has passed.
+    /// Rests if it is time to. `calls` is a count that rises by one from call to call. Errors: the limit is reached.
     pub(super) fn look(&mut self, calls: u64) -> Result<(), &'static str> {
         if !calls.is_multiple_of(CALLS_A_LOOK) {
             return Ok(());
         }
         let stretch = self.since.elapsed();
-        if self.worked + stretch > self.patience.limit {
+        if self.worked + stretch >= self.patience.limit {
             return Err("too slow to age");
         }
-        if stretch > self.patience.work {
+        if stretch >= self.patience.work {
             self.worked += stretch;
             sleep(self.patience.rest);
-            self.since = Instant::now();
+            self.since = Moment::now();
         }
         Ok(())
     }

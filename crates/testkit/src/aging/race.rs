@@ -229,6 +229,8 @@ fn median(turns: &[Times]) -> Times {
     Times {
         settle,
         pair: pairs.get(pairs.len() / 2).copied().unwrap_or(0.0),
+        pair_median: middle(|times| times.pair_median),
+        pair_p99: middle(|times| times.pair_p99),
         free_p99: middle(|times| times.free_p99),
         pick_p99: middle(|times| times.pick_p99),
         p999: middle(|times| times.p999),

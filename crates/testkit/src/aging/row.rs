@@ -34,8 +34,8 @@ pub struct Row {
 
 /// The head of the table.
 pub(super) const HEAD: &str = "\
-| candidate | blocks | full | ns a pair | ratio | p99 free / pick | p99.9 | refused wrongly | in pieces | free runs | bytes a run | bits a block | last block |
-| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |";
+| candidate | blocks | full | ns a pair | median / p99 | ratio | p99 free / pick | p99.9 | refused wrongly | in pieces | free runs | bytes a run | bits a block | last block |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |";
 
 fn or_dash<T>(value: Option<T>, show: impl Fn(T) -> String) -> String {
     value.map_or("-".into(), show)
@@ -58,10 +58,11 @@ impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         write!(f, "| {} | 2^{} | {} % |", self.name, self.power, self.percent)?;
         if let Some(failed) = self.failed {
-            return write!(f, " {failed} | - | - | - | - | - | - | - | - | - |");
+            return write!(f, " {failed} | - | - | - | - | - | - | - | - | - | - |");
         }
         let times = &self.times;
-        write!(f, " {:.0} | {:.2} |", times.pair, self.ratio)?;
+        write!(f, " {:.0} | {} / {} |", times.pair, times.pair_median, times.pair_p99)?;
+        write!(f, " {:.2} |", self.ratio)?;
         write!(f, " {} / {} | {} |", times.free_p99, times.pick_p99, times.p999)?;
         let percent = |share: f64| if share == 0.0 { "0".into() } else { format!("{:.2} %", share * 100.0) };
         write!(f, " {} | {} |", or_dash(self.refused_wrongly, percent), percent(self.halved))?;
