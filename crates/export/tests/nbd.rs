@@ -71,6 +71,73 @@ fn structured_replies_leave_holes_out_and_block_status_tells_them() {
 }
 
 #[test]
+fn extended_headers_have_64_bits_for_lengths_and_every_answer_is_of_their_kind() {
+    let large = 4 << 20; // 16 GiB
+    let served = Served::with(|pool| {
+        pool.create_named(&name("large"), large, 0).unwrap();
+    });
+    let mut client = Client::connect(&served);
+    client.option(11, b"x");
+    assert_eq!(client.replies(), Err(0x8000_0003), "it has no data");
+    client.extended();
+    client.option(8, &[]);
+    assert_eq!(client.replies(), Err(0x8000_000a), "structured replies are less");
+    client.allocation("large");
+    let (bytes, flags) = client.go("large").unwrap();
+    assert_eq!((bytes, flags & 1 << 7), (large * BLOCK, 1 << 7), "whole reads can be asked for");
+    let far = bytes - 4 * BLOCK;
+    client.write(far, &[5; 8192], 1).unwrap();
+    let (found, holes) = client.read_chunks(far - BLOCK, 16_384).unwrap();
+    assert_eq!((found[4095], found[4096], found[12_287], found[12_288], holes), (0, 5, 5, 0, 2));
+    assert_eq!(client.block_status_extended(0, bytes).unwrap(), [(1 << 30, 3)], "a window at a time");
+    let status = client.block_status_extended(far - (1 << 30) + 8192, 1 << 34);
+    assert_eq!(status, Err(errno::INVALID), "past the end");
+    assert_eq!(client.block_status_extended(far, 4 * BLOCK).unwrap(), [(8192, 0), (8192, 3)]);
+    client.request_extended(1, 4, 100, bytes - 100).unwrap(); // one trim, durable
+    assert_eq!(client.read_chunks(far, 8192).unwrap(), (vec![0; 8192], 1));
+    client.write(far, &[5; 4096], 0).unwrap();
+    client.request_extended(0, 6, 1, bytes - 1).unwrap(); // zeroes, ragged
+    assert_eq!(client.read_chunks(far, 4096).unwrap().0, [0; 4096]);
+    client.flush().unwrap();
+}
+
+#[test]
+fn extended_headers_that_cannot_be_are_refused_or_end_the_connection() {
+    let served = Served::new();
+    let mut client = Client::connect(&served);
+    client.extended();
+    client.go("a").unwrap();
+    assert_eq!(client.request_extended(0, 1, 0, 4096), Err(errno::INVALID), "a write without its bytes");
+    assert_eq!(client.request_with(1 << 5, 4, 0, b"more"), Err(errno::INVALID), "a trim takes no bytes");
+    assert_eq!(
+        client.request_with(1 << 5, 7, 0, &[0; 12]),
+        Err(errno::INVALID),
+        "nor is this form of block status offered"
+    );
+    client.flush().unwrap();
+}
+
+#[test]
+fn the_oldest_way_to_an_export_and_endless_bytes_end_an_extended_connection() {
+    let served = Served::new();
+    let mut client = Client::connect(&served);
+    client.extended();
+    client.option(1, b"a");
+    assert!(client.is_closed());
+    let mut client = Client::connect(&served);
+    client.extended();
+    client.go("a").unwrap();
+    client.send_extended(1 << 5, 1, 0, 1 << 40);
+    assert!(client.is_closed());
+    let mut client = Client::connect(&served);
+    client.extended();
+    client.go("a").unwrap();
+    client.send_raw(&[0x25, 0x60, 0x95, 0x13]); // the other magic
+    client.send_raw(&[0; 28]);
+    assert!(client.is_closed());
+}
+
+#[test]
 fn requests_that_cannot_be_are_answered_and_the_connection_goes_on() {
     let served = Served::new();
     let mut client = Client::connect(&served);

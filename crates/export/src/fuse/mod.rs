@@ -14,6 +14,7 @@ use rustix::mount::{UnmountFlags, unmount};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
@@ -72,6 +73,19 @@ fn detach_dead(at: &Path, log: &Log) -> io::Result<()> {
     }
 }
 
+/// As an unprivileged user: fuser's own way is lazy, and would pull the folder away from under an open file. Errors: `ResourceBusy`; the
+/// system's, or what the helper said.
+fn unmount_by_helper(at: &Path) -> io::Result<()> {
+    let output = Command::new("fusermount3").arg("-u").arg("--").arg(at).output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    match output.status.success() {
+        true => Ok(()),
+        false if said.contains("busy") => Err(io::ErrorKind::ResourceBusy.into()),
+        false if said.contains("not found in") => Ok(()), // somebody else was quicker
+        false => Err(io::Error::other(said.trim().to_owned())),
+    }
+}
+
 impl Mounted {
     /// Whether somebody has unmounted it.
     #[must_use]
@@ -84,7 +98,7 @@ impl Mounted {
     pub fn unmount(&mut self) -> io::Result<()> {
         if !self.is_over() {
             match unmount(&self.at, UnmountFlags::empty()) {
-                Err(Errno::PERM) => self.unmounter.unmount()?,
+                Err(Errno::PERM) => unmount_by_helper(&self.at)?,
                 Err(Errno::INVAL) => {} // somebody else was quicker
                 done => done?,
             }

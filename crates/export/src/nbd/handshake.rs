@@ -16,10 +16,18 @@ const ALLOCATION: &[u8] = b"base:allocation";
 /// Its number on this server.
 pub(super) const ALLOCATION_ID: u32 = 1;
 
+/// How answers look, and with `Extended` requests, too.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Headers {
+    Simple,
+    Structured,
+    Extended,
+}
+
 /// What was agreed on.
 pub(super) struct Agreed {
     pub(super) export: Export,
-    pub(super) structured: bool,
+    pub(super) headers: Headers,
     /// Whether block status may be asked for.
     pub(super) allocation: bool,
 }
@@ -29,7 +37,7 @@ struct Client<'a, S: Read + Write> {
     stream: &'a mut S,
     store: &'a Store,
     no_zeroes: bool,
-    structured: bool,
+    headers: Headers,
     /// The export that block status was agreed on for.
     allocation_of: Option<String>,
 }
@@ -43,7 +51,7 @@ pub(super) fn greet<S: Read + Write>(stream: &mut S, store: &Store) -> io::Resul
         return Err(broken("handshake flags: fixed newstyle is needed, and no flag that is not known"));
     }
     let no_zeroes = flags & u32::from(NO_ZEROES) != 0;
-    let mut client = Client { stream, store, no_zeroes, structured: false, allocation_of: None };
+    let mut client = Client { stream, store, no_zeroes, headers: Headers::Simple, allocation_of: None };
     for _ in 0..OPTIONS_MAX {
         match client.option()? {
             Next::More => {}
@@ -62,8 +70,9 @@ enum Next {
 
 impl<S: Read + Write> Client<'_, S> {
     fn agreed(&self, export: Export) -> Agreed {
-        let allocation = self.structured && self.allocation_of.as_deref() == Some(&export.name.to_string());
-        Agreed { export, structured: self.structured, allocation }
+        let chunks = self.headers > Headers::Simple;
+        let allocation = chunks && self.allocation_of.as_deref() == Some(&export.name.to_string());
+        Agreed { export, headers: self.headers, allocation }
     }
 
     fn option(&mut self) -> io::Result<Next> {
@@ -76,6 +85,9 @@ impl<S: Read + Write> Client<'_, S> {
         }
         let data = self.stream.take_bytes(length)?;
         match option {
+            option::EXPORT_NAME if self.headers == Headers::Extended => {
+                Err(broken("the oldest way to an export after extended headers"))
+            }
             option::EXPORT_NAME => self.export_name(&data),
             option::ABORT => {
                 self.reply(option, reply::ACK, &[])?;
@@ -83,11 +95,18 @@ impl<S: Read + Write> Client<'_, S> {
             }
             option::LIST if data.is_empty() => self.list(),
             option::INFO | option::GO => self.info(option, &data),
+            option::STRUCTURED_REPLY if data.is_empty() && self.headers == Headers::Extended => {
+                self.reply(option, reply::ERROR_EXTENDED_HEADERS, b"extended headers were agreed on")
+            }
             option::STRUCTURED_REPLY if data.is_empty() => {
-                self.structured = true;
+                self.headers = Headers::Structured;
                 self.reply(option, reply::ACK, &[])
             }
-            option::LIST | option::STRUCTURED_REPLY => {
+            option::EXTENDED_HEADERS if data.is_empty() => {
+                self.headers = Headers::Extended;
+                self.reply(option, reply::ACK, &[])
+            }
+            option::LIST | option::STRUCTURED_REPLY | option::EXTENDED_HEADERS => {
                 self.reply(option, reply::ERROR_INVALID, b"has no data")
             }
             option::LIST_META_CONTEXT | option::SET_META_CONTEXT => self.contexts(option, &data),
@@ -116,7 +135,7 @@ impl<S: Read + Write> Client<'_, S> {
         let text = std::str::from_utf8(name).map_err(|_| broken("an export's name is UTF-8"))?;
         let export = self.store.export(text).map_err(|error| broken(&format!("export {text:?}: {error}")))?;
         let zeroes = if self.no_zeroes { 0 } else { 124 };
-        let answer = Message::default().u64(export.bytes).u16(flags_of(&export, self.structured));
+        let answer = Message::default().u64(export.bytes).u16(flags_of(&export, self.headers));
         answer.bytes(&vec![0; zeroes]).send(self.stream)?;
         self.stream.flush()?;
         Ok(Next::Chosen(export))
@@ -146,7 +165,7 @@ impl<S: Read + Write> Client<'_, S> {
             Ok(export) => export,
             Err(error) => return self.reply(option, reply::ERROR_UNKNOWN, error.to_string().as_bytes()),
         };
-        let flags = flags_of(&export, self.structured);
+        let flags = flags_of(&export, self.headers);
         let about = Message::default().u16(info::EXPORT).u64(export.bytes).u16(flags).into_bytes();
         self.reply(option, reply::INFO, &about)?;
         // Any byte can be asked for; whole blocks cost no reading before writing.
@@ -157,7 +176,7 @@ impl<S: Read + Write> Client<'_, S> {
     }
 
     fn contexts(&mut self, option: u32, data: &[u8]) -> io::Result<Next> {
-        if !self.structured {
+        if self.headers == Headers::Simple {
             return self.reply(option, reply::ERROR_INVALID, b"structured replies come first");
         }
         let Some((name, queries)) = named(data).and_then(|(name, rest)| Some((name, queries(rest)?))) else {
@@ -201,9 +220,9 @@ fn queries(mut data: &[u8]) -> Option<Vec<&[u8]>> {
     data.is_empty().then_some(queries)
 }
 
-fn flags_of(export: &Export, structured: bool) -> u16 {
+fn flags_of(export: &Export, headers: Headers) -> u16 {
     let always = flag::HAS_FLAGS | flag::SEND_FLUSH | flag::CAN_MULTI_CONN | flag::SEND_CACHE;
     let writes = flag::SEND_FUA | flag::SEND_TRIM | flag::SEND_WRITE_ZEROES;
-    let df = if structured { flag::SEND_DF } else { 0 };
+    let df = if headers == Headers::Simple { 0 } else { flag::SEND_DF };
     always | df | if export.read_only { flag::READ_ONLY } else { writes }
 }

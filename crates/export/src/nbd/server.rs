@@ -5,6 +5,7 @@
 
 use super::converse;
 use crate::Store;
+use rustix::net::sockopt;
 use std::io::{self, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -18,6 +19,12 @@ const LOOK: Duration = Duration::from_millis(50);
 const DEAF: Duration = Duration::from_secs(60);
 /// How long answers go on after the server was stopped; requests do not.
 const GRACE: Duration = Duration::from_secs(1);
+
+/// A client that is silent for so long is asked whether it is there, so often and so many times, and then let go: after three minutes in all, so that its
+/// place is another's and what it has open is not in use for ever.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
+const KEEPALIVE_PROBES: u32 = 6;
 
 /// What a server allows.
 #[derive(Clone, Copy, Debug)]
@@ -75,6 +82,11 @@ impl Stream {
             Stream::Tcp(stream) => {
                 stream.set_nonblocking(false)?;
                 stream.set_nodelay(true)?;
+                // A client whose machine is gone says nothing, ever.
+                sockopt::set_socket_keepalive(stream, true)?;
+                sockopt::set_tcp_keepidle(stream, KEEPALIVE_IDLE)?;
+                sockopt::set_tcp_keepintvl(stream, KEEPALIVE_INTERVAL)?;
+                sockopt::set_tcp_keepcnt(stream, KEEPALIVE_PROBES)?;
                 stream.set_read_timeout(Some(wait))?;
                 stream.set_write_timeout(Some(wait))
             }

@@ -10,6 +10,9 @@ pub(super) const OPTION_REPLY_MAGIC: u64 = 0x0003_e889_0455_65a9;
 pub(super) const REQUEST_MAGIC: u32 = 0x2560_9513;
 pub(super) const SIMPLE_REPLY_MAGIC: u32 = 0x6744_6698;
 pub(super) const CHUNK_MAGIC: u32 = 0x668e_33ef;
+/// With extended headers, which have 64 bits for every length.
+pub(super) const EXTENDED_REQUEST_MAGIC: u32 = 0x21e4_1c71;
+pub(super) const EXTENDED_CHUNK_MAGIC: u32 = 0x6e8a_278c;
 
 /// Handshake flags: fixed newstyle, no padding of zeroes.
 pub(super) const FIXED_NEWSTYLE: u16 = 1;
@@ -30,6 +33,7 @@ pub(super) mod option {
     pub(crate) const STRUCTURED_REPLY: u32 = 8;
     pub(crate) const LIST_META_CONTEXT: u32 = 9;
     pub(crate) const SET_META_CONTEXT: u32 = 10;
+    pub(crate) const EXTENDED_HEADERS: u32 = 11;
 }
 
 /// Replies to options.
@@ -42,6 +46,7 @@ pub(super) mod reply {
     pub(crate) const ERROR_INVALID: u32 = 0x8000_0003;
     pub(crate) const ERROR_UNKNOWN: u32 = 0x8000_0006;
     pub(crate) const ERROR_TOO_BIG: u32 = 0x8000_0009;
+    pub(crate) const ERROR_EXTENDED_HEADERS: u32 = 0x8000_000a;
 }
 
 /// Kinds of information in reply to INFO and GO.
@@ -82,6 +87,7 @@ pub(super) mod command_flag {
     pub(crate) const DF: u16 = 1 << 2;
     pub(crate) const REQ_ONE: u16 = 1 << 3;
     pub(crate) const FAST_ZERO: u16 = 1 << 4;
+    pub(crate) const PAYLOAD: u16 = 1 << 5;
 }
 
 /// Types of a structured reply's chunk.
@@ -91,6 +97,7 @@ pub(super) mod chunk {
     pub(crate) const OFFSET_DATA: u16 = 1;
     pub(crate) const OFFSET_HOLE: u16 = 2;
     pub(crate) const BLOCK_STATUS: u16 = 5;
+    pub(crate) const BLOCK_STATUS_EXTENDED: u16 = 6;
     pub(crate) const ERROR: u16 = (1 << 15) + 1;
 }
 

@@ -100,7 +100,11 @@ impl Drop for Served {
 pub(crate) struct Client {
     stream: UnixStream,
     structured: bool,
+    /// Whether headers have 64 bits for lengths.
+    extended: bool,
     cookie: u64,
+    /// Of the last request; extended answers repeat it.
+    offset: u64,
 }
 
 impl Client {
@@ -116,7 +120,7 @@ impl Client {
     pub(crate) fn connect_raw(served: &Served) -> Client {
         let stream = UnixStream::connect(served.socket()).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-        Client { stream, structured: false, cookie: 0 }
+        Client { stream, structured: false, extended: false, cookie: 0, offset: 0 }
     }
     pub(crate) fn send_raw(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).unwrap();
@@ -182,6 +186,11 @@ impl Client {
         self.replies().unwrap();
         self.structured = true;
     }
+    pub(crate) fn extended(&mut self) {
+        self.option(11, &[]);
+        self.replies().unwrap();
+        (self.structured, self.extended) = (true, true);
+    }
     pub(crate) fn allocation(&mut self, name: &str) {
         let query = b"base:allocation";
         let data = [&named(name)[..], &big(1, 4), &big(query.len() as u64, 4), query].concat();
@@ -198,11 +207,47 @@ impl Client {
     }
 
     pub(crate) fn send_header(&mut self, flags: u16, command: u16, offset: u64, length: u32) {
+        if self.extended {
+            // A write says that bytes follow it.
+            let flags = if command == 1 { flags | 1 << 5 } else { flags };
+            return self.send_extended(flags, command, offset, u64::from(length));
+        }
         self.cookie += 1;
         let head =
             [&big(0x2560_9513, 4)[..], &big(u64::from(flags), 2), &big(u64::from(command), 2)].concat();
         let rest = [&big(self.cookie, 8)[..], &big(offset, 8), &big(u64::from(length), 4)].concat();
         self.send_raw(&[head, rest].concat());
+    }
+    pub(crate) fn send_extended(&mut self, flags: u16, command: u16, offset: u64, length: u64) {
+        self.cookie += 1;
+        self.offset = offset;
+        let head =
+            [&big(0x21e4_1c71, 4)[..], &big(u64::from(flags), 2), &big(u64::from(command), 2)].concat();
+        let rest = [&big(self.cookie, 8)[..], &big(offset, 8), &big(length, 8)].concat();
+        self.send_raw(&[head, rest].concat());
+    }
+    /// One with bytes behind it.
+    pub(crate) fn request_with(
+        &mut self,
+        flags: u16,
+        command: u16,
+        offset: u64,
+        data: &[u8],
+    ) -> Result<(), u32> {
+        self.send_extended(flags, command, offset, data.len() as u64);
+        self.send_raw(data);
+        self.chunks().map(drop)
+    }
+    /// One request with an extended header, and how it ended.
+    pub(crate) fn request_extended(
+        &mut self,
+        flags: u16,
+        command: u16,
+        offset: u64,
+        length: u64,
+    ) -> Result<(), u32> {
+        self.send_extended(flags, command, offset, length);
+        self.chunks().map(drop)
     }
     /// One request without an answer's data, other than the error.
     pub(crate) fn request(
@@ -233,10 +278,13 @@ impl Client {
     fn chunks(&mut self) -> Result<Vec<(u16, Vec<u8>)>, u32> {
         let mut chunks = Vec::new();
         loop {
-            assert_eq!(self.number(4), 0x668e_33ef);
+            assert_eq!(self.number(4), if self.extended { 0x6e8a_278c } else { 0x668e_33ef });
             let (flags, kind) = (self.number(2), self.number(2) as u16);
             assert_eq!(self.number(8), self.cookie);
-            let length = self.number(4) as usize;
+            if self.extended {
+                assert_eq!(self.number(8), self.offset);
+            }
+            let length = self.number(if self.extended { 8 } else { 4 }) as usize;
             let data = self.take(length);
             if kind >= 1 << 15 {
                 return Err(data[..4].iter().fold(0, |number, byte| number << 8 | u32::from(*byte)));
@@ -285,6 +333,15 @@ impl Client {
         let chunks = self.chunks()?;
         let word = |bytes: &[u8]| bytes.iter().fold(0, |number, byte| number << 8 | u32::from(*byte));
         Ok(chunks[0].1[4..].chunks(8).map(|pair| (word(&pair[..4]), word(&pair[4..]))).collect())
+    }
+    /// Lengths and flags, by extended headers.
+    pub(crate) fn block_status_extended(&mut self, offset: u64, length: u64) -> Result<Vec<(u64, u64)>, u32> {
+        self.send_extended(0, 7, offset, length);
+        let chunks = self.chunks()?;
+        let (kind, data) = &chunks[0];
+        let word = |bytes: &[u8]| bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
+        assert_eq!((*kind, word(&data[4..8])), (6, (data.len() as u64 - 8) / 16));
+        Ok(data[8..].chunks(16).map(|pair| (word(&pair[..8]), word(&pair[8..]))).collect())
     }
 }
 
