@@ -208,8 +208,9 @@ pub(crate) enum PoolCommand {
 pub(crate) struct Serve {
     /// The pool.
     pub(crate) pool: String,
-    /// As network block devices, at unix:PATH or ADDRESS:PORT. Whoever can reach it can write the volumes.
-    #[arg(long, value_name = "WHERE", required_unless_present = "fuse")]
+    /// As network block devices, at unix:PATH or ADDRESS:PORT. Whoever can reach it can write the volumes. Not needed, and refused, if a service manager
+    /// hands a socket over (LISTEN_FDS).
+    #[arg(long, value_name = "WHERE")]
     pub(crate) nbd: Option<String>,
     /// Allow an address that is not this machine's own.
     #[arg(long)]

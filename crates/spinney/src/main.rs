@@ -12,6 +12,7 @@ mod exit;
 mod iostat;
 mod known;
 mod list;
+mod manager;
 mod manual;
 mod metrics;
 mod plan;

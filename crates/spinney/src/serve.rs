@@ -8,6 +8,7 @@ use crate::control::{self, Control};
 use crate::exit::{Failure, log};
 use crate::iostat::Books;
 use crate::known::Known;
+use crate::manager;
 use crate::metrics::Metrics;
 use crate::pool::{failed, open_to_serve};
 use crate::record::Recorder;
@@ -28,12 +29,25 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+/// What a socket is called that a service manager made.
+const INHERITED: &str = "an inherited socket";
 /// How often it looks whether to end.
 const LOOK: Duration = Duration::from_millis(50);
 
 pub(crate) fn serve(args: &args::Serve) -> Result<ExitCode, Failure> {
     let known = Known::load()?;
     let path = known.path(&args.pool)?;
+    let inherited = match (manager::inherited()?, &args.nbd) {
+        (Some(_), Some(_)) => {
+            return Err(Failure::Usage(
+                "--nbd: a service manager handed over the socket to serve at; leave it out".into(),
+            ));
+        }
+        (None, None) if args.fuse.is_none() => {
+            return Err(Failure::Usage("say where: --nbd WHERE, --fuse DIR, or both".into()));
+        }
+        (inherited, _) => inherited,
+    };
     let (pool, meter) = open_to_serve(&args.pool, path, args.hold_unflushed)?;
     let store = Arc::new(Store::new(pool));
     let of_volume = args.record_volume.as_deref();
@@ -42,13 +56,18 @@ pub(crate) fn serve(args: &args::Serve) -> Result<ExitCode, Failure> {
     let stop = stop_at_signals()?;
     let of_control = |error: io::Error| Failure::Other(format!("control socket: {error}"));
     let control = Control::listen(path).map_err(of_control)?;
-    let nbd = args.nbd.as_deref().map(|at| Nbd::listen(at, args.public)).transpose()?;
+    let nbd = match (inherited, args.nbd.as_deref()) {
+        (Some(listener), _) => Some(Nbd { at: INHERITED, listener, socket: None }),
+        (None, at) => at.map(|at| Nbd::listen(at, args.public)).transpose()?,
+    };
     let metrics = args.metrics.as_deref().map(|at| Metrics::listen(at, args.public)).transpose()?;
     let folder = args.fuse.as_deref().map(|at| mount(&store, at, path, args.allow_root)).transpose()?;
     let count = store.exports().map_err(|error| failed(&args.pool, error))?.len();
-    let places = [args.nbd.clone(), args.fuse.as_ref().map(|folder| folder.display().to_string())];
+    let at = nbd.as_ref().map(|nbd| nbd.at.to_owned());
+    let places = [at, args.fuse.as_ref().map(|folder| folder.display().to_string())];
     let places: Vec<String> = places.into_iter().flatten().collect();
     log(&format!("{count} exports of `{}` at {}; end with Ctrl-C", args.pool, places.join(" and ")));
+    manager::tell("READY=1");
     let over = AtomicBool::new(false);
     let served = thread::scope(|scope| {
         let store = &*store;
@@ -69,8 +88,12 @@ pub(crate) fn serve(args: &args::Serve) -> Result<ExitCode, Failure> {
 
 /// Until nothing is served any more: by a signal, or because the folder was unmounted and that was all.
 fn wait(mut folder: Option<Mounted>, stop: &AtomicBool, others: impl Fn() -> bool) {
-    let mut told = false;
+    let (mut told, mut stopping) = (false, false);
     while folder.is_some() || others() {
+        if !stopping && stop.load(Ordering::Relaxed) {
+            stopping = true;
+            manager::tell("STOPPING=1");
+        }
         if let Some(mounted) =
             folder.as_mut().filter(|folder| stop.load(Ordering::Relaxed) || folder.is_over())
         {

@@ -153,6 +153,28 @@ fn what_clients_do_is_recorded_with_the_snapshots_between() {
 }
 
 #[test]
+fn a_socket_of_a_service_manager_is_served_and_the_manager_told() {
+    let bench = Bench::new();
+    let socket = std::os::unix::net::UnixListener::bind(bench.path("nbd.sock")).unwrap();
+    let notes = std::os::unix::net::UnixDatagram::bind(bench.path("notes.sock")).unwrap();
+    notes.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    let next = || {
+        let mut note = [0; 64];
+        let length = notes.recv(&mut note).unwrap();
+        String::from_utf8_lossy(&note[..length]).into_owned()
+    };
+    let server = bench.inherit(socket.into(), "serve tank");
+    assert_eq!(next(), "READY=1");
+    let mut client = nbd_client(&bench, "home");
+    ask(&mut client, 1, 1, 0, 4096);
+    drop(client);
+    assert!(server.end().contains("an inherited socket"));
+    assert_eq!(next(), "STOPPING=1");
+    assert!(bench.path("nbd.sock").exists(), "the socket is the manager's");
+    assert!(bench.text("serve tank", 2).contains("--nbd WHERE"));
+}
+
+#[test]
 fn metrics_tell_what_clients_did_and_bound_who_asks() {
     let bench = Bench::new();
     bench.text("vol snapshot tank/home@one", 0);

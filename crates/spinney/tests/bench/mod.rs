@@ -65,6 +65,21 @@ impl Bench {
     pub(crate) fn serve_unread(&self, arguments: &str) -> Server {
         self.start(arguments).0
     }
+    /// `serve tank`, started by a service manager that hands over this socket, once it serves.
+    pub(crate) fn inherit(&self, socket: std::os::fd::OwnedFd, arguments: &str) -> Server {
+        let mut command = Command::new("sh");
+        // The socket comes as standard input, and goes on as the first descriptor behind the three standard ones.
+        let line = format!(
+            "export LISTEN_PID=$$ LISTEN_FDS=1; exec {} {arguments} 3<&0 0</dev/null",
+            env!("CARGO_BIN_EXE_spinney")
+        );
+        command.args(["-c", &line]).current_dir(self.0.path()).stdin(socket).stderr(Stdio::piped());
+        command.env("XDG_STATE_HOME", self.0.path()).env("NOTIFY_SOCKET", self.path("notes.sock"));
+        let mut child = command.spawn().unwrap();
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let reader = std::thread::spawn(move || lines.map_while(Result::ok).collect());
+        Server { child, reader: Some(reader) }
+    }
     fn start(&self, arguments: &str) -> (Server, Lines<BufReader<ChildStderr>>) {
         let mut command = self.command(&format!("serve tank {arguments}"));
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
