@@ -12,7 +12,7 @@ use std::{
     fmt,
     fs::{File, OpenOptions, TryLockError},
     io::{self, Seek, SeekFrom},
-    os::unix::fs::{FileExt, OpenOptionsExt},
+    os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt},
     path::Path,
     sync::atomic::{AtomicBool, Ordering},
 };
@@ -61,7 +61,7 @@ impl FileDevice {
         made().map_err(|error| failed("create", Pba(0), &error))?;
         FileDevice::open(path)
     }
-    /// An existing file or raw disk. Errors: `Io` (also when somebody else has it open: `lock`), `BadSetting` if its length is
+    /// An existing file or raw disk. Errors: `Io` (also when somebody else has it open: `lock`, or a disk: `open` with EBUSY), `BadSetting` if its length is
     /// not a whole number of blocks.
     pub fn open(path: &Path) -> Result<FileDevice> {
         let (file, direct) = open_either(path).map_err(|error| failed("open", Pba(0), &error))?;
@@ -113,15 +113,19 @@ impl fmt::Debug for FileDevice {
     }
 }
 
-/// Open for direct I/O if a first read shows that it works (opening alone may succeed where reading does not), else cached.
+/// A raw disk is taken for this opener alone, so that nothing that is mounted or part of another device is written over. Open for direct I/O if a first read shows that it works (opening alone may succeed where reading does not), else cached.
 fn open_either(path: &Path) -> io::Result<(File, bool)> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true);
-    let cached = options.open(path)?;
-    let direct = options.custom_flags(OFlags::DIRECT.bits().cast_signed()).open(path);
-    match direct {
+    let is_disk = std::fs::metadata(path)?.file_type().is_block_device();
+    let alone = if is_disk { OFlags::EXCL } else { OFlags::empty() };
+    let open = |more: OFlags| {
+        let flags = (alone | more).bits().cast_signed();
+        OpenOptions::new().read(true).write(true).custom_flags(flags).open(path)
+    };
+    // One after the other: a disk that is open alone cannot be opened again.
+    match open(OFlags::DIRECT) {
         Ok(file) if file.read_at(AlignedBuffer::new(BLOCK_BYTES).bytes(), 0).is_ok() => Ok((file, true)),
-        _ => Ok((cached, false)),
+        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::BUSY.raw_os_error()) => Err(error),
+        _ => Ok((open(OFlags::empty())?, false)),
     }
 }
 

@@ -1,22 +1,24 @@
 //! Which file or disk a pool's name stands for: a small JSON file of the user's own.
 //!
-//! Invariant: it is replaced whole, never half-written; losing it loses no pool, since `pool import` finds one again by its file.
+//! Invariant: it is replaced whole and durably, under a lock, never half-written and never over another command's change; losing it loses no pool, since `pool import` finds one again by its file.
 
 use crate::exit::Failure;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::env;
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// The file's version.
 const VERSION: u64 = 1;
 
+type Pools = BTreeMap<String, PathBuf>;
+
 /// The pools that this user knows.
 pub(crate) struct Known {
     file: PathBuf,
-    pools: BTreeMap<String, PathBuf>,
+    pools: Pools,
 }
 
 fn folder(variable: &str) -> Option<PathBuf> {
@@ -51,16 +53,13 @@ impl Known {
         Ok(Known { file, pools })
     }
 
-    /// Where servers listen for this user's commands: in the session's folder if there is one, else beside the names.
+    /// Where servers listen for this user's commands: beside the names, so that whoever finds a pool finds its server, from a session or without one.
     pub(crate) fn folder_of_sockets() -> io::Result<PathBuf> {
-        if let Some(session) = folder("XDG_RUNTIME_DIR") {
-            return Ok(session.join("spinney/run"));
-        }
         let file = place().map_err(|failure| io::Error::other(failure.to_string()))?;
         Ok(file.with_file_name("run"))
     }
 
-    pub(crate) fn pools(&self) -> &BTreeMap<String, PathBuf> {
+    pub(crate) fn pools(&self) -> &Pools {
         &self.pools
     }
 
@@ -75,25 +74,49 @@ impl Known {
         })
     }
 
+    /// Errors: `Usage` if the name is another pool's by now.
     pub(crate) fn add(&mut self, pool: &str, path: &Path) -> Result<(), Failure> {
         let whole =
             fs::canonicalize(path).map_err(|error| Failure::Other(format!("{}: {error}", path.display())))?;
-        self.pools.insert(pool.to_owned(), whole);
-        self.store()
+        self.change(|pools| match pools.insert(pool.to_owned(), whole.clone()) {
+            Some(other) if other != whole => {
+                Err(Failure::Usage(format!("a pool `{pool}` is known already, on {}", other.display())))
+            }
+            _ => Ok(()),
+        })
     }
 
     pub(crate) fn forget(&mut self, pool: &str) -> Result<(), Failure> {
-        self.pools.remove(pool);
-        self.store()
+        self.change(|pools| {
+            pools.remove(pool);
+            Ok(())
+        })
     }
 
-    fn store(&self) -> Result<(), Failure> {
+    /// Change the list as it is now, which is another command's if one came between, and make that durable.
+    fn change(&mut self, act: impl FnOnce(&mut Pools) -> Result<(), Failure>) -> Result<(), Failure> {
         let failed = |error: io::Error| Failure::Other(format!("{}: {error}", self.file.display()));
-        let folder = self.file.parent().unwrap_or(Path::new("."));
-        fs::create_dir_all(folder).map_err(failed)?;
+        let folder = self.file.parent().unwrap_or(Path::new(".")).to_owned();
+        fs::create_dir_all(&folder).map_err(failed)?;
+        let lock =
+            File::options().create(true).truncate(false).write(true).open(self.file.with_extension("lock"));
+        let lock = lock.map_err(failed)?;
+        lock.lock().map_err(failed)?; // until it is dropped
+        let mut pools = Known::load()?.pools;
+        act(&mut pools)?;
+        self.pools = pools;
+        self.store(&folder).map_err(|error| Failure::Other(format!("{}: {error}", self.file.display())))
+    }
+
+    /// The content before the name, and both before it is said that they are there.
+    fn store(&self, folder: &Path) -> io::Result<()> {
         let paths = self.pools.iter().map(|(name, path)| (name.clone(), json!(path.to_string_lossy())));
         let text = json!({ "version": VERSION, "pools": Value::Object(paths.collect()) });
         let new = self.file.with_extension("new");
-        fs::write(&new, format!("{text:#}\n")).and_then(|()| fs::rename(&new, &self.file)).map_err(failed)
+        let mut file = File::create(&new)?;
+        writeln!(file, "{text:#}")?;
+        file.sync_all()?;
+        fs::rename(&new, &self.file)?;
+        File::open(folder)?.sync_all()
     }
 }

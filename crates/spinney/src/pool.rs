@@ -9,20 +9,19 @@ use crate::exit::{DAMAGED, Failure, log, say, say_to, versioned};
 use crate::iostat::Meter;
 use crate::known::Known;
 use crate::table::{Cell, Listing};
+use rustix::io::Errno;
 use serde_json::{Value, json};
 use spinney_core::{BLOCK_BYTES, BlockDevice, Error, Pba};
 use spinney_device::{FileDevice, MeterDevice};
 use spinney_lab::config::{format_bytes, parse_bytes};
 use spinney_registry::Registry;
-use spinney_volume::{ChecksumKind, Name, Placement, Pool, PoolOptions, SUPERBLOCK_SLOTS};
+use spinney_volume::{ChecksumKind, Name, Placement, Pool, PoolOptions, SUPERBLOCK_MAGIC, SUPERBLOCK_SLOTS};
 use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 const BLOCK: u64 = BLOCK_BYTES as u64;
-/// What a superblock of any version begins with (`FORMAT.md` of the volume).
-const MAGIC: &[u8] = b"spinney\0";
 /// A pool that nobody chose parts for: best fit over twin trees keeps free space whole and has a bound on memory; reference counts
 /// delete and clone in any order; metadata that grows never ends a pool that has blocks left.
 const ALLOCATOR: &str = "extent";
@@ -54,6 +53,9 @@ pub(crate) fn failed(what: &str, error: Error) -> Failure {
     match error {
         Error::Io { operation: "lock", .. } => {
             Failure::Busy(format!("{what} is in use by another process (a server?); stop that first"))
+        }
+        Error::Io { operation: "open", code, .. } if code == Errno::BUSY.raw_os_error() => {
+            Failure::Busy(format!("{what} is in use (mounted, or part of another device)"))
         }
         Error::NoSpace { .. } | Error::OverQuota { .. } | Error::NoPages { .. } => Failure::OutOfSpace(text),
         Error::NoSuchName | Error::NameTaken | Error::BadSetting(_) | Error::Busy(_) => Failure::Usage(text),
@@ -201,7 +203,7 @@ fn has_magic(device: &FileDevice, slot: Pba) -> Result<bool, Error> {
     if slot.0 < device.blocks() {
         device.read(slot, &mut block)?;
     }
-    Ok(block.starts_with(MAGIC))
+    Ok(block.starts_with(SUPERBLOCK_MAGIC))
 }
 
 fn import(path: &Path, name: Option<&str>) -> Result<ExitCode, Failure> {

@@ -12,10 +12,13 @@ use serde_json::json;
 use spinney_core::{BLOCK_BYTES, Error, Lba, LbaRange};
 use spinney_lab::config::{format_bytes, parse_bytes};
 use spinney_volume::{Name, Pool};
+use std::io::Write;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 mod properties;
+
+pub(crate) use properties::row;
 
 const BLOCK: u64 = BLOCK_BYTES as u64;
 
@@ -122,13 +125,13 @@ fn rollback(desk: &mut Desk<'_>, text: &str) -> Result<(), Failure> {
 fn list(desk: &mut Desk<'_>, output: &Output) -> Result<(), Failure> {
     let failed = |error| failed(desk.name, error);
     let names = desk.pool.names().map_err(failed)?;
-    let rows: Result<_, Error> =
-        names.iter().map(|named| properties::row(desk.pool, desk.name, named)).collect();
-    Listing { columns: &properties::COLUMNS, rows: rows.map_err(failed)? }.print(
-        "spinney vol list",
-        output,
-        desk.out,
-    )
+    let rows: Result<_, Error> = names.iter().map(|named| row(desk.pool, desk.name, named)).collect();
+    print_list(rows.map_err(failed)?, output, desk.out)
+}
+
+/// What [`row`] made of each name.
+pub(crate) fn print_list(rows: Vec<Vec<Cell>>, output: &Output, out: &mut dyn Write) -> Result<(), Failure> {
+    Listing { columns: &properties::COLUMNS, rows }.print("spinney vol list", output, out)
 }
 
 /// The names that the words mean: single ones and ranges of snapshots.

@@ -3,7 +3,7 @@
 
 mod bench;
 
-use bench::{attempt, lacks};
+use bench::{Bench, attempt, lacks, run};
 
 #[test]
 fn the_script_of_the_readme_finds_everything_again_on_each_file_system() {
@@ -19,4 +19,35 @@ fn the_script_of_the_readme_finds_everything_again_on_each_file_system() {
         let said = attempt("env", &words).unwrap_or_else(|said| panic!("{said}"));
         assert!(said.contains("files are there and whole") && said.contains("sound"), "{name}: {said}");
     }
+}
+
+/// A loop device, until it is dropped.
+struct Loop(String);
+
+impl Drop for Loop {
+    fn drop(&mut self) {
+        let _ = attempt("umount", &[&self.0]);
+        let _ = attempt("losetup", &["--detach", &self.0]);
+    }
+}
+
+#[test]
+fn a_disk_that_is_mounted_does_not_become_a_pool() {
+    if let Some(lacks) = lacks(&["losetup", "mkfs.ext4", "mount"]) {
+        eprintln!("skipped: {lacks} is missing");
+        return;
+    }
+    let bench = Bench::new();
+    let image = bench.path("disk.img");
+    std::fs::File::create(&image).unwrap().set_len(64 << 20).unwrap();
+    let disk = Loop(run("losetup", &["--find", "--show", image.to_str().unwrap()]).trim().to_owned());
+    run("mkfs.ext4", &["-q", &disk.0]);
+    let folder = bench.path("mounted");
+    std::fs::create_dir(&folder).unwrap();
+    run("mount", &[&disk.0, folder.to_str().unwrap()]);
+    let create = format!("pool create other {} --force", disk.0);
+    assert!(bench.text(&create, 75).contains("mounted"));
+    run("umount", &[&disk.0]);
+    bench.text(&create, 0);
+    assert!(bench.text("pool scrub other", 0).contains("sound"));
 }

@@ -46,7 +46,7 @@ pub use read::Reader;
 pub use scrub::{Scrub, ScrubProgress};
 pub use segment_table::SegmentTable;
 pub use stats::PoolStats;
-pub use superblock::{SUPERBLOCK_SLOTS, Superblock};
+pub use superblock::{SUPERBLOCK_MAGIC, SUPERBLOCK_SLOTS, Superblock};
 
 #[cfg(doc)]
 #[doc = include_str!("../FORMAT.md")]

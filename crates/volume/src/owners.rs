@@ -5,9 +5,12 @@
 
 use crate::Pool;
 use spinney_backref::{BackReferences, Owner, QueryCost};
-use spinney_core::{DevId, Error, Extent, Finding, Lba, LbaRange, Place, Result};
+use spinney_core::{DevId, Error, Extent, Finding, Lba, LbaRange, Pba, Place, Result};
 use spinney_snap::{Access, Work};
 
+/// Owners that the checker holds at once, some 100 MB (twice as many while it gathers): a pool with more of them is compared in so many stretches of blocks, each
+/// of which takes a walk of all maps.
+const OWNERS_MAX: usize = 1 << 22;
 /// Differences that are reported; there may be one for every block.
 const WRONG_MAX: usize = 1000;
 
@@ -105,14 +108,27 @@ impl Pool {
     pub(crate) fn check_owners(&self, findings: &mut Vec<Finding>) -> Result<()> {
         let Some(references) = &self.back_references else { return Ok(()) };
         references.check(&self.pages, &mut |finding| findings.push(finding))?;
-        let mut walked = self.walk_owners()?.into_iter().peekable();
         let mut wrong = Vec::new();
+        let data = self.layout.data;
+        let mut at = data.start;
+        while at < data.end() && wrong.len() < WRONG_MAX {
+            let (walked, on) = self.walk_owners(at, OWNERS_MAX)?;
+            self.compare_owners(walked, on, &mut wrong)?;
+            at = on.end();
+        }
+        findings.extend(wrong);
+        Ok(())
+    }
+
+    /// What the maps and the references say of these blocks.
+    fn compare_owners(&self, walked: Vec<Owner>, on: Extent, wrong: &mut Vec<Finding>) -> Result<()> {
+        let mut walked = walked.into_iter().peekable();
         let mut find = |rule, owner: Owner| {
             if wrong.len() < WRONG_MAX {
                 wrong.push(Finding { rule, place: Place::Block(owner.on) });
             }
         };
-        self.owners(self.layout.data, &mut |owner| {
+        self.owners(on, &mut |owner| {
             while let Some(missed) = walked.next_if(|walked| *walked < owner) {
                 find("a block that a version maps has it as an owner", missed);
             }
@@ -121,24 +137,64 @@ impl Pool {
             }
         })?;
         walked.for_each(|missed| find("a block that a version maps has it as an owner", missed));
-        findings.extend(wrong);
         Ok(())
     }
 
-    /// Every owner of every block, from the maps.
-    fn walk_owners(&self) -> Result<Vec<Owner>> {
-        let mut owners = Vec::new();
+    /// Every owner, from the maps, of the blocks from `first` on, as far as there are at most so many (of one block: all); and which blocks these are.
+    /// The maps are walked once for each such stretch.
+    fn walk_owners(&self, first: Pba, owners_max: usize) -> Result<(Vec<Owner>, Extent)> {
+        let (mut owners, mut end) = (Vec::new(), self.layout.data.end());
         for version in self.versions()? {
             let whole = LbaRange { start: Lba(0), blocks: version.blocks };
             self.scheme.lookup(version.dev, whole, &self.pages, &mut |run| {
                 // A forged map may lead outside the data; the tiling of the checker finds that.
                 let on = run.on.and_then(|on| Extent::checked(on.0, run.blocks));
-                let blocks = on.filter(|on| self.layout.data.contains(*on)).into_iter();
+                let Some(on) = on.filter(|on| self.layout.data.contains(*on)) else { return };
                 let owner = |(at, on)| Owner { on, dev: version.dev, at: Lba(at) };
-                owners.extend(blocks.flat_map(|on| (run.at.0..).zip(on.iter())).map(owner));
+                for owner in (run.at.0..).zip(on.iter()).map(owner) {
+                    if owner.on >= first && owner.on < end {
+                        owners.push(owner);
+                    }
+                    if owners.len() > owners_max.saturating_mul(2) {
+                        end = keep_lowest(&mut owners, owners_max).unwrap_or(end);
+                    }
+                }
             })?;
         }
+        if owners.len() > owners_max {
+            end = keep_lowest(&mut owners, owners_max).unwrap_or(end);
+        }
         owners.sort_unstable();
-        Ok(owners)
+        Ok((owners, Extent { start: first, blocks: end.0 - first.0 }))
+    }
+}
+
+/// Keep about so many owners, those of the lowest blocks, each block's all or none. The first block that was let go of, if any was.
+fn keep_lowest(owners: &mut Vec<Owner>, owners_max: usize) -> Option<Pba> {
+    owners.sort_unstable();
+    let first = owners.first()?.on;
+    let cut = owners.get(owners_max)?.on;
+    // The block at the cut goes wholly, unless it is the only one.
+    let end = if cut > first { cut } else { Pba(first.0 + 1) };
+    let kept = owners.partition_point(|owner| owner.on < end);
+    if kept == owners.len() {
+        return None;
+    }
+    owners.truncate(kept);
+    Some(end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_too_many_owners_whole_blocks_are_kept() {
+        let owner = |on, dev| Owner { on: Pba(on), dev: DevId(dev), at: Lba(0) };
+        let mut owners = vec![owner(3, 1), owner(1, 1), owner(2, 2), owner(2, 1), owner(1, 2)];
+        assert_eq!(keep_lowest(&mut owners.clone(), 5), None);
+        assert_eq!(keep_lowest(&mut owners, 3), Some(Pba(2)));
+        assert_eq!(owners, [owner(1, 1), owner(1, 2)]);
+        assert_eq!(keep_lowest(&mut owners, 1), None, "one block's owners stay together");
     }
 }

@@ -17,7 +17,8 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 pub const SUPERBLOCK_SLOTS: [Pba; 2] = [Pba(0), Pba(8)];
 /// The most bytes of description (names and settings of allocator and scheme).
 pub(crate) const DESCRIPTION_BYTES_MAX: usize = 1024;
-const MAGIC: &[u8; 8] = b"spinney\0";
+/// What a superblock of any version begins with.
+pub const SUPERBLOCK_MAGIC: &[u8; 8] = b"spinney\0";
 /// A pool whose metadata area has its size for life.
 const VERSION: u32 = 2;
 /// Added for a pool whose area may have grown: another release would not know where its pages are.
@@ -104,7 +105,7 @@ impl Superblock {
             "the description has at most {DESCRIPTION_BYTES_MAX} bytes"
         );
         let mut fields = Vec::with_capacity(BLOCK_BYTES);
-        fields.extend_from_slice(MAGIC);
+        fields.extend_from_slice(SUPERBLOCK_MAGIC);
         let segments = if self.placement == Placement::Area { 0 } else { WITH_SEGMENTS };
         let references = if self.back_references.is_empty() { 0 } else { WITH_BACK_REFERENCES };
         let Layout { device_blocks, area, log, data } = self.layout;
@@ -168,7 +169,7 @@ impl Superblock {
         let corrupt = |what| Error::Corrupt { what, place: Place::Superblock(slot as u8) };
         let (sector, rest) = block.split_at_checked(SECTOR_BYTES).ok_or(corrupt("superblock length"))?;
         let mut reader = Reader { rest: sector, slot };
-        if reader.take(8)? != MAGIC {
+        if reader.take(8)? != SUPERBLOCK_MAGIC {
             return Err(corrupt("superblock magic (not a spinney pool, or overwritten)"));
         }
         let more = reader.half()?.wrapping_sub(VERSION);

@@ -4,7 +4,7 @@
 //! connection and nothing else. The pool is locked while a command runs, never while a client is waited for.
 
 use super::{Desk, OUT_BYTES_MAX, REQUEST_BYTES_MAX, VERSION, private_socket_path};
-use crate::args::{Cli, Command, PoolCommand};
+use crate::args::{Cli, Command, Output, PoolCommand, VolCommand};
 use crate::exit::{Failure, say_to};
 use crate::iostat::Books;
 use crate::known::Known;
@@ -231,6 +231,9 @@ fn command(
         let totals = books.totals(store).map_err(|error| failed(name, error))?;
         return say_to(out, format!("{totals}\n"));
     }
+    if let Command::Vol { command: VolCommand::List { output, .. } } = &parsed {
+        return list(name, store, output, out);
+    }
     // A command's own failure is not the pool's.
     let mut done = Ok(());
     let locked = store.with(|pool| {
@@ -246,6 +249,19 @@ fn command(
         Ok(())
     });
     locked.map_err(|error: Error| Failure::Other(format!("{name}: {error}"))).and(done)
+}
+
+/// Name by name, since what a version owns takes a walk of its maps, and clients wait meanwhile. What went between is left out.
+fn list(name: &str, store: &Store, output: &Output, out: &mut dyn Write) -> Result<(), Failure> {
+    let failed = |error| failed(name, error);
+    let mut rows = Vec::new();
+    for named in store.with(|pool| pool.names()).map_err(failed)? {
+        match store.with(|pool| vol::row(pool, name, &named)) {
+            Err(Error::NotFound(_)) => {}
+            row => rows.push(row.map_err(failed)?),
+        }
+    }
+    vol::print_list(rows, output, out)
 }
 
 /// What a command prints, up to a bound.

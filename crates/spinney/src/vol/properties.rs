@@ -17,7 +17,7 @@ pub(super) const COLUMNS: [&str; 8] =
     ["name", "size", "referenced", "exclusive", "quota", "reservation", "origin", "created"];
 
 /// The properties of a volume or snapshot, in the order of [`COLUMNS`].
-pub(super) fn row(pool: &Pool, pool_name: &str, named: &Named) -> Result<Vec<Cell>, Error> {
+pub(crate) fn row(pool: &Pool, pool_name: &str, named: &Named) -> Result<Vec<Cell>, Error> {
     let (usage, version) = (pool.usage(named.dev)?, pool.version(named.dev)?);
     let limits = pool.limits_of(named.dev);
     let bytes = |blocks: u64| Cell::Bytes(blocks * BLOCK);
