@@ -71,6 +71,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "snap-chain", run: scheme::chain, seeds: patch::seeds },
     Target { name: "snap-caw", run: scheme::caw, seeds: patch::seeds },
     Target { name: "snap-caw-gct", run: scheme::caw_gct, seeds: patch::seeds },
+    Target { name: "snap-betree", run: scheme::betree, seeds: patch::seeds },
     Target { name: "snap-keyver", run: scheme::keyver, seeds: patch::seeds },
     Target { name: "snap-eager", run: scheme::eager, seeds: patch::seeds },
     Target { name: "segments", run: segments::run, seeds: patch::seeds },

@@ -6,6 +6,7 @@ use crate::bytes::Bytes;
 use crate::sheet::Sheet;
 use spinney_core::{DevId, Epoch, Error, Extent, Lba, LbaRange, Pba, Result};
 use spinney_snap::{Access, Freed, SnapshotScheme, Work, WritePlan};
+use spinney_snap_betree::{Betree, Settings};
 use spinney_snap_caw::{Caw, Rule};
 use spinney_snap_chain::Chain;
 use spinney_snap_deadlist::DeadList;
@@ -149,8 +150,16 @@ pub(crate) fn chain(data: &[u8]) {
 }
 
 /// All that the policy can do.
-const RULE: Rule =
-    Rule { unit_blocks: 16, theta: 0.25, deltas_max: 1, along: true, fold: true, in_place: true };
+const RULE: Rule = Rule {
+    unit_blocks: 16,
+    theta: 0.25,
+    deltas_max: 1,
+    along: true,
+    fold: true,
+    read_seeks: 1,
+    look_budget: 8,
+    in_place: true,
+};
 
 pub(crate) fn caw(data: &[u8]) {
     static BASE: OnceLock<Sheet> = OnceLock::new();
@@ -173,6 +182,15 @@ pub(crate) fn caw_gct(data: &[u8]) {
 pub(crate) fn keyver(data: &[u8]) {
     static BASE: OnceLock<[Sheet; 3]> = OnceLock::new();
     let make: Make = || Box::new(KeyVersions::new(true));
+    run_lineage(make, BASE.get_or_init(|| [0, 5, 1000].map(|tend| lineage(make, tend))), data);
+}
+
+pub(crate) fn betree(data: &[u8]) {
+    static BASE: OnceLock<[Sheet; 3]> = OnceLock::new();
+    let make: Make = || {
+        let settings = Settings { fanout: 20, goto_max: 3, hidden_percent: 10 };
+        Box::new(Betree::new(settings).expect("lawful settings"))
+    };
     run_lineage(make, BASE.get_or_init(|| [0, 5, 1000].map(|tend| lineage(make, tend))), data);
 }
 

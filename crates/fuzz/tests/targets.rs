@@ -76,6 +76,7 @@ targets! {
     snap_chain, "snap-chain", 5000;
     snap_caw, "snap-caw", 5000;
     snap_caw_gct, "snap-caw-gct", 5000;
+    snap_betree, "snap-betree", 5000;
     snap_keyver, "snap-keyver", 5000;
     snap_eager, "snap-eager", 5000;
     segments, "segments", 1500;

@@ -268,6 +268,7 @@ const STANDARD: &[Entry] = &[
         "copy-on-abundant-write over GCTrees by birth epochs",
         |settings| spinney_snap_caw::over(&spinney_snap_gctree::EPOCHS, settings),
     )),
+    Entry::Scheme(spinney_snap_betree::ENTRY),
     Entry::Scheme(spinney_snap_keyver::ENTRY),
     Entry::Scheme(spinney_snap_eager::ENTRY),
 ];

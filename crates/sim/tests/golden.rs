@@ -50,6 +50,7 @@ const POOLS: &[(&str, &str, Placement)] = &[
     ("extent", "caw-gct", Placement::Segments),
     ("bitmap-batched", "keyver", Placement::Segments),
     ("dm-thin", "eager", Placement::Area),
+    ("extent", "betree", Placement::Area),
     (WITH_LOG.0, WITH_LOG.1, Placement::Segments),
 ];
 
