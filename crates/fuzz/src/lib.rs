@@ -65,6 +65,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "page-log", run: page_log::run, seeds: patch::seeds },
     Target { name: "snap-flat", run: scheme::flat, seeds: patch::seeds },
     Target { name: "snap-refcount", run: scheme::refcount, seeds: patch::seeds },
+    Target { name: "snap-refcount-log", run: scheme::refcount_log, seeds: patch::seeds },
+    Target { name: "snap-refcount-ranges", run: scheme::refcount_ranges, seeds: patch::seeds },
     Target { name: "snap-deadlist", run: scheme::deadlist, seeds: patch::seeds },
     Target { name: "snap-time", run: scheme::time, seeds: patch::seeds },
     Target { name: "snap-snapmap", run: scheme::snapmap, seeds: patch::seeds },

@@ -14,7 +14,7 @@ use spinney_snap_eager::Eager;
 use spinney_snap_flat::Flat;
 use spinney_snap_gctree::{Encoding, GcTree};
 use spinney_snap_keyver::KeyVersions;
-use spinney_snap_refcount::RefCount;
+use spinney_snap_refcount::{Keeping, RefCount};
 use spinney_snap_snapmap::SnapMap;
 use spinney_snap_time::Time;
 use spinney_testkit::MemoryPages;
@@ -69,6 +69,26 @@ pub(crate) fn flat(data: &[u8]) {
 pub(crate) fn refcount(data: &[u8]) {
     static BASE: OnceLock<Sheet> = OnceLock::new();
     let make: Make = || Box::new(RefCount::new(8, true).expect("a lawful fanout"));
+    run(make, BASE.get_or_init(|| base(make)), data);
+}
+
+/// With a log of so few changes that it has been folded, and has full pages besides.
+pub(crate) fn refcount_log(data: &[u8]) {
+    static BASE: OnceLock<Sheet> = OnceLock::new();
+    let make: Make = || {
+        let scheme = RefCount::new(8, true).expect("a lawful fanout");
+        Box::new(scheme.keeping(Keeping { log_changes: 7, range_steps: 0 }).expect("a lawful log"))
+    };
+    run(make, BASE.get_or_init(|| base(make)), data);
+}
+
+/// With ranges that have been cut.
+pub(crate) fn refcount_ranges(data: &[u8]) {
+    static BASE: OnceLock<Sheet> = OnceLock::new();
+    let make: Make = || {
+        let scheme = RefCount::new(8, true).expect("a lawful fanout");
+        Box::new(scheme.keeping(Keeping { log_changes: 0, range_steps: 5 }).expect("lawful ranges"))
+    };
     run(make, BASE.get_or_init(|| base(make)), data);
 }
 

@@ -70,6 +70,8 @@ targets! {
     page_log, "page-log", 15000;
     snap_flat, "snap-flat", 10000;
     snap_refcount, "snap-refcount", 15000;
+    snap_refcount_log, "snap-refcount-log", 5000;
+    snap_refcount_ranges, "snap-refcount-ranges", 5000;
     snap_deadlist, "snap-deadlist", 10000;
     snap_time, "snap-time", 5000;
     snap_snapmap, "snap-snapmap", 5000;

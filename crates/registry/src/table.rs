@@ -251,6 +251,8 @@ const STANDARD: &[Entry] = &[
     ),
     Entry::Scheme(spinney_snap_flat::ENTRY),
     Entry::Scheme(spinney_snap_refcount::ENTRY),
+    Entry::Scheme(spinney_snap_refcount::LOGGED),
+    Entry::Scheme(spinney_snap_refcount::RANGES),
     Entry::Scheme(spinney_snap_gctree::EPOCHS),
     Entry::Scheme(spinney_snap_gctree::BITS),
     Entry::Scheme(spinney_snap_gctree::COUNTED),

@@ -19,7 +19,11 @@ const NAME: &str = "--histories";
 /// Slots of an index node: few, so that interior levels matter.
 const FANOUTS: [u64; 6] = [2, 3, 4, 4, 5, 8];
 
-/// The settings of a seed: a small fanout, and each switch as a bit of the seed says.
+/// Sizes of what keeps counts, where there is that: small, so that it is full again and again, and as by itself.
+const COUNT_SIZES: [(&str, [u64; 4]); 2] =
+    [("log_changes", [1, 5, 40, 8096]), ("range_steps", [2, 5, 40, 1012])];
+
+/// The settings of a seed: a small fanout, pages and logs of counts of some size, and each switch as a bit of the seed says.
 fn settings(entry: &SchemeEntry, seed: u64) -> Settings {
     let mut settings = Settings::new();
     for (bit, parameter) in (0..).zip(entry.parameters) {
@@ -28,6 +32,12 @@ fn settings(entry: &SchemeEntry, seed: u64) -> Settings {
                 let fanout = FANOUTS[(seed / 7 % FANOUTS.len() as u64) as usize];
                 settings.with(parameter.name, Setting::Integer(fanout))
             }
+            Fallback::Integer(1..) => match COUNT_SIZES.iter().find(|(name, _)| *name == parameter.name) {
+                Some((name, sizes)) => {
+                    settings.with(name, Setting::Integer(sizes[(seed / 3 % sizes.len() as u64) as usize]))
+                }
+                None => settings,
+            },
             Fallback::Switch(_) => settings.with(parameter.name, Setting::Switch(seed >> bit & 1 == 1)),
             _ => settings,
         };

@@ -4,7 +4,7 @@
 
 use crate::Geometry;
 use spinney_backref::BackrefOptions;
-use spinney_core::{BlockDevice, Setting};
+use spinney_core::{BlockDevice, Fallback, Setting};
 use spinney_registry::{AllocatorSpec, PoolSpec, Registry};
 use spinney_volume::{ChecksumKind, Parts, Placement, PoolOptions};
 use std::fmt;
@@ -13,6 +13,9 @@ use std::sync::Arc;
 /// Blocks of a group in a life: pools have some dozens of data blocks.
 const GROUP_BLOCKS: u64 = 13;
 
+/// Sizes of what keeps counts, and what they are for each slot of an index node: small, so that it is full again and again.
+const COUNT_SIZES: [&str; 2] = ["log_changes", "range_steps"];
+const COUNT_SIZE_PER_SLOT: u64 = 3;
 /// Blocks of a copy unit in a life.
 const UNIT_BLOCKS: u64 = 9;
 /// Seeks in one that reads pay for before it is copied.
@@ -94,10 +97,15 @@ impl Pair {
         pairs.map(|(allocator, scheme)| Pair::new(registry, allocator, scheme)).collect()
     }
 
+    /// What a parameter of the scheme is unless it is set, if there is one of this name.
+    fn default_of(&self, parameter: &str) -> Option<Fallback> {
+        let scheme = self.registry.schemes.iter().find(|entry| entry.name == self.scheme)?;
+        let found = scheme.parameters.iter().find(|other| other.name == parameter)?;
+        Some(found.default)
+    }
     /// Whether the scheme has a parameter of this name.
     fn has(&self, parameter: &str) -> bool {
-        let scheme = self.registry.schemes.iter().find(|entry| entry.name == self.scheme);
-        scheme.is_some_and(|entry| entry.parameters.iter().any(|other| other.name == parameter))
+        self.default_of(parameter).is_some()
     }
 
     /// Whether blocks are overwritten in place.
@@ -116,6 +124,12 @@ impl Pair {
         if self.geometry.fanout > 0 && self.has("fanout") {
             let fanout = Setting::Integer(self.geometry.fanout);
             spec.scheme.settings = spec.scheme.settings.with("fanout", fanout);
+        }
+        for name in COUNT_SIZES {
+            if self.geometry.fanout > 0 && matches!(self.default_of(name), Some(Fallback::Integer(1..))) {
+                let size = Setting::Integer(self.geometry.fanout * COUNT_SIZE_PER_SLOT);
+                spec.scheme.settings = spec.scheme.settings.with(name, size);
+            }
         }
         if self.has("unit_blocks") {
             spec.scheme.settings = spec.scheme.settings.with("unit_blocks", Setting::Integer(UNIT_BLOCKS));

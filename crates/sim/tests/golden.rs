@@ -29,6 +29,8 @@ const WITH_LOG: (&str, &str) = ("extent", "refcount");
 /// Every form, every log of frees and every scheme once, both placements, and an intent log with records on top of the last commit.
 const POOLS: &[(&str, &str, Placement)] = &[
     ("bitmap", "refcount", Placement::Area),
+    ("roaring", "refcount-log", Placement::Area),
+    ("vmem", "refcount-ranges", Placement::Segments),
     ("bitmap", "flat", Placement::Segments),
     ("dm-thin", "flat", Placement::Area),
     ("spacemap", "refcount", Placement::Segments),

@@ -7,7 +7,8 @@
 
 mod entry;
 
-pub use entry::ENTRY;
+pub use entry::{ENTRY, LOGGED, RANGES};
+pub use spinney_snap_tree::Keeping;
 
 use spinney_snap_tree::{Counted, Rule};
 

@@ -22,7 +22,7 @@ pub type Emptied = BTreeSet<u64>;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Counts(pub Sparse);
 
-fn entry(bytes: &Payload, index: u64) -> u32 {
+pub(crate) fn entry(bytes: &Payload, index: u64) -> u32 {
     let at = index as usize * 4;
     u32::from_le_bytes(*bytes[at..].first_chunk().expect("an entry lies inside its page"))
 }
@@ -32,14 +32,14 @@ fn set_entry(bytes: &mut Payload, index: u64, value: u32) {
     bytes[at..at + 4].copy_from_slice(&value.to_le_bytes());
 }
 
-/// The parts of a run of numbers that lie on one page each: (leaf, first entry, entries, numbers before).
-fn parts(start: u64, length: u64) -> impl Iterator<Item = (u64, u64, u64, u64)> {
+/// The parts of a run of numbers that lie in one stretch of `span` each: (stretch, first place, numbers, numbers before).
+pub(crate) fn parts(start: u64, length: u64, span: u64) -> impl Iterator<Item = (u64, u64, u64, u64)> {
     let mut done = 0;
     std::iter::from_fn(move || {
         let at = start + done;
-        let (leaf, slot) = (at / COUNTS_PER_PAGE, at % COUNTS_PER_PAGE);
-        let part = (COUNTS_PER_PAGE - slot).min(length - done);
-        let found = (part > 0).then_some((leaf, slot + 1, part, done));
+        let (stretch, place) = (at / span, at % span);
+        let part = (span - place).min(length - done);
+        let found = (part > 0).then_some((stretch, place, part, done));
         done += part;
         found
     })
@@ -68,18 +68,28 @@ impl Counts {
     }
     /// One more owner for each number of the run. Errors: `Unsupported` for the 2^32th.
     pub fn raise(&self, start: u64, length: u64, pages: &mut dyn PageTxn) -> Result<()> {
-        for (leaf, first, part, _) in parts(start, length) {
-            let bytes = self.0.edit(leaf, pages)?;
-            for index in first..first + part {
-                let count = entry(bytes, index);
-                let raised = count.checked_add(1).ok_or(Error::Unsupported("2^32 owners of one block"))?;
-                set_entry(bytes, index, raised);
-                if count == 0 {
-                    let used = entry(bytes, 0).saturating_add(1);
-                    set_entry(bytes, 0, used);
-                }
-            }
+        for (leaf, place, part, _) in parts(start, length, COUNTS_PER_PAGE) {
+            add(self.0.edit(leaf, pages)?, place, part, 1)?;
             pages.tally(Tally::Counts, part);
+        }
+        Ok(())
+    }
+    /// `change` more (or fewer) owners for each number of the run, all of which have as many. Pages that are left empty are noted.
+    /// Errors: `Corrupt` if they have not.
+    pub(crate) fn adjust(
+        &self,
+        start: u64,
+        length: u64,
+        change: i64,
+        pages: &mut dyn PageTxn,
+        emptied: &mut Emptied,
+    ) -> Result<()> {
+        for (leaf, place, part, _) in parts(start, length, COUNTS_PER_PAGE) {
+            let bytes = self.0.edit(leaf, pages)?;
+            add(bytes, place, part, change)?;
+            if entry(bytes, 0) == 0 {
+                emptied.insert(leaf);
+            }
         }
         Ok(())
     }
@@ -93,7 +103,8 @@ impl Counts {
         emptied: &mut Emptied,
         last: &mut dyn FnMut(u64, u64),
     ) -> Result<()> {
-        for (leaf, first, part, done) in parts(start, length) {
+        for (leaf, place, part, done) in parts(start, length, COUNTS_PER_PAGE) {
+            let first = place + 1;
             let counted = match self.0.read(leaf, pages)? {
                 Some(bytes) => (first..first + part).any(|index| entry(&bytes, index) > 0),
                 None => false,
@@ -129,48 +140,19 @@ impl Counts {
         bad: &mut dyn FnMut(&'static str),
     ) -> Result<()> {
         self.0.visit(pages, &mut |leaf, bytes| {
-            let mut used = 0;
-            for index in 1..=COUNTS_PER_PAGE {
-                let count = entry(bytes, index);
-                if count > 0 {
-                    used += 1;
-                    each(leaf * COUNTS_PER_PAGE + index - 1, count);
-                }
-            }
-            if used != entry(bytes, 0) {
-                bad("a page of counts says how many of its entries are in use");
-            }
+            visit_page(bytes, &mut |place, count| each(leaf * COUNTS_PER_PAGE + place, count), bad);
             Ok(spinney_core::Flow::Continue)
         })
     }
     /// Hold what is stored against the owners that were met, each as often as it was. Reports numbers and pages that are wrong.
     pub fn compare(
         &self,
-        mut owners: Vec<u64>,
+        owners: Vec<u64>,
         place: fn(u64) -> Place,
         pages: &dyn PageRead,
         found: &mut dyn FnMut(Finding),
     ) -> Result<()> {
-        owners.sort_unstable();
-        let more = owners.chunk_by(|a, b| a == b).filter(|same| same.len() > 1);
-        let mut right = more.map(|same| (same[0], (same.len() - 1) as u64)).peekable();
-        let mut wrong = Vec::new();
-        let mut bad = Vec::new();
-        let each = &mut |number, extra| {
-            while let Some((missing, _)) = right.next_if(|(other, _)| *other < number) {
-                wrong.push(missing);
-            }
-            if right.next_if(|owners| *owners == (number, u64::from(extra))).is_none() {
-                wrong.push(number);
-                right.next_if(|(other, _)| *other == number);
-            }
-        };
-        self.visit(pages, each, &mut |rule| bad.push(rule))?;
-        wrong.extend(right.map(|(missing, _)| missing));
-        bad.into_iter().for_each(|rule| found(Finding { rule, place: Place::Pool }));
-        let rule = "the number of owners is that of the pointers";
-        wrong.into_iter().for_each(|number| found(Finding { rule, place: place(number) }));
-        Ok(())
+        compare(owners, place, found, &mut |each, bad| self.visit(pages, each, bad))
     }
     /// Every page, once.
     pub fn visit_pages(&self, pages: &dyn PageRead, each: &mut dyn FnMut(PageNo)) -> Result<()> {
@@ -200,6 +182,74 @@ impl CountReader<'_> {
         let page = self.last.as_ref().and_then(|(_, page)| page.as_ref());
         Ok(page.map_or(0, |page| entry(page, number % COUNTS_PER_PAGE + 1)))
     }
+}
+
+/// Every entry of a page that is not 0, by rising place; `bad` if they are not as many as it says.
+pub(crate) fn visit_page(bytes: &Payload, each: &mut dyn FnMut(u64, u32), bad: &mut dyn FnMut(&'static str)) {
+    let mut used = 0;
+    for index in (1..=COUNTS_PER_PAGE).filter(|index| entry(bytes, *index) > 0) {
+        used += 1;
+        each(index - 1, entry(bytes, index));
+    }
+    if used != entry(bytes, 0) {
+        bad("a page of counts says how many of its entries are in use");
+    }
+}
+
+/// What visits the numbers with a second owner, by rising number, and tells what is wrong with its pages.
+pub(crate) type Visit<'a> =
+    &'a mut dyn FnMut(&mut dyn FnMut(u64, u32), &mut dyn FnMut(&'static str)) -> Result<()>;
+
+/// Wrong numbers that are told; one damaged page may be wrong about a quarter of a million.
+const WRONG_MAX: usize = 1 << 12;
+
+/// Hold what `visit` finds against the owners that were met, each as often as it was.
+pub(crate) fn compare(
+    mut owners: Vec<u64>,
+    place: fn(u64) -> Place,
+    found: &mut dyn FnMut(Finding),
+    visit: Visit,
+) -> Result<()> {
+    owners.sort_unstable();
+    let more = owners.chunk_by(|a, b| a == b).filter(|same| same.len() > 1);
+    let mut right = more.map(|same| (same[0], (same.len() - 1) as u64)).peekable();
+    let mut wrong = Vec::new();
+    let mut bad = std::collections::BTreeSet::new();
+    let each = &mut |number, extra| {
+        while let Some((missing, _)) = right.next_if(|(other, _)| *other < number) {
+            wrong.push(missing);
+        }
+        if right.next_if(|owners| *owners == (number, u64::from(extra))).is_none() && wrong.len() < WRONG_MAX
+        {
+            wrong.push(number);
+        }
+        right.next_if(|(other, _)| *other == number);
+    };
+    visit(each, &mut |rule| _ = bad.insert(rule))?;
+    wrong.extend(right.map(|(missing, _)| missing));
+    bad.into_iter().for_each(|rule| found(Finding { rule, place: Place::Pool }));
+    let rule = "the number of owners is that of the pointers";
+    wrong.into_iter().for_each(|number| found(Finding { rule, place: place(number) }));
+    Ok(())
+}
+
+/// Add `change` to `part` entries from `place` on, and keep the number of those in use. Errors: `Unsupported` for the 2^32th owner, `Corrupt`
+/// below none.
+pub(crate) fn add(bytes: &mut Payload, place: u64, part: u64, change: i64) -> Result<()> {
+    let mut used = i64::from(entry(bytes, 0));
+    for index in place + 1..=place + part {
+        let count = entry(bytes, index);
+        let Ok(changed) = u32::try_from(i64::from(count) + change) else {
+            return Err(match change {
+                1.. => Error::Unsupported("2^32 owners of one block"),
+                _ => Error::Corrupt { what: "count of owners", place: Place::Pool },
+            });
+        };
+        set_entry(bytes, index, changed);
+        used += i64::from(changed > 0) - i64::from(count > 0);
+    }
+    set_entry(bytes, 0, used.clamp(0, i64::from(u32::MAX)) as u32);
+    Ok(())
 }
 
 /// Take one from each entry; those that were 0 already had their last owner. How many were not.

@@ -8,23 +8,30 @@
 
 pub mod anchor;
 pub mod catalogue;
+mod count_log;
 pub mod counted;
 pub mod counts;
 pub mod diff;
+mod form;
 pub mod node;
+pub mod owners;
 pub mod plan;
+mod ranges;
 pub mod rehearsal;
 pub mod shape;
 pub mod slot;
 pub mod sparse;
+mod steps;
 pub mod tree;
 
 pub use anchor::Anchor;
 pub use catalogue::{Catalogue, Record};
-pub use counted::{Counted, Rule};
+pub use count_log::{CountLog, LOG_CHANGES_MAX};
+pub use counted::{Counted, Keeping, Rule};
 pub use counts::Counts;
 pub use diff::{Deltas, diff};
 pub use node::{Node, Position};
+pub use owners::Owners;
 pub use rehearsal::Rehearsal;
 pub use shape::Shape;
 pub use slot::Slot;

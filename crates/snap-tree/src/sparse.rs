@@ -4,6 +4,7 @@
 //! two reads, whatever the largest. Knows not what a leaf holds.
 
 use crate::Anchor;
+use core::ops::Range;
 use spinney_core::{Error, Flow, PageKind, PageNo, PageRead, PageRef, PageTxn, Payload, Place, Result};
 use spinney_pages::RadixArray;
 use spinney_pages::array::FAN_OUT;
@@ -134,6 +135,18 @@ impl Sparse {
             }
         }
         Ok(())
+    }
+    /// Which leaves of a range there are, by rising number.
+    pub fn present(&self, range: Range<u64>, pages: &dyn PageRead) -> Result<Vec<u64>> {
+        let mut found = Vec::new();
+        for tier in 0..TIERS {
+            let Some(array) = self.array(tier, pages)? else { continue };
+            array.visit(range.clone(), pages, &mut |index, _| {
+                found.push(index);
+                Flow::Continue
+            })?;
+        }
+        Ok(found)
     }
     /// Every page, once.
     pub fn visit_pages(&self, pages: &dyn PageRead, each: &mut dyn FnMut(PageNo)) -> Result<()> {

@@ -3,7 +3,7 @@
 //! Invariant: changes nothing, and enters a shared node once.
 
 use super::state::{State, ZOMBIE_LEFT};
-use crate::counts::CountReader;
+use crate::owners::OwnerReader;
 use crate::tree::child;
 use crate::{Node, NumberRuns, Position, Record, Slot};
 use spinney_core::{DevId, Extent, Finding, Flow, PageNo, PageRead, Pba, Place, Result};
@@ -29,7 +29,7 @@ pub(crate) fn usage(state: &State, dev: DevId, pages: &dyn PageRead) -> Result<U
 struct Alone<'a> {
     state: State,
     pages: &'a dyn PageRead,
-    counts: CountReader<'a>,
+    counts: OwnerReader<'a>,
     blocks: u64,
 }
 

@@ -5,10 +5,11 @@
 //! would refuse writes on pools that have room for them.
 
 use super::state::{Emptied, State};
+use crate::owners::Touched;
 use crate::tree::{child, clip};
-use crate::{Counts, Node, Position, Slot};
+use crate::{Counts, Node, NumberRuns, Owners, Position, Slot};
 use spinney_core::{DevId, LbaRange, PageNo, PageRead, Result};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// The anchor, which any change of a structure's root may touch.
 const ANCHOR: u64 = 1;
@@ -57,7 +58,7 @@ pub(crate) fn change(
     } else {
         let mut look = Look::new(*state, range, pages)?;
         look.change(tree.root_position(), tree.root_slot(), false, unmap)?;
-        look.touched()
+        look.touched()?
     };
     Ok(ANCHOR + state.catalogue.pages_bound(dev) + touched)
 }
@@ -78,13 +79,14 @@ pub(crate) fn tend(state: &State, budget: u64, pages: &dyn PageRead) -> Result<u
         }
         Ok(spinney_core::Flow::Continue)
     })?;
-    Ok(ANCHOR + records + look.touched())
+    Ok(ANCHOR + records + look.touched()?)
 }
 
 /// `commit`.
-pub(crate) fn commit(emptied: &Emptied) -> u64 {
+pub(crate) fn commit(state: &State, emptied: &Emptied, pages: &dyn PageRead) -> Result<u64> {
     let some = !emptied.nodes.is_empty() || !emptied.blocks.is_empty();
-    u64::from(some) * ANCHOR + Counts::pages_bound(&emptied.nodes) + Counts::pages_bound(&emptied.blocks)
+    let nodes = state.nodes.trim_bound(&emptied.nodes, pages)?;
+    Ok(u64::from(some) * ANCHOR + nodes + state.blocks.trim_bound(&emptied.blocks, pages)?)
 }
 
 /// Pages met so far.
@@ -93,8 +95,8 @@ struct Look<'a> {
     range: LbaRange,
     pages: &'a dyn PageRead,
     tree_pages: u64,
-    /// Count pages of nodes and of blocks.
-    leaves: [BTreeSet<u64>; 2],
+    /// Counts of nodes and of blocks.
+    counts: [Touched; 2],
     /// Which of the two have no entry at all, so that letting go touches none.
     uncounted: [bool; 2],
     /// Owners that a `tend` took from a node before it meets it again.
@@ -103,28 +105,39 @@ struct Look<'a> {
 
 impl<'a> Look<'a> {
     fn new(state: State, range: LbaRange, pages: &'a dyn PageRead) -> Result<Look<'a>> {
-        let uncounted = [state.nodes.0.is_empty(pages)?, state.blocks.0.is_empty(pages)?];
-        let (leaves, let_go) = (Default::default(), BTreeMap::new());
-        Ok(Look { state, range, pages, tree_pages: 0, leaves, uncounted, let_go })
+        let uncounted = [state.nodes.is_empty(pages)?, state.blocks.is_empty(pages)?];
+        let (counts, let_go) = (Default::default(), BTreeMap::new());
+        Ok(Look { state, range, pages, tree_pages: 0, counts, uncounted, let_go })
     }
-    fn touched(&self) -> u64 {
-        self.tree_pages + self.leaves.iter().map(Counts::pages_bound).sum::<u64>()
+    fn touched(&self) -> Result<u64> {
+        let [nodes, blocks] = &self.counts;
+        let nodes = self.state.nodes.pages_bound(nodes, self.pages)?;
+        Ok(self.tree_pages + nodes + self.state.blocks.pages_bound(blocks, self.pages)?)
     }
-    /// Count pages of what the slots point at are lowered.
-    fn lower(&mut self, level: u32, slots: impl Iterator<Item = Slot>) {
-        if !self.uncounted[usize::from(level == 0)] {
-            self.count(level, slots);
+    /// What the slots point at may lose an owner.
+    fn lower(&mut self, level: u32, slots: impl Iterator<Item = Slot>) -> Result<()> {
+        if self.uncounted[usize::from(level == 0)] {
+            return Ok(());
         }
+        self.count(level, slots, Owners::will_lower)
     }
-    /// Count pages of what the slots point at change.
-    fn count(&mut self, level: u32, slots: impl Iterator<Item = Slot>) {
-        let leaves = &mut self.leaves[usize::from(level == 0)];
-        let mut last = None;
-        for leaf in slots.filter_map(Slot::pointer).map(Counts::leaf_of) {
-            if last.replace(leaf) != Some(leaf) {
-                leaves.insert(leaf);
-            }
-        }
+    /// What the slots point at may gain or lose one.
+    fn count(
+        &mut self,
+        level: u32,
+        slots: impl Iterator<Item = Slot>,
+        will: fn(&Owners, u64, u64, &mut Touched),
+    ) -> Result<()> {
+        let (counts, touched) = match level {
+            0 => (&self.state.blocks, &mut self.counts[1]),
+            _ => (&self.state.nodes, &mut self.counts[0]),
+        };
+        let mut runs = NumberRuns::new(|first, length| {
+            will(counts, first, length, touched);
+            Ok(())
+        });
+        slots.filter_map(Slot::pointer).try_for_each(|number| runs.push(number))?;
+        runs.finish()
     }
     fn change(&mut self, at: Position, slot: Slot, inherited: bool, unmap: bool) -> Result<()> {
         let shape = self.state.shape;
@@ -138,10 +151,14 @@ impl<'a> Look<'a> {
         self.tree_pages += 1;
         let (low, high) = shape.slots_of(at.level, at.first, range);
         if shared {
-            self.leaves[0].insert(Counts::leaf_of(page));
-            self.count(at.level, node.slots(0, shape.fanout() - 1));
+            self.state.nodes.will_lower(page, 1, &mut self.counts[0]);
+            self.count(at.level, node.slots(0, shape.fanout() - 1), Owners::will_raise)?;
+            if at.level == 0 {
+                // What is mapped in pieces gains an owner with the first and loses it with its own.
+                self.count(0, node.slots(low, high), Owners::will_lower)?;
+            }
         } else if at.level == 0 {
-            self.lower(0, node.slots(low, high));
+            self.lower(0, node.slots(low, high))?;
         }
         if at.level > 0 {
             for (index, slot) in (low..).zip(node.slots(low, high)) {
@@ -162,7 +179,7 @@ impl<'a> Look<'a> {
                 false
             } else if at.level == 0 || self.is_shared(pointer)? {
                 *budget -= 1;
-                self.lower(at.level, std::iter::once(slot));
+                self.lower(at.level, std::iter::once(slot))?;
                 true
             } else {
                 self.drop(child(shape, at, index), PageNo(pointer), budget)?

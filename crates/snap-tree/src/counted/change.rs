@@ -72,8 +72,11 @@ impl Change<'_> {
     /// A copy of a shared node for this version alone.
     fn copy(&mut self, at: Position, node: &Node, (low, high): (u64, u64)) -> Result<PageNo> {
         let copy = node::copy(self.pages, node)?;
-        let counts = if at.level == 0 { self.state.blocks } else { self.state.nodes };
-        let mut runs = NumberRuns::new(|first, length| counts.raise(first, length, self.pages));
+        let (counts, emptied) = match at.level {
+            0 => (self.state.blocks, &mut self.emptied.blocks),
+            _ => (self.state.nodes, &mut self.emptied.nodes),
+        };
+        let mut runs = NumberRuns::new(|first, length| counts.raise(first, length, self.pages, emptied));
         for (index, slot) in (0..).zip(node.slots(0, self.state.shape.fanout() - 1)) {
             if let (Some(pointer), false) = (slot.pointer(), (low..=high).contains(&index)) {
                 runs.push(pointer)?;
@@ -100,7 +103,7 @@ impl Change<'_> {
             if new != *old {
                 set_slot(self.pages.edit(page, PageKind::TREE)?, index, new);
             } else if copied && let Some(page) = old.pointer() {
-                self.state.nodes.raise(page, 1, self.pages)?;
+                self.state.nodes.raise(page, 1, self.pages, &mut self.emptied.nodes)?;
             }
         }
         Ok(())

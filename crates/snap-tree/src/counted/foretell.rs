@@ -4,7 +4,7 @@
 //! follows what would go and not what there is.
 
 use super::state::State;
-use crate::counts::CountReader;
+use crate::owners::OwnerReader;
 use crate::tree::child;
 use crate::{Node, Position, Record, Slot};
 use spinney_core::{DevId, Flow, PageNo, PageRead, Result};
@@ -27,7 +27,7 @@ pub(crate) fn freed_by_deleting(state: &State, doomed: &[DevId], pages: &dyn Pag
 struct Rehearsal<'a> {
     state: State,
     pages: &'a dyn PageRead,
-    counts: CountReader<'a>,
+    counts: OwnerReader<'a>,
     /// Owners beyond the first that have let go, by page.
     nodes: BTreeMap<u64, u32>,
     /// The same, by block.

@@ -23,6 +23,7 @@ use spinney_core::{
 use spinney_snap::{
     Access, Delta, Freed, Limits, Progress, Run, SnapshotScheme, Usage, Version, Work, WritePlan,
 };
+pub use state::Keeping;
 use state::{Emptied, State};
 
 /// What tells the schemes over this machine apart.
@@ -38,6 +39,7 @@ pub trait Rule: core::fmt::Debug + Send + Sync + 'static {
 pub struct Counted<R: Rule> {
     shape: Shape,
     in_place: bool,
+    keeping: Keeping,
     state: Option<State>,
     emptied: Emptied,
     rule: PhantomData<R>,
@@ -48,7 +50,13 @@ impl<R: Rule> Counted<R> {
     /// Errors: `BadSetting` for a fanout that no page holds.
     pub fn new(fanout: u64, in_place: bool) -> Result<Counted<R>> {
         let (shape, emptied) = (Shape::new(fanout)?, Emptied::default());
-        Ok(Counted { shape, in_place, state: None, emptied, rule: PhantomData })
+        let keeping = Keeping::default();
+        Ok(Counted { shape, in_place, keeping, state: None, emptied, rule: PhantomData })
+    }
+    /// The same, which keeps its counts in another way if it is formatted; what is opened says itself how. Errors: `BadSetting`.
+    pub fn keeping(self, keeping: Keeping) -> Result<Counted<R>> {
+        State::at(Anchor(PageNo(0)), self.shape, keeping)?;
+        Ok(Counted { keeping, ..self })
     }
     fn state(&self) -> &State {
         self.state.as_ref().expect("format or open comes first")
@@ -65,7 +73,7 @@ impl<R: Rule> Counted<R> {
         let anchor = state.anchor.read(pages)?;
         let record = state.writable_in(&anchor, dev, range, pages)?;
         let (no_node_shared, nothing_shared) =
-            (state.nodes.0.is_empty_in(&anchor), state.shares_nothing_in(&anchor));
+            (state.nodes.is_empty_in(&anchor), state.shares_nothing_in(&anchor));
         drop(anchor);
         if range.blocks == 0 {
             return Ok(());
@@ -116,17 +124,19 @@ impl<R: Rule> SnapshotScheme for Counted<R> {
         }
     }
     fn format(&mut self, pages: &mut dyn PageTxn) -> Result<()> {
-        self.state = Some(State::format(self.shape, pages)?);
+        self.state = Some(State::format(self.shape, self.keeping, pages)?);
         self.emptied = Emptied::default();
         Ok(())
     }
     fn open(&mut self, root: &Root, pages: &dyn PageRead) -> Result<()> {
-        let (anchor, fanout) = Anchor::open(root, R::MARK)?;
+        let (anchor, parameter) = Anchor::open(root, R::MARK)?;
         anchor.read(pages)?;
+        let (fanout, keeping) = Keeping::of_parameter(parameter);
         let bad =
-            |_| spinney_core::Error::Corrupt { what: "fanout in the scheme's root", place: Place::Pool };
-        self.shape = Shape::new(fanout).map_err(bad)?;
-        self.state = Some(State::at(anchor, self.shape));
+            |_| spinney_core::Error::Corrupt { what: "parameter in the scheme's root", place: Place::Pool };
+        let shape = Shape::new(fanout).map_err(bad)?;
+        self.state = Some(State::at(anchor, shape, keeping).map_err(bad)?);
+        (self.shape, self.keeping) = (shape, keeping);
         self.emptied = Emptied::default();
         Ok(())
     }
@@ -134,7 +144,7 @@ impl<R: Rule> SnapshotScheme for Counted<R> {
         self.state().issue(&state::new_record(blocks), pages)
     }
     fn snapshot(&mut self, of: DevId, access: Access, pages: &mut dyn PageTxn) -> Result<DevId> {
-        let state = self.state();
+        let state = *self.state();
         let mut record = state.catalogue.get(of, pages)?;
         if R::STAMPS {
             state::set_snapshotted(&mut record, state.next_time(pages)?);
@@ -142,7 +152,7 @@ impl<R: Rule> SnapshotScheme for Counted<R> {
         }
         let dev = state.issue(&Record { access, parent: Some(of), ..record }, pages)?;
         if let Some(root) = record.root {
-            state.nodes.raise(root.0, 1, pages)?;
+            state.nodes.raise(root.0, 1, pages, &mut self.emptied.nodes)?;
         }
         Ok(dev)
     }
@@ -241,7 +251,7 @@ impl<R: Rule> SnapshotScheme for Counted<R> {
             Work::Map(dev, range) => bound::change(state, dev, range, false, pages),
             Work::Unmap(dev, range) => bound::change(state, dev, range, true, pages),
             Work::Tend(budget) => bound::tend(state, budget, pages),
-            Work::Commit => Ok(bound::commit(&self.emptied)),
+            Work::Commit => bound::commit(state, &self.emptied, pages),
         }
     }
     fn frees_bound(&self, work: Work, _: &dyn PageRead) -> Result<u64> {
@@ -254,7 +264,7 @@ impl<R: Rule> SnapshotScheme for Counted<R> {
     fn commit(&mut self, _: Epoch, pages: &mut dyn PageTxn) -> Result<Root> {
         let state = *self.state();
         state.trim(&mut self.emptied, pages)?;
-        Ok(state.anchor.root(R::MARK, state.shape.fanout()))
+        Ok(state.anchor.root(R::MARK, self.keeping.parameter(state.shape)))
     }
     fn visit_blocks(&self, pages: &dyn PageRead, each: &mut dyn FnMut(Extent)) -> Result<()> {
         audit::visit_blocks(self.state(), pages, each)

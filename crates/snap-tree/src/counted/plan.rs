@@ -4,7 +4,7 @@
 //! and the block itself have one owner.
 
 use super::state::State;
-use crate::counts::CountReader;
+use crate::owners::OwnerReader;
 use crate::plan::Steps;
 use crate::tree::{child, clip};
 use crate::{Node, Position, Slot};
@@ -32,7 +32,7 @@ struct Walk<'a> {
     state: State,
     range: LbaRange,
     pages: &'a dyn PageRead,
-    counts: CountReader<'a>,
+    counts: OwnerReader<'a>,
     steps: Steps<'a>,
 }
 

@@ -4,7 +4,7 @@
 
 use crate::catalogue::OWN_WORDS;
 use crate::counts;
-use crate::{Anchor, Catalogue, Counts, Record, SPARSE_WORDS, Shape, Tree};
+use crate::{Anchor, Catalogue, CountLog, Owners, Record, SPARSE_WORDS, Shape, Tree};
 use spinney_core::{DevId, Error, LbaRange, PageRead, PageTxn, Payload, Result};
 
 /// Word of the anchor: the next id.
@@ -17,12 +17,38 @@ const NODES: usize = ZOMBIES + SPARSE_WORDS;
 const BLOCKS: usize = NODES + SPARSE_WORDS;
 /// Word of the anchor: how many snapshots there were, where the rule has times.
 const TIME: usize = BLOCKS + SPARSE_WORDS;
+/// The log of block counts, where there is one.
+const LOG: usize = TIME + 1;
 /// Word of a version's record: the time of its last snapshot.
 const SNAPSHOTTED: usize = 1;
 /// Times are the tags of slots.
 const TIME_LIMIT: u64 = 1 << 24;
 /// Word of a zombie's record: slots that its tree still has, as far as is known.
 pub(crate) const ZOMBIE_LEFT: usize = 0;
+
+/// How counts of blocks are kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Keeping {
+    /// Changes that a log gathers for each region of blocks before they go to the pages of counts; 0 is no log.
+    pub log_changes: u64,
+    /// Steps that a page of ranges of equal counts takes; 0 is single counts.
+    pub range_steps: u64,
+}
+
+/// The fanout is in the low 16 bits of a root's parameter, the steps of a page of ranges in the next, the changes of a log in the high half.
+const STEPS_SHIFT: u32 = 16;
+const LOG_SHIFT: u32 = 32;
+
+impl Keeping {
+    pub(crate) fn parameter(self, shape: Shape) -> u64 {
+        shape.fanout() | self.range_steps << STEPS_SHIFT | self.log_changes << LOG_SHIFT
+    }
+    /// The fanout of a root's parameter, and the way of keeping counts.
+    pub(crate) fn of_parameter(parameter: u64) -> (u64, Keeping) {
+        let (log_changes, range_steps) = (parameter >> LOG_SHIFT, parameter >> STEPS_SHIFT & 0xFFFF);
+        (parameter & 0xFFFF, Keeping { log_changes, range_steps })
+    }
+}
 
 /// The places of all structures.
 #[derive(Clone, Copy, Debug)]
@@ -34,9 +60,9 @@ pub(crate) struct State {
     /// Deleted versions whose trees `tend` still drops.
     pub(crate) zombies: Catalogue,
     /// Owners beyond the first of index nodes, by page number.
-    pub(crate) nodes: Counts,
+    pub(crate) nodes: Owners,
     /// Owners beyond the first of data blocks.
-    pub(crate) blocks: Counts,
+    pub(crate) blocks: Owners,
 }
 
 /// Count pages to look at when the epoch closes.
@@ -47,20 +73,29 @@ pub(crate) struct Emptied {
 }
 
 impl State {
-    pub(crate) fn at(anchor: Anchor, shape: Shape) -> State {
-        State {
+    /// Errors: `BadSetting` for a way of keeping counts that there is not.
+    pub(crate) fn at(anchor: Anchor, shape: Shape, keeping: Keeping) -> Result<State> {
+        let blocks = match keeping.range_steps {
+            0 => Owners::at(anchor, BLOCKS),
+            steps => Owners::in_ranges(anchor, BLOCKS, steps)?,
+        };
+        let blocks = match keeping.log_changes {
+            0 => blocks,
+            changes => blocks.behind(CountLog::at(anchor, LOG, changes)?),
+        };
+        Ok(State {
             shape,
             anchor,
             catalogue: Catalogue::at(anchor, CATALOGUE),
             zombies: Catalogue::at(anchor, ZOMBIES),
-            nodes: Counts::at(anchor, NODES),
-            blocks: Counts::at(anchor, BLOCKS),
-        }
+            nodes: Owners::at(anchor, NODES),
+            blocks,
+        })
     }
-    pub(crate) fn format(shape: Shape, pages: &mut dyn PageTxn) -> Result<State> {
+    pub(crate) fn format(shape: Shape, keeping: Keeping, pages: &mut dyn PageTxn) -> Result<State> {
         let anchor = Anchor::create(pages)?;
         anchor.set(NEXT_DEV, 1, pages)?;
-        Ok(State::at(anchor, shape))
+        State::at(anchor, shape, keeping)
     }
     pub(crate) fn next_dev(&self, pages: &dyn PageRead) -> Result<DevId> {
         self.anchor.get(NEXT_DEV, pages).map(DevId)
@@ -129,7 +164,7 @@ impl State {
     }
     /// The same, the anchor's words being at hand.
     pub(crate) fn shares_nothing_in(&self, anchor: &Payload) -> bool {
-        self.nodes.0.is_empty_in(anchor) && self.blocks.0.is_empty_in(anchor)
+        self.nodes.is_empty_in(anchor) && self.blocks.is_empty_in(anchor)
     }
     /// Whether nothing has a second owner.
     pub(crate) fn shares_nothing(&self, pages: &dyn PageRead) -> Result<bool> {
