@@ -130,12 +130,16 @@ pub(crate) enum PoolCommand {
     Create {
         /// The pool's name, for this user.
         name: String,
-        /// A new file, or a file or disk that is there and holds no pool.
-        device: PathBuf,
-        /// Size of a new file.
+        /// A new file, or a file or disk that is there and holds no pool; several with --layout.
+        #[arg(required = true)]
+        devices: Vec<PathBuf>,
+        /// What several devices make: concat (one behind the other), stripe (in turns) or mirror (each has all).
+        #[arg(long)]
+        layout: Option<String>,
+        /// Size of a new file, each.
         #[arg(long)]
         size: Option<String>,
-        /// allocator=NAME, scheme=NAME, metadata=segments|area, log=SIZE (intent log; 0: none), checksums=NAME; for the life of the pool.
+        /// allocator=NAME, scheme=NAME, metadata=segments|area, log=SIZE (intent log; 0: none), checksums=NAME, stripe=SIZE (a stripe's turns); for the life of the pool.
         #[arg(short = 'o', value_name = "KEY=VALUE,...", value_delimiter = ',')]
         options: Vec<String>,
         /// Format although there is a pool, which is lost.
@@ -169,7 +173,7 @@ pub(crate) enum PoolCommand {
         #[arg(short = 'j', long)]
         json: bool,
     },
-    /// Check, and read and verify every block of data.
+    /// Check, and read and verify every copy of every block; repair those that another copy is right for.
     #[command(after_help = "Example: spinney pool scrub tank")]
     Scrub {
         /// The pool.
@@ -181,9 +185,10 @@ pub(crate) enum PoolCommand {
     /// Learn of a pool by its file or disk.
     #[command(after_help = "Example: spinney pool import /mnt/usb/tank.img")]
     Import {
-        /// The file or disk.
-        device: PathBuf,
-        /// The pool's name [default: the file's without its ending].
+        /// The file or disk, or all of a set in any order.
+        #[arg(required = true)]
+        devices: Vec<PathBuf>,
+        /// The pool's name [default: the first file's without its ending].
         #[arg(long)]
         name: Option<String>,
     },
@@ -202,6 +207,8 @@ pub(crate) enum PoolCommand {
         #[arg(long)]
         yes: bool,
     },
+    #[command(flatten)]
+    Sides(crate::sides::SideCommand),
 }
 
 #[derive(Args)]

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 /// The file's version.
 const VERSION: u64 = 1;
 
-type Pools = BTreeMap<String, PathBuf>;
+type Pools = BTreeMap<String, Vec<PathBuf>>;
 
 /// The pools that this user knows.
 pub(crate) struct Known {
@@ -48,7 +48,14 @@ impl Known {
         };
         let value: Value = serde_json::from_str(&text).map_err(|_| damaged())?;
         let pools = value["pools"].as_object().filter(|_| value["version"] == VERSION).ok_or_else(damaged)?;
-        let pool = |(name, path): (&String, &Value)| Some((name.clone(), PathBuf::from(path.as_str()?)));
+        let path = |path: &Value| path.as_str().map(PathBuf::from);
+        let paths = |of: &Value| match of.as_array() {
+            Some(several) => {
+                several.iter().map(path).collect::<Option<Vec<_>>>().filter(|all| !all.is_empty())
+            }
+            None => Some(vec![path(of)?]),
+        };
+        let pool = |(name, of): (&String, &Value)| Some((name.clone(), paths(of)?));
         let pools = pools.iter().map(pool).collect::<Option<_>>().ok_or_else(damaged)?;
         Ok(Known { file, pools })
     }
@@ -63,9 +70,14 @@ impl Known {
         &self.pools
     }
 
-    /// Errors: what to do about a name that is not known.
+    /// The file or disk that stands for the pool, where it has several the first. Errors: as `paths`.
     pub(crate) fn path(&self, pool: &str) -> Result<&Path, Failure> {
-        self.pools.get(pool).map(PathBuf::as_path).ok_or_else(|| {
+        self.paths(pool).map(|paths| paths[0].as_path())
+    }
+
+    /// All its files or disks, at least one. Errors: what to do about a name that is not known.
+    pub(crate) fn paths(&self, pool: &str) -> Result<&[PathBuf], Failure> {
+        self.pools.get(pool).map(Vec::as_slice).ok_or_else(|| {
             let near = spinney_registry::nearest(pool, self.pools.keys().map(String::as_str));
             let near = near.map_or(String::new(), |name| format!("; did you mean `{name}`?"));
             Failure::Usage(format!(
@@ -75,14 +87,25 @@ impl Known {
     }
 
     /// Errors: `Usage` if the name is another pool's by now.
-    pub(crate) fn add(&mut self, pool: &str, path: &Path) -> Result<(), Failure> {
-        let whole =
-            fs::canonicalize(path).map_err(|error| Failure::Other(format!("{}: {error}", path.display())))?;
+    pub(crate) fn add(&mut self, pool: &str, paths: &[PathBuf]) -> Result<(), Failure> {
+        let whole: Vec<PathBuf> = paths.iter().map(|path| whole(path)).collect::<Result<_, _>>()?;
         self.change(|pools| match pools.insert(pool.to_owned(), whole.clone()) {
             Some(other) if other != whole => {
-                Err(Failure::Usage(format!("a pool `{pool}` is known already, on {}", other.display())))
+                Err(Failure::Usage(format!("a pool `{pool}` is known already, on {}", other[0].display())))
             }
             _ => Ok(()),
+        })
+    }
+
+    /// A pool has a file or disk more, perhaps in the place of another one.
+    pub(crate) fn replace(&mut self, pool: &str, old: Option<&Path>, new: &Path) -> Result<(), Failure> {
+        let new = whole(new)?;
+        self.change(|pools| {
+            if let Some(paths) = pools.get_mut(pool) {
+                paths.retain(|path| Some(path.as_path()) != old && *path != new);
+                paths.push(new);
+            }
+            Ok(())
         })
     }
 
@@ -110,7 +133,11 @@ impl Known {
 
     /// The content before the name, and both before it is said that they are there.
     fn store(&self, folder: &Path) -> io::Result<()> {
-        let paths = self.pools.iter().map(|(name, path)| (name.clone(), json!(path.to_string_lossy())));
+        let text = |path: &PathBuf| json!(path.to_string_lossy());
+        let paths = self.pools.iter().map(|(name, paths)| {
+            let all: Vec<Value> = paths.iter().map(text).collect();
+            (name.clone(), if all.len() == 1 { all[0].clone() } else { json!(all) })
+        });
         let text = json!({ "version": VERSION, "pools": Value::Object(paths.collect()) });
         let new = self.file.with_extension("new");
         let mut file = File::create(&new)?;
@@ -119,4 +146,8 @@ impl Known {
         fs::rename(&new, &self.file)?;
         File::open(folder)?.sync_all()
     }
+}
+
+fn whole(path: &Path) -> Result<PathBuf, Failure> {
+    fs::canonicalize(path).map_err(|error| Failure::Other(format!("{}: {error}", path.display())))
 }

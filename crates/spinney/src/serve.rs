@@ -48,14 +48,14 @@ pub(crate) fn serve(args: &args::Serve) -> Result<ExitCode, Failure> {
         }
         (inherited, _) => inherited,
     };
-    let (pool, meter) = open_to_serve(&args.pool, path, args.hold_unflushed)?;
+    let (pool, meter, members) = open_to_serve(&args.pool, known.paths(&args.pool)?, args.hold_unflushed)?;
     let store = Arc::new(Store::new(pool));
     let of_volume = args.record_volume.as_deref();
     let recorder = args.record.as_deref().map(|file| Recorder::begin(&store, of_volume, file)).transpose()?;
     let books = Books { meter, since: Instant::now(), recorder };
     let stop = stop_at_signals()?;
     let of_control = |error: io::Error| Failure::Other(format!("control socket: {error}"));
-    let control = Control::listen(path).map_err(of_control)?;
+    let control = Control::listen(path, members).map_err(of_control)?;
     let nbd = match (inherited, args.nbd.as_deref()) {
         (Some(listener), _) => Some(Nbd { at: INHERITED, listener, socket: None }),
         (None, at) => at.map(|at| Nbd::listen(at, args.public)).transpose()?,

@@ -13,6 +13,7 @@ pub(crate) use server::{Control, serve};
 
 use crate::exit::Failure;
 use crate::known::Known;
+use crate::members::Members;
 use crate::pool::open_at;
 use spinney_core::DevId;
 use spinney_volume::Pool;
@@ -34,6 +35,8 @@ pub(crate) struct Desk<'a> {
     /// The name that the command has for it.
     pub(crate) name: &'a str,
     pub(crate) pool: &'a mut Pool,
+    /// The devices that it is made of.
+    pub(crate) members: &'a Members,
     pub(crate) out: &'a mut dyn Write,
     /// How many clients of the server have a version open; `None` without a server.
     pub(crate) users: Option<&'a dyn Fn(DevId) -> u64>,
@@ -55,12 +58,11 @@ impl Desk<'_> {
 /// Do something at a pool: here, or with the same words at the server that has it.
 pub(crate) fn at(name: &str, act: impl FnOnce(&mut Desk<'_>) -> Result<(), Failure>) -> Result<(), Failure> {
     let known = Known::load()?;
-    let path = known.path(name)?;
-    if let Some(answer) = ask(path, &words()?)? {
+    if let Some(answer) = ask(known.path(name)?, &words()?)? {
         return answer.print();
     }
-    let mut pool = open_at(name, path)?;
-    act(&mut Desk { name, pool: &mut pool, out: &mut io::stdout(), users: None })
+    let (mut pool, members) = open_at(name, known.paths(name)?)?;
+    act(&mut Desk { name, pool: &mut pool, members: &members, out: &mut io::stdout(), users: None })
 }
 
 /// This command's own line, without the program.

@@ -8,8 +8,10 @@ use crate::args::{Cli, Command, Output, PoolCommand, VolCommand};
 use crate::exit::{Failure, say_to};
 use crate::iostat::Books;
 use crate::known::Known;
+use crate::members::Members;
 use crate::pool::{failed, status};
 use crate::serve::private_socket;
+use crate::sides;
 use crate::vol;
 use clap::Parser;
 use serde::Deserialize;
@@ -46,8 +48,10 @@ struct Request {
 pub(crate) struct Control {
     listener: UnixListener,
     at: PathBuf,
-    /// The file or disk of the pool.
+    /// The file or disk of the pool, or the first of its set.
     device: PathBuf,
+    /// The devices that it is made of.
+    members: Members,
 }
 
 impl Drop for Control {
@@ -58,11 +62,11 @@ impl Drop for Control {
 
 impl Control {
     /// Listen for the pool in this file. Errors: the system's.
-    pub(crate) fn listen(device: &Path) -> io::Result<Control> {
+    pub(crate) fn listen(device: &Path, members: Members) -> io::Result<Control> {
         let at = private_socket_path(device)?;
         let listener = private_socket(&at)?;
         listener.set_nonblocking(true)?;
-        Ok(Control { listener, at, device: device.to_owned() })
+        Ok(Control { listener, at, device: device.to_owned(), members })
     }
 }
 
@@ -216,11 +220,11 @@ fn command(
     let parsed = Cli::try_parse_from(line).map_err(|error| Failure::Usage(error.to_string()))?.command;
     let name = match &parsed {
         Command::Vol { command } => vol::pool_of(command)?,
-        Command::Pool { command: PoolCommand::Status { pool, .. } } => pool,
+        Command::Pool { command: PoolCommand::Status { pool, .. } | PoolCommand::Scrub { pool, .. } } => pool,
         Command::Iostat(iostat) if iostat.totals => &iostat.pool,
         _ => {
             return Err(Failure::Busy(
-                "the pool is being served; only `vol` and `pool status` work meanwhile".into(),
+                "the pool is being served; only `vol`, `pool status` and `pool scrub` work meanwhile".into(),
             ));
         }
     };
@@ -234,12 +238,15 @@ fn command(
     if let Command::Vol { command: VolCommand::List { output, .. } } = &parsed {
         return list(name, store, output, out);
     }
+    if let Command::Pool { command: PoolCommand::Scrub { json, .. } } = parsed {
+        return sides::scrub(name, &mut |step| store.with(&mut *step), &control.members, json, out);
+    }
     // A command's own failure is not the pool's.
     let mut done = Ok(());
     let locked = store.with(|pool| {
         let before = books.recorder.as_ref().map(|recorder| (recorder, recorder.snapshots(pool)));
         let users = |dev| store.users_of(dev);
-        let mut desk = Desk { name, pool, out, users: Some(&users) };
+        let mut desk = Desk { name, pool, members: &control.members, out, users: Some(&users) };
         done = match &parsed {
             Command::Vol { command } => vol::run(command, &mut desk),
             Command::Pool { command: PoolCommand::Status { json, .. } } => status(&mut desk, *json),
