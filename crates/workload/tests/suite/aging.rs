@@ -65,6 +65,44 @@ fn bluestore_fills_to_the_high_mark_and_frees_to_the_low_one() {
     }
 }
 
+/// Unit, marks and leak of each line of BlueStore's table, as the stream shows them.
+#[test]
+fn all_22_scenarios_of_bluestore_have_their_unit_marks_and_leak() {
+    let volume = 2048 * MIB_BLOCKS;
+    let (full, half) = ([0.9, 0.7], [0.8, 0.6]);
+    let half_tib = [(half, 0.1), (full, 0.0), (full, 0.1), (half, 0.5), (full, 0.5)];
+    let larger = [(half, 0.1), (full, 0.0), (full, 0.1), (half, 0.3), (full, 0.0), (full, 0.3)];
+    let of_a_unit = || half_tib.into_iter().chain(larger);
+    let lines = of_a_unit().map(|line| (16, line)).chain(of_a_unit().map(|line| (1, line)));
+    for (number, (unit, ([high, low], leak))) in (1..).zip(lines) {
+        let ops = ops_of("bluestore-aging", volume, 1, &[("scenario", integer(number))]);
+        let (mut alive, mut levels) = (Alive::default(), Vec::new());
+        let (mut writes, mut frees, mut odd) = (0.0, 0.0, false);
+        for op in &ops {
+            alive.apply(op);
+            match op {
+                Op::Write { bytes, .. } => {
+                    assert!((bytes.length / BLOCK).is_multiple_of(unit), "scenario {number}: {op:?}");
+                    odd |= !(bytes.length / BLOCK).is_multiple_of(2 * unit);
+                    writes += 1.0;
+                }
+                Op::Discard { .. } if levels.len().is_multiple_of(2) => frees += 1.0,
+                Op::Round(_) => levels.push(alive.blocks as f64 / volume as f64),
+                _ => {}
+            }
+        }
+        let wanted = [high, low, high, low, high, low, high, 0.0];
+        let near = levels.iter().zip(wanted).all(|(level, mark)| (level - mark).abs() < 0.01);
+        assert!(near && levels.len() == 8 && odd, "scenario {number}: {levels:?}");
+        let share: f64 = frees / writes;
+        assert!(
+            (share - leak).abs() < 0.1 && (share > 0.0) == (leak > 0.0),
+            "scenario {number}: {share} freed"
+        );
+    }
+    assert!(build("bluestore-aging", volume, 1, &[("scenario", integer(23))]).is_err());
+}
+
 #[test]
 fn lengths_are_those_of_bluestores_test() {
     let volume = 2048 * MIB_BLOCKS;
