@@ -7,7 +7,7 @@ use crate::text::{lines, number};
 use crate::{FreeState, Result, Run, disk, wrong};
 
 /// The three words between the brackets of a key.
-fn key(content: &str) -> Option<[&str; 3]> {
+pub(crate) fn key(content: &str) -> Option<[&str; 3]> {
     let (_, rest) = content.trim_start().strip_prefix("item ")?.split_once(" key (")?;
     let mut words = rest.split_once(')')?.0.split_whitespace();
     Some([words.next()?, words.next()?, words.next()?])
@@ -40,8 +40,8 @@ pub(crate) fn parse(text: &str) -> Result<FreeState> {
             "FREE_SPACE_BITMAP" => {
                 return wrong(
                     line,
-                    "this block group keeps its free space as bitmaps, which dump-tree does not print; take a file system with fewer \
-                     free runs, or BTRFS's e2freefrag-like histogram from another tool",
+                    "this block group keeps its free space as bitmaps, which dump-tree does not print; take what it prints of the extent \
+                     tree instead: dump-tree -t 2",
                 );
             }
             _ => {}

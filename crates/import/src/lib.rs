@@ -5,6 +5,7 @@
 
 mod bluestore;
 mod btrfs;
+mod btrfs_extents;
 mod ext;
 mod histogram;
 mod text;
@@ -79,6 +80,9 @@ pub fn parse(text: &str, seed: u64) -> Result<FreeState> {
     if has("FREE_SPACE_INFO") {
         return btrfs::parse(text);
     }
+    if has("BLOCK_GROUP_ITEM") {
+        return btrfs_extents::parse(text);
+    }
     if has("HISTOGRAM OF FREE EXTENT SIZES") {
         return histogram::e2freefrag(text, seed);
     }
@@ -91,7 +95,7 @@ pub fn parse(text: &str, seed: u64) -> Result<FreeState> {
     wrong(
         0,
         "this is no list of free space that is known here: it may come from dumpe2fs, e2freefrag, xfs_db or xfs_spaceman freesp (after \
-         xfs_info), btrfs inspect-internal dump-tree -t 10, or BlueStore's allocator dump",
+         xfs_info), btrfs inspect-internal dump-tree -t 10 or -t 2, or BlueStore's allocator dump",
     )
 }
 

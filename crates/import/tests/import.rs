@@ -84,6 +84,31 @@ fn block_groups_of_btrfs_lie_end_to_end() {
 }
 
 #[test]
+fn what_the_extent_tree_of_btrfs_does_not_use_is_free() {
+    let tree = |used: u64, extents: &str| {
+        format!(
+            "extent tree key (EXTENT_TREE ROOT_ITEM 0)\n\titem 0 key (1048576 BLOCK_GROUP_ITEM 65536) itemoff 1\n\t\tblock group used {used} x\n{extents}\
+             \titem 9 key (9437184 BLOCK_GROUP_ITEM 32768) itemoff 1\n\t\tblock group used 0 chunk_objectid 256 flags DATA|single\n"
+        )
+    };
+    // A node of 16 KiB at the front, then 8 KiB of data after 8 KiB that are free.
+    let nodes = "\titem 1 key (1048576 METADATA_ITEM 0) x\n\titem 2 key (1073152 EXTENT_ITEM 8192) x\n";
+    let state = parse(&tree(24_576, nodes), 1).unwrap();
+    let runs: Vec<(u64, u64)> = state.free.iter().map(|run| (run.start.0, run.blocks)).collect();
+    assert_eq!((state.total_blocks, runs), (24, vec![(4, 2), (8, 16)]));
+    for (text, line, words) in [
+        (tree(24_577, nodes), 2, "says that it uses"),
+        (tree(8192, nodes), 2, "says that it uses"),
+        (tree(0, "\titem 1 key (5 EXTENT_ITEM 0) x\n"), 4, "border"),
+        (tree(8192, "\titem 1 key (1110016 EXTENT_ITEM 8192) x\n"), 4, "border"),
+        (tree(0, "\titem 1 key (99999999 METADATA_ITEM 0) x\n"), 4, "no block group"),
+    ] {
+        let refused = parse(&text, 1).unwrap_err();
+        assert!(refused.line == line && refused.what.contains(words), "{refused}");
+    }
+}
+
+#[test]
 fn bluestore_dumps_are_read() {
     let text = r#"{"capacity": 1048576, "alloc_unit": 4096, "alloc_type": "hybrid", "alloc_name": "block",
         "extents": [{"offset": "0x1000", "length": "0x2000"}, {"offset": "0x10000", "length": "0xf0000"}]}"#;
