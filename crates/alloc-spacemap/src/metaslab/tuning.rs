@@ -142,7 +142,10 @@ pub const TRIES_MAX: Parameter = Parameter::integer(
 pub const GANG: Parameter = Parameter::word(
     "gang",
     "ranges",
-    "How a request is put together that no run of the regions tried holds. `ranges`: from at most three pieces, each between its share and all      that is missing, so that a piece is looked for in other regions before a small one is taken from the next best; `fixed`: each is its      share, ZFS's way until 2025, which makes three where two would do; `none`: whatever the best region has, however many pieces.      What finds no share is a gang itself. No header is written: a volume maps pieces by itself.",
+    "How a request is put together that no run of the regions tried holds. `ranges`: from at most three pieces, each between its share \
+     and all that is missing, so that a piece is looked for in other regions before a small one is taken from the next best; `fixed`: \
+     each is its share, ZFS's way until 2025, which makes three where two would do; `none`: whatever the best region has, however many \
+     pieces. What finds no share is a gang itself. No header is written: a volume maps pieces by itself.",
 );
 /// The 15/16 rule.
 pub const KEEP_WHOLE: Parameter = Parameter::switch(
