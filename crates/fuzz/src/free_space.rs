@@ -23,6 +23,7 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
         "item 0 key (8192 FREE_SPACE_INFO 65536) x\nitem 1 key (12288 FREE_SPACE_EXTENT 4096) x\nitem 2 key (90000 FREE_SPACE_INFO 8192) x\n",
         "Blocksize: 1024 bytes\nTotal blocks: 900\nHISTOGRAM OF FREE EXTENT SIZES:\n 4K... 8K- : 5 30 9.0%\n 64K...  128K-  : 2 200 9.0%\n",
         "{\"capacity\": 65536, \"extents\": [{\"offset\": \"0x1000\", \"length\": \"0x2000\"}, {\"offset\": 32768, \"length\": 4096}]}",
+        "bluefs-db:\n{\"capacity\": 8192, \"extents\": []}\n\nblock:\n[{\"offset\": \"0x1000\", \"length\": \"0x2000\"}]\n",
         "Block count:  18446744073709551615\nBlock size:  18446744073709551615\n  Free blocks: 0-18446744073709551615\n",
     ]
     .iter()

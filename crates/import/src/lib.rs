@@ -74,7 +74,7 @@ fn wrong<T>(line: u64, what: impl Into<String>) -> Result<T> {
 /// Errors: the first line that is wrong, or that the text is of no known kind.
 pub fn parse(text: &str, seed: u64) -> Result<FreeState> {
     let has = |words: &str| text.contains(words);
-    if text.trim_start().starts_with('{') {
+    if bluestore::knows(text) {
         return bluestore::parse(text);
     }
     if has("FREE_SPACE_INFO") {

@@ -116,6 +116,28 @@ fn bluestore_dumps_are_read() {
     check(&state, "BlueStore");
     let runs: Vec<(u64, u64)> = state.free.iter().map(|run| (run.start.0, run.blocks)).collect();
     assert_eq!((state.total_blocks, runs), (256, vec![(1, 2), (16, 240)]));
+
+    // As ceph-bluestore-tool prints it: each allocator after its name, that of the data device wherever it is.
+    let other = r#"{"capacity": 8192, "extents": []}"#;
+    for printed in [
+        format!("block:\n{text}\n"),
+        format!("block:\n{text}\n\nbluefs-db:\n{other}\n\n"),
+        format!("bluefs-db:\n{other}\n\nblock:\r\n{text}\n"),
+    ] {
+        assert_eq!(parse(&printed, 1).as_ref(), Ok(&state), "{printed}");
+    }
+    assert_eq!(parse(&format!("bluefs-db:\n{other}"), 1).unwrap().total_blocks, 2, "the only one");
+}
+
+#[test]
+fn bluestore_dumps_of_before_sizes_say_how_to_add_one() {
+    let extents = r#"[{"offset": "0x1000", "length": "0x2000"}]"#;
+    for (old, line) in [(extents.to_owned(), 0), (format!("block:\n{extents}\n"), 1)] {
+        let error = parse(&old, 1).unwrap_err();
+        assert!(error.line == line && error.what.contains(r#"{"capacity": BYTES, "extents":"#), "{error}");
+    }
+    let mended = format!(r#"{{"capacity": 65536, "extents": {extents}}}"#);
+    assert_eq!(parse(&mended, 1).unwrap().free_blocks(), 2);
 }
 
 #[test]
@@ -146,6 +168,8 @@ fn what_cannot_be_a_disk_is_refused_with_its_line() {
         (frag("    4K...    8K-  :  60  60  1.00%"), 0, "more free blocks"),
         (r#"{"capacity": 4096, "extents": [{"offset": "0x", "length": 1}]}"#.into(), 0, "extent 0"),
         ("{\n\"capacity\": -1}".into(), 2, "allocator dump"),
+        ("block:\n{\n\"capacity\": -1}".into(), 3, "allocator dump"),
+        ("bluefs-db:\nblock:".into(), 3, "allocator dump"),
         ("hello".into(), 0, "dumpe2fs"),
     ] {
         let error = parse(&text, 1).expect_err(&text);
