@@ -58,11 +58,13 @@ pub(crate) fn of_report(name: &str, table: &Table, uses: &mut Vec<Use>, problems
             }
             ("where", Tree::Table(filters)) => {
                 for (column, (_, node)) in filters {
-                    match &node.tree {
-                        Tree::Scalar(value) => note(node, column, Role::Equals(value.to_string())),
+                    match node.values() {
+                        Some(values) if values.len() == 1 || column != "phase" => {
+                            values.into_iter().for_each(|value| note(node, column, Role::Equals(value)));
+                        }
                         _ => {
                             let message = format!(
-                                "[{owner}] `where.{column}` must be a plain value, not {}",
+                                "[{owner}] `where.{column}` must be a plain value, or a list of some (`phase` has one), not {}",
                                 node.kind()
                             );
                             let help =

@@ -37,8 +37,8 @@ pub struct Experiment {
     pub axes: Vec<Axis>,
     /// Whether wall-clock times count: cases then run alone, one after the other.
     pub timed: bool,
-    /// Combinations to leave out: every column must have its value.
-    pub exclude: Vec<Vec<(String, String, Origin)>>,
+    /// Combinations to leave out: every column must have one of its values.
+    pub exclude: Vec<Vec<(String, Vec<String>, Origin)>>,
     /// Figures.
     pub reports: Vec<ReportSpec>,
     /// Claims.
@@ -243,7 +243,7 @@ fn flatten(prefix: &str, table: Table) -> Vec<(String, Origin, Node)> {
     flat
 }
 
-fn read_exclude(node: Node, problems: &mut Vec<Problem>) -> Vec<Vec<(String, String, Origin)>> {
+fn read_exclude(node: Node, problems: &mut Vec<Problem>) -> Vec<Vec<(String, Vec<String>, Origin)>> {
     let mut wrong = |origin: Origin| {
         let message = "[[exclude]] holds columns and their values".to_owned();
         let help = Some("for example: [[exclude]] allocator = \"bitmap\", on lines of their own".to_owned());
@@ -261,9 +261,9 @@ fn read_exclude(node: Node, problems: &mut Vec<Problem>) -> Vec<Vec<(String, Str
         };
         let mut rule = Vec::new();
         for (path, origin, node) in flatten("", table) {
-            match node.tree {
-                Tree::Scalar(scalar) => rule.push((path, scalar.to_string(), origin)),
-                _ => wrong(origin),
+            match node.values() {
+                Some(values) => rule.push((path, values, origin)),
+                None => wrong(origin),
             }
         }
         all.push(rule);

@@ -71,6 +71,8 @@ const ADDITIONS: &[Row] = &[
     ("[[exclude]]\nallocator = \"extend\"", "matches no case", "did you mean `extent`?", 2),
     ("[[exclude]]\nallocator = \"extent\"", "every case is excluded", "", 0),
     ("[exclude]\nallocator = \"extent\"", "[[exclude]] holds columns", "[[exclude]]", 1),
+    ("[[exclude]]\nallocator = [\"extent\", \"extend\"]", "`allocator = extend` matches no case", "did you mean `extent`?", 2),
+    ("[[exclude]]\nallocator = []", "[[exclude]] holds columns", "[[exclude]]", 2),
     // Sizes. (The first line of the good config is line 1 of the file, so these stand in sections of their own.)
     ("rounds = 1", "duplicate key", "", 1),
     ("[sweep]\nworkload.rounds = [1000000]", "at most 100000", "", 2),
@@ -113,6 +115,8 @@ const ADDITIONS: &[Row] = &[
     ("[report.a]\ny = \"free_runs\"\nwhere = { device = \"hdd\" }", "no case has `device = hdd`", "known: memory", 3),
     ("[report.a]\ny = \"free_runs\"\nwhere = { phase = \"measured\" }", "no case has `phase", "did you mean `measure`?", 3),
     ("[report.a]\ny = \"free_runs\"\nwhere = { workload.rounds = 2 }", "must be a plain value", "in quotes", 3),
+    ("[report.a]\ny = \"free_runs\"\nwhere = { phase = [\"fill\", \"measure\"] }", "`phase` has one", "in quotes", 3),
+    ("[report.a]\ny = \"free_runs\"\nwhere = { device = [\"memory\", \"hdd\"] }", "no case has `device = hdd`", "known: memory", 3),
     ("[report.a]\ny = \"free_runs\"\nat = \"lst\"", "`at` cannot be `lst`", "did you mean `last`?", 3),
     ("[report.a]\nkind = \"pie\"\ny = \"free_runs\"", "no figure is called `pie`", "known: lines", 2),
     ("[report.a]\nkind = \"heatmap\"\ntable = \"histo\"", "`table` cannot be `histo`", "did you mean `histogram`?", 3),

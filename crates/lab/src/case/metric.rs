@@ -61,6 +61,7 @@ const SIMPLE: &[(&str, &str, &str)] = &[
         "slots",
         "of 64 equal slots of the address space, those between 1/16 and 15/16 full (those of fullness.csv)",
     ),
+    plain("span_blocks", "blocks", "data blocks up to the last that is not free: how long a file would be"),
     plain("free_runs", "runs", "maximal runs of free blocks"),
     plain("free_run_mean_blocks", "blocks", "mean length of a free run"),
     plain("free_run_max_blocks", "blocks", "longest free run"),

@@ -122,6 +122,12 @@ pub(super) fn waste(data: Extent, runs: &[Extent], blocks: u64) -> f64 {
     if held == 0 { 0.0 } else { unused as f64 / held as f64 }
 }
 
+/// Blocks from the start of `data` up to the last that is not free: how long a file would be that is never cut in the middle.
+pub(super) fn span(data: Extent, runs: &[Extent]) -> u64 {
+    let tail = runs.last().filter(|run| run.end() == data.end());
+    tail.map_or(data.blocks, |run| run.start.0 - data.start.0)
+}
+
 /// BlueStore's rating of its bitmap allocator: of the summary entries with free units, those that are not wholly free.
 pub(super) fn bluestore_rating_bitmap(data: Extent, runs: &[Extent]) -> f64 {
     let (mut partial, mut whole) = (0u64, 0u64);
@@ -164,6 +170,13 @@ mod tests {
         let waste_of = |runs: &[Extent]| waste(extent(100, 30), runs, 10);
         assert_eq!(waste_of(&[extent(100, 15)]), 0.25);
         assert_eq!(waste_of(&[extent(100, 30)]), 0.0);
+    }
+
+    #[test]
+    fn a_span_ends_with_the_last_block_that_is_taken() {
+        let span_of = |runs: &[Extent]| span(extent(100, 30), runs);
+        assert_eq!([span_of(&[]), span_of(&[extent(100, 30)])], [30, 0]);
+        assert_eq!([span_of(&[extent(100, 5), extent(110, 20)]), span_of(&[extent(110, 19)])], [10, 30]);
     }
 
     #[test]

@@ -170,6 +170,7 @@ impl Sampler {
         let full = places::fullness(data, runs).into_iter().flatten();
         let partly = full.filter(|full| (1.0 / 16.0..=15.0 / 16.0).contains(full)).count();
         put("slots_partly_full", partly as f64);
+        put("span_blocks", places::span(data, runs) as f64);
         let pages = bench.pool.page_stats();
         put("metadata_pages_live", pages.live.total() as f64);
         put("cached_pages", (pages.cached_pages + pages.dirty_pages) as f64);

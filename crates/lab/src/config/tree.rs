@@ -82,6 +82,19 @@ impl Node {
         }
     }
 
+    /// A plain value, or a list of some, as text; `None` if it is anything else, an empty list included.
+    #[must_use]
+    pub fn values(&self) -> Option<Vec<String>> {
+        let text = |node: &Node| match &node.tree {
+            Tree::Scalar(scalar) => Some(scalar.to_string()),
+            _ => None,
+        };
+        match &self.tree {
+            Tree::List(items) if !items.is_empty() => items.iter().map(text).collect(),
+            _ => Some(vec![text(self)?]),
+        }
+    }
+
     /// Lay `over` on top: tables merge key by key, anything else is replaced.
     pub fn overlay(&mut self, over: Node) {
         match (&mut self.tree, over.tree) {

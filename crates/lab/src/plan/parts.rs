@@ -73,6 +73,7 @@ impl Planner<'_> {
         if let Some(name) = self.name("allocator", &mut table)? {
             match self.registry.allocator(&name) {
                 Ok(AllocatorSpec::Whole(_)) => {
+                    drop_own_policy(&mut table);
                     return self.choice("allocator", table, origin, &name).map(AllocatorSpec::Whole);
                 }
                 Ok(AllocatorSpec::Composed { groups, index, form, reclaim }) => {
@@ -122,6 +123,14 @@ impl Planner<'_> {
                 None
             }
         }
+    }
+}
+
+/// `reclaim = "own"`: how a whole allocator stands on an axis of reclaim policies. It says nothing that the allocator has not.
+fn drop_own_policy(table: &mut Table) {
+    let own = |node: &Node| matches!(&node.tree, Tree::Scalar(Scalar::Text(word)) if word == "own");
+    if table.get("reclaim").is_some_and(|(_, node)| own(node)) {
+        table.remove("reclaim");
     }
 }
 

@@ -267,14 +267,20 @@ impl<'a> Planner<'a> {
         for (column, value) in labels {
             self.labels.entry(column.clone()).or_default().insert(value.clone());
         }
-        let has = |column: &str, value: &str| labels.iter().any(|(c, v)| c == column && v == value);
+        let has =
+            |column: &str, values: &[String]| labels.iter().any(|(c, v)| c == column && values.contains(v));
         let rules = &self.experiment.exclude;
-        rules.iter().any(|rule| !rule.is_empty() && rule.iter().all(|(column, value, _)| has(column, value)))
+        rules
+            .iter()
+            .any(|rule| !rule.is_empty() && rule.iter().all(|(column, values, _)| has(column, values)))
     }
 
     /// An exclusion that can match nothing is a mistake.
     pub(super) fn check_exclusions(&mut self) {
-        for (column, value, origin) in self.experiment.exclude.iter().flatten() {
+        let rules = self.experiment.exclude.iter().flatten();
+        let each = rules
+            .flat_map(|(column, values, origin)| values.iter().map(move |value| (column, value, origin)));
+        for (column, value, origin) in each {
             let known: Vec<&str> = match self.labels.get(column) {
                 None => self.labels.keys().map(String::as_str).collect(),
                 Some(values) if values.contains(value) || column == "seed" => continue,

@@ -98,7 +98,8 @@ fn axis(column: &str, log: bool) -> Axis {
 /// What a figure is restricted to; a title need not say it.
 fn only(spec: &ReportSpec) -> String {
     let filters = spec.filters.iter().filter(|(column, _)| column != "phase");
-    let all: Vec<String> = filters.map(|(column, value)| format!("{} {value}", words(column))).collect();
+    let all: Vec<String> =
+        filters.map(|(column, values)| format!("{} {}", words(column), values.join(" or "))).collect();
     if all.is_empty() { String::new() } else { format!(" Only {}.", all.join(", ")) }
 }
 
@@ -250,10 +251,13 @@ fn heat_cases(spec: &ReportSpec, rows: &Table, labels: &[String]) -> Result<Vec<
     let filters = spec
         .filters
         .iter()
-        .map(|(name, value)| Ok((find(name)?, value)))
+        .map(|(name, values)| Ok((find(name)?, values)))
         .collect::<Result<Vec<_>, String>>()?;
-    let kept: Vec<&Vec<String>> =
-        rows.rows.iter().filter(|row| filters.iter().all(|(at, value)| row[*at] == **value)).collect();
+    let kept: Vec<&Vec<String>> = rows
+        .rows
+        .iter()
+        .filter(|row| filters.iter().all(|(at, values)| values.contains(&row[*at])))
+        .collect();
     let varies = |at: usize| kept.iter().any(|row| kept.first().is_some_and(|first| row[at] != first[at]));
     let columns: Vec<usize> = if spec.series.is_empty() {
         let labels = labels.iter().filter(|name| *name != "seed").filter_map(|name| rows.column(name));

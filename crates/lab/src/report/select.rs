@@ -38,15 +38,15 @@ pub(super) fn select(spec: &ReportSpec, rows: &Table, labels: &[String]) -> Resu
         rows.column(name).ok_or_else(|| format!("no column `{name}`; `spinney list metrics` has them"))
     };
     let phase = phase(spec, rows);
-    let mut filters = vec![(find("phase")?, phase.clone())];
-    for (name, value) in spec.filters.iter().filter(|(name, _)| name != "phase") {
-        filters.push((find(name)?, value.clone()));
+    let mut filters = vec![(find("phase")?, vec![phase.clone()])];
+    for (name, values) in spec.filters.iter().filter(|(name, _)| name != "phase") {
+        filters.push((find(name)?, values.clone()));
     }
     let counts = from_round(spec.from, rows);
     let kept: Vec<&Vec<String>> = rows
         .rows
         .iter()
-        .filter(|row| filters.iter().all(|(at, value)| row[*at] == *value) && counts(row))
+        .filter(|row| filters.iter().all(|(at, values)| values.contains(&row[*at])) && counts(row))
         .collect();
     let series_columns =
         if spec.series.is_empty() { varying(spec, rows, &kept, labels) } else { spec.series.clone() };
@@ -76,7 +76,8 @@ pub(super) fn named(column: &str, value: &str) -> String {
 
 /// The phase that rows are taken from, unless the spec says.
 fn phase(spec: &ReportSpec, rows: &Table) -> String {
-    if let Some((_, phase)) = spec.filters.iter().find(|(name, _)| name == "phase") {
+    let named = spec.filters.iter().find(|(name, _)| name == "phase");
+    if let Some(phase) = named.and_then(|(_, values)| values.first()) {
         return phase.clone();
     }
     if SCAN_COLUMNS.contains(&spec.y.as_str()) {

@@ -3,7 +3,7 @@
 //! Invariant: a spec names columns and filters only. A title may be a template over the data; a plain one should ask or
 //! describe, since nobody checks what it asserts.
 
-use crate::config::{Origin, Problem, Scalar, Section, Table, Tree};
+use crate::config::{Origin, Problem, Section, Table};
 use crate::statistics::BandKind;
 
 /// Which figure.
@@ -38,8 +38,8 @@ pub struct ReportSpec {
     pub series: Vec<String>,
     /// Column that makes a facet, if any.
     pub facet: Option<String>,
-    /// Columns that must equal.
-    pub filters: Vec<(String, String)>,
+    /// Columns that must have one of the values; `phase` has one.
+    pub filters: Vec<(String, Vec<String>)>,
     /// How repeats become a band.
     pub band: BandKind,
     /// Logarithmic x.
@@ -117,12 +117,7 @@ pub fn read_report(
     Some(spec)
 }
 
-fn filters(section: &mut Section<'_>) -> Vec<(String, String)> {
+fn filters(section: &mut Section<'_>) -> Vec<(String, Vec<String>)> {
     let Some((table, _)) = section.table("where") else { return Vec::new() };
-    let pairs = table.into_iter().filter_map(|(key, (_, node))| match node.tree {
-        Tree::Scalar(Scalar::Text(text)) => Some((key, text)),
-        Tree::Scalar(scalar) => Some((key, scalar.to_string())),
-        _ => None,
-    });
-    pairs.collect()
+    table.into_iter().filter_map(|(key, (_, node))| Some((key, node.values()?))).collect()
 }
