@@ -1,5 +1,5 @@
 //! Each study of `experiments/` is whole: its config still plans, its README says what was asked and what came out, and its
-//! results stand beside the rest, judged by the claims that the config makes today.
+//! results stand beside the rest, judged by the claims that the config makes today. And the census leaves nobody out.
 //!
 //! Invariant of the tests: nothing is run; a study that is added without its parts fails here, by name.
 #![expect(clippy::unwrap_used, reason = "a helper of a test may panic as the test may")]
@@ -55,6 +55,28 @@ fn every_config_plans() {
             assert!(!claim.paper.is_empty(), "{name}: claim {} names no source", claim.name);
         }
     }
+}
+
+/// An allocator of which only the policy is another preset's is that preset under another policy.
+#[test]
+fn the_census_has_every_allocator_under_every_policy_that_it_can_have() {
+    let registry = Registry::standard();
+    let census = Experiment::load(&project().join("configs/census.toml")).unwrap();
+    let cases = plan(&census, &registry).unwrap_or_else(|error| panic!("{error}"));
+    let label = |case: &spinney_lab::Case, column: &str| {
+        case.labels.iter().find(|(name, _)| name == column).unwrap().1.clone()
+    };
+    let mut found: Vec<(String, String)> =
+        cases.iter().map(|case| (label(case, "allocator"), label(case, "allocator.reclaim"))).collect();
+    found.sort();
+    found.dedup();
+    let composed = registry.presets.iter().filter(|preset| preset.reclaim == "at-commit");
+    let mut wanted: Vec<(String, String)> = composed
+        .flat_map(|preset| registry.reclaims.iter().map(|reclaim| (preset.name.into(), reclaim.name.into())))
+        .chain(registry.allocators.iter().map(|whole| (whole.name.into(), "own".into())))
+        .collect();
+    wanted.sort();
+    assert_eq!(found, wanted);
 }
 
 #[test]
