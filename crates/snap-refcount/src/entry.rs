@@ -28,7 +28,7 @@ const LOG_REASON: &str = "Changes of counts that are gathered for each GiB of bl
      of counts; gathered, a page is written once for many of them, and what is raised and let go of meanwhile cancels out. The price is a look at up to \
      16 pages (cached as others are) when a block is let go of, and a write that finds the log full writes up to 256 pages of counts. Small commits gain, large ones touch all pages of counts anyway and \
      pay for the log. 0 is no log; 8,096 are 16 pages a GiB, a sixteenth of the pages of counts, and 32 changes for each page of counts that is \
-     written (experiments/count-log); a multiple of 506 fills its pages.";
+     written; a multiple of 506 fills its pages.";
 /// Counts go to their pages with the commit that changes them.
 const NO_LOG: Parameter = Parameter::integer("log_changes", 0, LOG_REASON);
 /// They go there in batches.
