@@ -49,7 +49,8 @@ impl Pool {
     pub(crate) fn spares(&self, dev: DevId, span: LbaRange, takes: u64) -> Result<bool> {
         let free = self.unreserved().saturating_sub(self.kept_from(None));
         let roomy = free >= takes.saturating_add(self.layout.data.blocks / SPARE_PART);
-        let fits = || self.fits(&[Work::Map(dev, span)], takes, self.slop_pages());
+        let reserve = self.reserve_pages();
+        let fits = || self.fits(&[Work::Map(dev, span)], takes, reserve?);
         if roomy { opportune(fits().map(|()| true)) } else { Ok(false) }
     }
 

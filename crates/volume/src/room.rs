@@ -19,6 +19,11 @@ impl Pool {
         (self.pages.area_blocks() / 32).max(24)
     }
 
+    /// These and, where metadata grows, the pages by which it can go on growing.
+    pub(crate) fn reserve_pages(&self) -> Result<u64> {
+        Ok(self.slop_pages().saturating_add(self.growth_pages()?))
+    }
+
     /// At most how many pages `work` and the commit after it need, if it takes `takes` fresh blocks.
     pub(crate) fn pages_needed(&self, work: &[Work], takes: u64) -> Result<u64> {
         let mut pages = self.scheme.pages_bound(Work::Commit, &self.pages)?;
@@ -57,22 +62,31 @@ impl Pool {
 
     /// Admit work that may make the pool fuller.
     pub(crate) fn admit(&mut self, work: Work) -> Result<()> {
-        self.admit_with(&[work], 0, self.slop_pages())
+        self.admit_with(&[work], 0, self.reserve_pages()?)
     }
 
     /// Admit work that takes these fresh blocks at places of its own choice.
     pub(crate) fn admit_fresh(&mut self, work: Work, blocks: u64) -> Result<()> {
-        self.admit_with(&[work], blocks, self.slop_pages())
+        self.admit_with(&[work], blocks, self.reserve_pages()?)
     }
 
     /// Admit a discard: it may use the reserve but for a third, since below a snapshot it copies nodes to make holes in.
     pub(crate) fn admit_discard(&mut self, dev: DevId, range: LbaRange) -> Result<()> {
-        self.admit_with(&[Work::Unmap(dev, range)], 0, self.slop_pages() / 3)
+        self.admit_giving_back(&[Work::Unmap(dev, range)], self.slop_pages() / 3)
     }
 
     /// Admit a delete: it may use all of the reserve.
     pub(crate) fn admit_delete(&mut self, dev: DevId) -> Result<()> {
-        self.admit_with(&[Work::Delete(dev)], 0, 0)
+        self.admit_giving_back(&[Work::Delete(dev)], 0)
+    }
+
+    /// Admit what gives space back: with room left to grow, by growing, or where neither can be had with all that there is.
+    pub(crate) fn admit_giving_back(&mut self, work: &[Work], reserve: u64) -> Result<()> {
+        let growth = self.growth_pages()?;
+        match self.admit_with(work, 0, reserve.saturating_add(growth)) {
+            Err(Error::NoPages { .. }) if growth > 0 => self.admit_with(work, 0, reserve),
+            admitted => admitted,
+        }
     }
 
     /// Plan a write and set aside all that it needs. A refusal changes nothing.
@@ -93,7 +107,7 @@ impl Pool {
             let takes = self.takes(&plan);
             let epoch = self.epoch;
             let map = [Work::Map(dev, plan.span(range))];
-            self.admit_with(if takes == 0 { &[] } else { &map }, takes, self.slop_pages())?;
+            self.admit_with(if takes == 0 { &[] } else { &map }, takes, self.reserve_pages()?)?;
             if self.epoch != epoch {
                 continue; // a commit tends, and may have changed what is shared
             }

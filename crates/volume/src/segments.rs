@@ -1,7 +1,8 @@
 //! Metadata that grows: the page area gets runs from the allocator under test, and gives them back.
 //!
 //! Invariant: a run is in the area only from the commit whose superblock lists it, and is released only when nothing durable
-//! lies in it. Growing may use the reserve of pages, so a pool with free blocks does not end for want of pages. Knows no page's content.
+//! lies in it. The pages that growing by a block takes are left alone while a block is free, so such a pool does not end for want of
+//! pages. Knows no page's content.
 
 use crate::{Placement, Pool};
 use spinney_alloc::{Class, Want};
@@ -48,6 +49,12 @@ impl Pool {
             wanted = wanted.saturating_sub(run.blocks);
         }
         Ok(self.pages.area_blocks() > before)
+    }
+
+    /// What must be left so that the area can grow, while there is a block to grow by.
+    pub(crate) fn growth_pages(&self) -> Result<u64> {
+        let grows = self.options.placement == Placement::Segments && self.unreserved() > 0;
+        if grows { self.pages_for_change(1) } else { Ok(0) }
     }
 
     /// One more run of up to `blocks` blocks, as many as there are pages to write that down; `None` if there are none of either.
@@ -97,8 +104,8 @@ impl Pool {
         if self.options.placement == Placement::Area {
             return Ok(());
         }
-        let total = self.pages.pages_total();
-        if self.pages.room() < total / 4 {
+        let reserve = self.reserve_pages()?;
+        if self.pages.room() < reserve.max(self.pages.pages_total() / 4) {
             return self.grow_metadata(1).map(|_| ());
         }
         let Some(last) = self.segments.runs().last().copied() else { return Ok(()) };
@@ -108,7 +115,7 @@ impl Pool {
         }
         // It grew when a quarter was free: five eighths of the shorter area free again is far from that.
         if !self.pages.is_cutting() {
-            self.pages.begin_cut(after, after / 8 * 5);
+            self.pages.begin_cut(after, (after / 8 * 5).max(reserve.saturating_mul(2)));
         }
         Ok(())
     }

@@ -194,7 +194,9 @@ impl Pool {
     /// Admit `work` and so many changed entries of the table; what gives space back may use the reserve.
     pub(crate) fn admit_names(&mut self, work: &[Work], changes: u64, gives_back: bool) -> Result<()> {
         let pages = self.names.pages_bound(changes, gives_back, &self.pages)?;
-        let reserve = if gives_back { 0 } else { self.slop_pages() };
-        self.admit_with(work, 0, reserve.saturating_add(pages))
+        if gives_back {
+            return self.admit_giving_back(work, pages);
+        }
+        self.admit_with(work, 0, self.reserve_pages()?.saturating_add(pages))
     }
 }
