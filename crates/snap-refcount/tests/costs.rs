@@ -2,7 +2,7 @@
 
 use spinney_core::{DevId, Epoch, Extent, Lba, LbaRange, PageKind, Pba};
 use spinney_snap::{Access, Freed, SnapshotScheme};
-use spinney_snap_refcount::RefCount;
+use spinney_snap_refcount::{Keeping, RefCount};
 use spinney_testkit::MemoryPages;
 
 /// Fanout 8 and 512 blocks: three levels.
@@ -98,4 +98,42 @@ fn dropping_a_diverged_snapshot_visits_only_what_was_its_own() {
     // Eight slots in each of three nodes, two of which are entered and not let go, and the three nodes.
     assert_eq!((progress.done, progress.left), (8 * 3 - 2 + 3, 0));
     assert_eq!(pool.freed.runs(), [Extent::new(Pba(77), 1)]);
+}
+
+/// Pages that the first writes after each of 60 snapshots change, one write to one of 40 leaves of 506 blocks. Each leaf's blocks lie
+/// `apart` blocks from each other.
+fn pages_of_first_writes(keeping: Keeping, apart: u64) -> u64 {
+    let mut scheme = RefCount::new(506, false).expect("a fanout").keeping(keeping).expect("a way");
+    let (mut pages, mut freed) = (MemoryPages::new(), Freed::default());
+    scheme.format(&mut pages).expect("format");
+    let volume = scheme.create(40 * 506, &mut pages).expect("create");
+    let mut map = |scheme: &mut RefCount, pages: &mut MemoryPages, at: u64, on: u64| {
+        scheme.map(volume, Lba(at), Extent::new(Pba(on), 1), pages, &mut freed).expect("map");
+    };
+    for at in 0..40 * 506 {
+        map(&mut scheme, &mut pages, at, if apart == 1 { at } else { at % 506 * apart + at / 506 });
+    }
+    let mut changed = 0;
+    for round in 0..60 {
+        scheme.snapshot(volume, Access::ReadOnly, &mut pages).expect("snapshot");
+        scheme.commit(Epoch(round), &mut pages).expect("commit");
+        pages.seal();
+        map(&mut scheme, &mut pages, round * 17 % 40 * 506 + round, 8_000_000 + round);
+        scheme.commit(Epoch(round), &mut pages).expect("commit");
+        changed += pages.seal();
+    }
+    changed
+}
+
+#[test]
+fn a_log_gathers_scattered_counts_and_ranges_take_up_runs_of_them() {
+    let (plain, log) = (Keeping::default(), Keeping { log_changes: 8096, range_steps: 0 });
+    let ranges = Keeping { log_changes: 0, range_steps: 1012 };
+    // 506 blocks over 16 GiB: a first write raises as many pages of counts, or 16 pages of the log.
+    let [old_plain, old_log] = [plain, log].map(|keeping| pages_of_first_writes(keeping, 8_000));
+    println!("scattered: {old_plain} pages, {old_log} with a log");
+    assert!(old_plain >= 10 * old_log, "{old_plain} and {old_log}");
+    let [young_plain, young_ranges] = [plain, ranges].map(|keeping| pages_of_first_writes(keeping, 1));
+    println!("in order: {young_plain} pages, {young_ranges} in ranges");
+    assert!(young_ranges < young_plain, "{young_plain} and {young_ranges}");
 }
