@@ -20,7 +20,8 @@ const GOTO_MAX: Parameter = Parameter::integer(
     4,
     "Nodes that a line of GOTOs may lead to. The first write to a version that shares its root begins a node in front of it, which counts \
      nothing; a longer line lets more generations of clones do so before one copies its root (its children and messages get an owner \
-     more each), and costs a lookup one page more for each. 0 copies at once; at most 16. Four keep a lookup in a map of three levels below ten pages.",
+     more each), and costs a lookup one page more for each. 0 copies at once; at most 16. Four let a lookup read five nodes a level at \
+     worst; the number is a choice, not measured.",
 );
 const HIDDEN_PERCENT: Parameter = Parameter::integer(
     "hidden_percent",
@@ -28,7 +29,8 @@ const HIDDEN_PERCENT: Parameter = Parameter::integer(
     "How many data blocks may be held for messages that were written over them and have not reached their leaf, in percent of all that are held. \
      Beyond it background work brings messages down, which copies the leaves that clones share for less than a full batch. More saves \
      such copies and takes space; 0 lands all in the background of the next commit, so that space is exact whenever nothing is left to do. \
-     10 is more than the buffers of one volume can hide (a hundredth or two), so only many clones with few writes each are cleaned.",
+     By arithmetic the full buffers of one volume hide a fiftieth of it or so, so 10 cleans only what many clones with few \
+     writes each hide; it is not measured.",
 );
 
 /// The scheme's row of a registry.
