@@ -14,6 +14,9 @@ use std::cell::Cell;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+/// Fewer free blocks than this may be left when metadata that grows runs out.
+const SPARE_BLOCKS: u64 = 8;
+
 /// How a life failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
@@ -144,6 +147,7 @@ impl Life {
             (Err(error @ (Error::NoSpace { .. } | Error::NoPages { .. })), None) => {
                 self.stats.refused += 1;
                 self.quietly(|model, pool| model.refused(before, pool))?;
+                self.blocks_are_short_too(&error)?;
                 match step {
                     Step::Delete { .. } | Step::Destroy { .. } => self.delete_again(step, error),
                     _ => Ok(()),
@@ -160,6 +164,17 @@ impl Life {
         match error {
             Error::Busy(_) | Error::Unsupported(_) => self.quietly(|model, pool| model.refused(before, pool)),
             _ => Err(error.to_string()),
+        }
+    }
+
+    /// Metadata that grows runs out only where the blocks have.
+    fn blocks_are_short_too(&mut self, refused: &Error) -> Result<(), String> {
+        let grows = self.pair.geometry.segments > 0 && matches!(refused, Error::NoPages { .. });
+        let free = self.pool().space().free_blocks;
+        if grows && free >= SPARE_BLOCKS {
+            Err(format!("{refused}, and {free} blocks are free"))
+        } else {
+            Ok(())
         }
     }
 
