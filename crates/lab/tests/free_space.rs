@@ -46,6 +46,45 @@ fn a_pool_starts_as_the_disk_was() {
     }
 }
 
+/// Images as they are made, with some files in those whose maker takes a folder.
+#[test]
+fn an_image_is_read_by_its_own_tool() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = samples().display().to_string();
+    // The least blocks that it says it has: BTRFS's block groups are made as they are needed.
+    let makers: [(&str, &[&str], &str, u64); 3] = [
+        ("mkfs.ext4", &["-q", "-F", "-b", "4096", "-d", &files], "dumpe2fs", 81_920),
+        ("mkfs.xfs", &["-q", "-f"], "xfs_db", 81_920),
+        ("mkfs.btrfs", &["-q", "-f", "--rootdir", &files], "btrfs", 10_000),
+    ];
+    for (maker, arguments, tool, blocks_min) in makers {
+        let (name, image) = (format!("{maker}.img"), folder.path().join(format!("{maker}.img")));
+        std::fs::File::create(&image).unwrap().set_len(320 << 20).unwrap();
+        let made = std::process::Command::new(maker).args(arguments).arg(&image).output();
+        let reader = std::process::Command::new(tool).arg("--help").output();
+        if !made.is_ok_and(|made| made.status.success()) || reader.is_err() {
+            eprintln!("{maker} or {tool} is not installed: no image of it is read");
+            continue;
+        }
+        let experiment = experiment(&name, "checksums = \"none\"", folder.path()).unwrap();
+        let out = folder.path().join(format!("{maker}.out"));
+        let options = RunOptions { jobs: 1, out: Some(out.clone()), ..RunOptions::default() };
+        let summary = run(&experiment, &Registry::standard(), &options).unwrap();
+        assert_eq!(summary.failed, Vec::new(), "{maker}: each case ends with a sound pool");
+        let rows = Results::open(&out).unwrap().tables().unwrap().rows;
+        let number = |row: &Vec<String>, name: &str| row[rows.column(name).unwrap()].parse::<u64>().unwrap();
+        for row in &rows.rows {
+            let (owned, free) =
+                (number(row, "owned_blocks"), number(row, "free_blocks") + number(row, "deferred_blocks"));
+            assert!(
+                (blocks_min..=81_920).contains(&(owned + free)),
+                "{maker}: {owned} owned and {free} free blocks"
+            );
+            assert!(owned > 512, "{maker}: 2 MiB are live, and what the file system has");
+        }
+    }
+}
+
 #[test]
 fn what_is_wrong_with_a_file_is_said_at_its_line() {
     let folder = tempfile::tempdir().unwrap();

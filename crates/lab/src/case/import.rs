@@ -15,8 +15,8 @@ struct Known {
     magic: (u64, &'static [u8]),
     tool: &'static str,
     package: &'static str,
-    /// Before the image's path.
-    arguments: &'static [&'static str],
+    /// Before the image's path; the second way, if there is one, for what the first does not print.
+    ways: &'static [&'static [&'static str]],
 }
 
 const KNOWN: [Known; 3] = [
@@ -25,21 +25,24 @@ const KNOWN: [Known; 3] = [
         magic: (1080, &[0x53, 0xef]),
         tool: "dumpe2fs",
         package: "e2fsprogs",
-        arguments: &[],
+        ways: &[&[]],
     },
     Known {
         name: "XFS",
         magic: (0, b"XFSB"),
         tool: "xfs_db",
         package: "xfsprogs",
-        arguments: &["-r", "-c", "sb 0", "-c", "print blocksize agblocks agcount dblocks", "-c", "freesp -d"],
+        ways: &[&["-r", "-c", "sb 0", "-c", "print blocksize agblocks agcount dblocks", "-c", "freesp -d"]],
     },
     Known {
         name: "BTRFS",
         magic: (65_600, b"_BHRfS_M"),
         tool: "btrfs",
         package: "btrfs-progs",
-        arguments: &["inspect-internal", "dump-tree", "-t", "10"],
+        ways: &[
+            &["inspect-internal", "dump-tree", "-t", "10"],
+            &["inspect-internal", "dump-tree", "-t", "2"],
+        ],
     },
 ];
 
@@ -48,14 +51,14 @@ pub(crate) fn free_space(path: &Path, seed: u64) -> Result<FreeState, String> {
     let shown = path.display();
     let failed = |error: std::io::Error| format!("cannot read {shown}: {error}");
     let mut file = File::open(path).map_err(failed)?;
-    let text = match KNOWN.iter().find(|known| has_magic(&mut file, known.magic)) {
-        Some(known) => printed(known, path)?,
-        None => {
-            file.seek(SeekFrom::Start(0)).map_err(failed)?;
-            text_of(file).map_err(|error| format!("cannot read {shown}: {error}"))?
-        }
-    };
-    parse(&text, seed).map_err(|error| format!("{shown}: {error}"))
+    let parsed = |text: &str| parse(text, seed).map_err(|error| format!("{shown}: {error}"));
+    if let Some(known) = KNOWN.iter().find(|known| has_magic(&mut file, known.magic)) {
+        let read = |way: &&[&str]| printed(known, way, path).and_then(|text| parsed(&text));
+        let (last, first) = known.ways.split_last().expect("each has a way");
+        return first.iter().find_map(|way| read(way).ok()).map_or_else(|| read(last), Ok);
+    }
+    file.seek(SeekFrom::Start(0)).map_err(failed)?;
+    parsed(&text_of(file).map_err(|error| format!("cannot read {shown}: {error}"))?)
 }
 
 fn has_magic(file: &mut File, (at, magic): (u64, &[u8])) -> bool {
@@ -76,13 +79,13 @@ fn text_of(from: impl Read) -> Result<String, String> {
 }
 
 /// What the file system's own tool prints of an image.
-fn printed(known: &Known, path: &Path) -> Result<String, String> {
-    let Known { name, tool, package, arguments, .. } = known;
+fn printed(known: &Known, way: &[&str], path: &Path) -> Result<String, String> {
+    let Known { name, tool, package, .. } = known;
     let shown = path.display();
     // An absolute path cannot be taken for an option.
     let whole = path.canonicalize().map_err(|error| format!("cannot read {shown}: {error}"))?;
     let mut command = Command::new(tool);
-    command.args(*arguments).arg(whole).env("LC_ALL", "C");
+    command.args(way).arg(whole).env("LC_ALL", "C");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = command.spawn().map_err(|error| match error.kind() {
         ErrorKind::NotFound => format!(
