@@ -128,6 +128,11 @@ pub trait PageRead {
     fn show(&self, page: PageNo, kind: PageKind, see: &mut dyn FnMut(&Payload)) -> Result<()> {
         self.read(page, kind).map(|found| see(&found))
     }
+    /// These pages are about to be read: whoever has pages on a device may bring those that are not in memory by one request, where
+    /// reads one by one would wait for each. A hint: what is not there or damaged is told by `read` only.
+    fn prefetch(&self, pages: &[PageNo], kind: PageKind) {
+        let _ = (pages, kind);
+    }
 }
 
 /// What `see` makes of the page's payload, by [`PageRead::show`]: it must not read pages.

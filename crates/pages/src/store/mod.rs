@@ -138,6 +138,7 @@ impl PageStore {
             written: self.written,
             cache_hits: self.shared.cache.hits(),
             cache_misses: read.total(),
+            waits: self.waits(),
             spilled: self.spilled,
             cached_pages: self.shared.cache.pages(),
             dirty_pages: self.changes.resident() as u64,
@@ -145,6 +146,11 @@ impl PageStore {
             retained_map_pages,
             open_views,
         }
+    }
+    /// Requests to the device that reading pages took since the store was opened; those of views count too.
+    #[must_use]
+    pub fn waits(&self) -> u64 {
+        self.shared.waits.load(Ordering::Relaxed)
     }
     fn retired(&self) -> u64 {
         let mut views = self.shared.views();

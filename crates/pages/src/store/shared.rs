@@ -24,6 +24,8 @@ pub(super) struct Shared {
     pub(super) views: Mutex<Views>,
     /// Pages read from the device, by kind.
     pub(super) reads: [AtomicU64; KINDS],
+    /// Requests that these took.
+    pub(super) waits: AtomicU64,
 }
 
 /// One sealed epoch, and so one consistent set of pages, to read through.
@@ -42,6 +44,7 @@ impl Shared {
             sealed: AtomicU64::new(0),
             views: Mutex::default(),
             reads: Default::default(),
+            waits: AtomicU64::new(0),
         }
     }
     pub(super) fn area(&self) -> Arc<Area> {
@@ -53,7 +56,9 @@ impl Shared {
     pub(super) fn views(&self) -> MutexGuard<'_, Views> {
         self.views.lock().unwrap_or_else(PoisonError::into_inner)
     }
+    /// One request for so many pages.
     pub(super) fn count_reads(&self, kind: PageKind, pages: u64) {
+        self.waits.fetch_add(1, Ordering::Relaxed);
         self.reads[usize::from(kind.0) % KINDS].fetch_add(pages, Ordering::Relaxed);
     }
     /// What is at `entry.place`, if it is page `number` as the entry says. From memory if it can be.
@@ -105,6 +110,36 @@ impl Snapshot<'_> {
             return done;
         }
         shown(&self.read_by_map(number, kind)?, kind)
+    }
+    /// Bring those of the pages that are not in memory, by one request. What is damaged or cannot be read stays out: whoever reads it is told.
+    pub(super) fn prefetch(self, pages: impl Iterator<Item = PageNo>, kind: PageKind) {
+        let mut absent: Vec<(PageNo, Entry)> =
+            pages.filter_map(|page| self.absent(page, kind).map(|entry| (page, entry))).collect();
+        absent.sort_unstable_by_key(|(_, entry)| entry.place);
+        absent.dedup_by_key(|(_, entry)| entry.place);
+        if absent.is_empty() {
+            return;
+        }
+        let places: Vec<u64> = absent.iter().map(|(_, entry)| entry.place).collect();
+        let Ok(found) = self.shared.area().read_many(&*self.shared.device, &places) else { return };
+        self.shared.count_reads(kind, found.len() as u64);
+        for ((number, entry), page) in absent.iter().zip(found) {
+            if format::verify(&page, identity_of_page(number.0, entry), entry.checksum).is_ok() {
+                let (key, by_place) = (key_of_page(number.0), key_of_place(entry.place));
+                self.keep(key, by_place, cached(&Arc::new(page), entry));
+            }
+        }
+    }
+    /// Where a page is, if it is there and not in memory.
+    fn absent(self, number: PageNo, kind: PageKind) -> Option<Entry> {
+        let cache = &self.shared.cache;
+        let newest = |_checksum, epoch| epoch <= self.root.epoch;
+        if number.0 < NUMBER_LIMIT && cache.look(key_of_page(number.0), newest, |_, _| ()).is_some() {
+            return None;
+        }
+        let entry = self.entry(number).ok()?.filter(|entry| entry.kind == kind)?;
+        let same = |checksum, _epoch| checksum == entry.checksum;
+        cache.look(key_of_place(entry.place), same, |_, _| ()).is_none().then_some(entry)
     }
     fn read_by_map(self, number: PageNo, kind: PageKind) -> Result<Arc<PageBuf>> {
         let entry = self.entry(number)?.ok_or(Error::corrupt_page("page number", number))?;

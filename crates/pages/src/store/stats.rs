@@ -61,6 +61,8 @@ pub struct StoreStats {
     pub cache_hits: u64,
     /// Pages and map pages that had to be read from the device: the sum of `read`.
     pub cache_misses: u64,
+    /// Requests to the device that these took, so times that somebody waited (a check counts one for each page).
+    pub waits: u64,
     /// Of the pages written, those that went out before their seal because too many were dirty.
     pub spilled: u64,
     /// Clean pages in memory now.

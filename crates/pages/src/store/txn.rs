@@ -29,6 +29,12 @@ impl PageRead for PageStore {
             Some(change) => self.read_changed(page, kind, change).map(|page| see(page.payload())),
         }
     }
+    fn prefetch(&self, pages: &[PageNo], kind: PageKind) {
+        if !self.closed {
+            let unchanged = pages.iter().copied().filter(|page| self.changes.get(page.0).is_none());
+            self.snapshot().prefetch(unchanged, kind);
+        }
+    }
 }
 
 impl PageTxn for PageStore {

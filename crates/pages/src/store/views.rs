@@ -139,6 +139,10 @@ impl PageRead for PageView {
     fn show(&self, page: PageNo, kind: PageKind, see: &mut dyn FnMut(&Payload)) -> Result<()> {
         Snapshot { shared: &self.0.shared, root: &self.0.root }.show(page, kind, see)
     }
+    fn prefetch(&self, pages: &[PageNo], kind: PageKind) {
+        let snapshot = Snapshot { shared: &self.0.shared, root: &self.0.root };
+        snapshot.prefetch(pages.iter().copied(), kind);
+    }
 }
 
 impl Drop for Open {

@@ -9,6 +9,7 @@ mod crash;
 mod damage;
 mod full;
 mod histories;
+mod prefetch;
 mod shrink;
 mod support;
 mod views;
