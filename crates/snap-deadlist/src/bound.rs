@@ -6,11 +6,12 @@ use crate::held::Held;
 use crate::let_go::Holder;
 use crate::lineage::{ZOMBIE_BIRTH, ZOMBIE_FLOOR};
 use crate::state::{State, root_slot};
+use crate::tend::prefetch;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use spinney_core::{DevId, Flow, LbaRange, PageNo, PageRead, Result};
 use spinney_snap_tree::tree::{child, clip};
-use spinney_snap_tree::{Catalogue, Node, Position, Slot};
+use spinney_snap_tree::{Ahead, Catalogue, Node, Position, Slot};
 
 /// The anchor, which any change of a structure's root may touch.
 const ANCHOR: u64 = 1;
@@ -195,9 +196,14 @@ impl Look<'_> {
     /// As `tend` drops a zombie's tree, without doing it. Whether the node goes.
     fn drop(&mut self, at: Position, page: PageNo, budget: &mut u64) -> Result<bool> {
         let shape = self.state.shape;
-        let node = Node::read(self.pages, page, shape, at)?;
+        let slots: Vec<Slot> =
+            Node::read(self.pages, page, shape, at)?.slots(0, shape.fanout() - 1).collect();
         self.nodes += 1;
-        for (index, slot) in (0..).zip(node.slots(0, shape.fanout() - 1)) {
+        let mut ahead = Ahead::default();
+        for (index, slot) in (0..).zip(slots.iter().copied()) {
+            if let Some(group) = ahead.group(at, index).filter(|_| *budget > 0) {
+                prefetch(group, &slots, self.floor, self.pages);
+            }
             let Some(pointer) = slot.pointer().filter(|_| slot.tag() > self.floor) else { continue };
             if *budget == 0 {
                 return Ok(false);

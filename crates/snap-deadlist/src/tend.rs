@@ -10,11 +10,12 @@ use crate::planted::{Fault, planted};
 use crate::state::{Line, State, root_slot};
 use crate::table::List;
 use alloc::vec::Vec;
-use spinney_core::{DevId, Error, Extent, PageKind, PageNo, PageTxn, Pba, Place, Result};
+use core::ops::Range;
+use spinney_core::{DevId, Error, Extent, PageKind, PageNo, PageRead, PageTxn, Pba, Place, Result};
 use spinney_snap::{Freed, Progress};
 use spinney_snap_tree::node::set_slot;
 use spinney_snap_tree::tree::child;
-use spinney_snap_tree::{Node, Position, Record, Slot};
+use spinney_snap_tree::{Ahead, Node, Position, Record, Slot};
 
 /// At most `budget` entries, slots and nodes.
 pub(crate) fn tend(
@@ -38,6 +39,13 @@ pub(crate) fn tend(
     }
     let done = budget - work.budget;
     Ok(Progress { done, left: state.jobs(pages)? })
+}
+
+/// Have those leaves in memory that were born after `floor`, and so go.
+pub(crate) fn prefetch(group: Range<u64>, slots: &[Slot], floor: u32, pages: &dyn PageRead) {
+    let slots = slots.iter().skip(group.start as usize).take((group.end - group.start) as usize);
+    let gone = slots.filter(|slot| slot.tag() > floor).filter_map(|slot| slot.pointer().map(PageNo));
+    pages.prefetch(&gone.collect::<Vec<PageNo>>(), PageKind::TREE);
 }
 
 struct Work<'a> {
@@ -240,8 +248,11 @@ impl Work<'_> {
         let node = Node::read(self.pages, page, self.state.shape, at)?;
         let slots: Vec<Slot> = node.slots(0, fanout - 1).collect();
         drop(node);
-        let mut handled = 0;
+        let (mut handled, mut ahead) = (0, Ahead::default());
         for (index, slot) in (0..).zip(&slots) {
+            if let Some(group) = ahead.group(at, index) {
+                prefetch(group, &slots, floor, self.pages);
+            }
             if !self.slot(at, index, *slot, floor)? {
                 break;
             }

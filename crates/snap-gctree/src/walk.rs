@@ -7,11 +7,12 @@
 use crate::fault::{self, Fault};
 use crate::ownership::{Ownership, slot_end};
 use crate::state::{Encoding, State};
+use core::ops::Range;
 use spinney_core::{DevId, Error, Extent, PageKind, PageNo, PageTxn, Pba, Result, Tally};
 use spinney_snap::Freed;
 use spinney_snap_tree::node::set_slot;
 use spinney_snap_tree::tree::child;
-use spinney_snap_tree::{Node, Position, Slot};
+use spinney_snap_tree::{Ahead, Node, Position, Slot};
 
 /// What a pass is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -60,6 +61,14 @@ struct Other {
     page: PageNo,
     node: Node,
     behind: Vec<Other>,
+}
+
+/// The nodes that these slots lead to.
+fn nodes_of(beside: &[Beside], nodes: &mut Vec<PageNo>) {
+    for other in beside {
+        nodes.extend(other.slot.pointer().map(PageNo));
+        nodes_of(&other.behind, nodes);
+    }
 }
 
 fn row(others: &[Other], index: u64) -> Vec<Beside> {
@@ -161,9 +170,13 @@ impl Walk<'_> {
         let node = Node::read(self.pages, page, shape, at)?;
         let slots: Vec<Slot> = node.slots(0, last).collect();
         drop(node);
-        for (index, slot) in (0..).zip(slots) {
+        let mut ahead = Ahead::default();
+        for (index, slot) in (0..).zip(slots.iter().copied()) {
             if slot.is_empty() || slot_end(shape, at, index) <= self.cursor {
                 continue;
+            }
+            if let Some(group) = ahead.group(at, index) {
+                self.prefetch(at, group, &slots, others);
             }
             match self.slot(at, index, slot, &row(others, index))? {
                 After::Stays => {}
@@ -172,6 +185,23 @@ impl Walk<'_> {
             }
         }
         Ok(End::Through)
+    }
+
+    /// Have the leaves that the pass is about to enter in memory, and the children's beside them.
+    fn prefetch(&self, at: Position, group: Range<u64>, slots: &[Slot], others: &[Other]) {
+        let mut leaves = Vec::new();
+        for (index, slot) in group.clone().zip(slots.iter().copied().skip(group.start as usize)) {
+            let end = slot_end(self.state.shape, at, index);
+            if slot.is_empty() || end <= self.cursor || !self.ownership.owns(slot, end) {
+                continue;
+            }
+            let beside = row(others, index);
+            if self.purpose == Purpose::Trim || holders(slot, &beside).borrowers == 0 {
+                leaves.extend(slot.pointer().map(PageNo));
+                nodes_of(&beside, &mut leaves);
+            }
+        }
+        self.pages.prefetch(&leaves, PageKind::TREE);
     }
 
     fn slot(&mut self, at: Position, index: u64, slot: Slot, beside: &[Beside]) -> Result<After> {
@@ -259,8 +289,14 @@ impl Walk<'_> {
             self.kept_blocks += owned.len() as u64;
             return Ok(End::Through);
         }
-        for (index, slot) in owned {
+        let mut ahead = Ahead::default();
+        for (index, slot) in owned.iter().copied() {
             let Some(page) = slot.pointer().map(PageNo) else { continue };
+            if let Some(group) = ahead.group(at, index) {
+                let leaves = owned.iter().filter(|(index, _)| group.contains(index));
+                let leaves: Vec<PageNo> = leaves.filter_map(|(_, slot)| slot.pointer().map(PageNo)).collect();
+                self.pages.prefetch(&leaves, PageKind::TREE);
+            }
             match self.count(child(shape, at, index), page)? {
                 End::Through => {}
                 end => return Ok(end),

@@ -6,6 +6,7 @@
 #![doc = include_str!("../README.md")]
 #![doc = include_str!("../FORMAT.md")]
 
+pub mod ahead;
 pub mod anchor;
 pub mod catalogue;
 mod count_log;
@@ -24,6 +25,7 @@ pub mod sparse;
 mod steps;
 pub mod tree;
 
+pub use ahead::Ahead;
 pub use anchor::Anchor;
 pub use catalogue::{Catalogue, Record};
 pub use count_log::{CountLog, LOG_CHANGES_MAX};

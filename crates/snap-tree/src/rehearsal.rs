@@ -61,6 +61,9 @@ impl PageRead for Rehearsal<'_> {
         }
         Ok(())
     }
+    fn prefetch(&self, pages: &[PageNo], kind: PageKind) {
+        self.base.prefetch(pages, kind);
+    }
 }
 
 impl PageTxn for Rehearsal<'_> {

@@ -54,7 +54,7 @@ impl Pool {
             };
             if self.dirty.any {
                 self.commit()?;
-            } else if self.tend_if_possible()? == 0 {
+            } else if self.tend_at_length()? == 0 {
                 self.grow_for(refused)?;
             }
         }
@@ -189,6 +189,7 @@ impl Pool {
         if !matches!(refused, Error::NoSpace { .. }) || !pending || *patience == 0 {
             return Err(refused);
         }
+        self.tend_at_length()?;
         self.allocator.hurry();
         self.dirty.any = true;
         self.commit()?;

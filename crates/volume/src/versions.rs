@@ -7,6 +7,10 @@ use crate::write::VERSION_BLOCKS_MAX;
 use spinney_core::{DevId, Error, LbaRange, Result};
 use spinney_snap::{Access, Delta, Progress, Usage, Version, Work};
 
+/// Units of a commit's budget of background work that may have to wait for the device once: a full index node, so that by the default
+/// budget a flush waits some eight times (0.5 ms on flash, where it takes 2 by itself) for pages that nobody had in memory.
+const UNITS_OF_A_WAIT: u64 = 512;
+
 /// Of work that is only opportune: what cannot be admitted or even planned (a damaged tree of a deleted version, say, which `check`
 /// reports) must not keep anybody from writing and flushing. A request that failed is told all the same.
 pub(crate) fn opportune<T: Default>(planned: Result<T>) -> Result<T> {
@@ -91,12 +95,40 @@ impl Pool {
         Ok(())
     }
 
-    /// As [`Pool::tend`], where it is only opportune. How much was done.
+    /// Background work of a commit, where it is only opportune: the budget, or less of it where that has to wait for the device.
     pub(crate) fn tend_if_possible(&mut self) -> Result<u64> {
+        self.tend_within((self.options.tend_budget / UNITS_OF_A_WAIT).max(1))
+    }
+
+    /// The same for somebody who has to wait for space in any case.
+    pub(crate) fn tend_at_length(&mut self) -> Result<u64> {
+        self.tend_within(u64::MAX)
+    }
+
+    /// The budget, until pages had to be waited for so many times; at least a part of it. How much was done.
+    ///
+    /// A unit seldom waits more than once, so a part has no more units than waits are left; while none has to wait, they double.
+    fn tend_within(&mut self, waits_max: u64) -> Result<u64> {
         let asked = self.ask_what_is_left();
         opportune(asked)?;
-        let budget = if self.tend_left > 0 { self.tend_budget(self.options.tend_budget) } else { Ok(0) };
-        Ok(self.tend_admitted(opportune(budget)?)?.done)
+        let (budget, began) = (self.options.tend_budget, self.pages.waits());
+        let (mut done, mut part) = (0, waits_max);
+        while self.tend_left > 0 && done < budget && part > 0 {
+            let before = self.pages.waits();
+            let admitted = opportune(self.tend_budget(part.min(budget - done)))?;
+            let progress = self.tend_admitted(admitted)?;
+            if progress.done == 0 {
+                break;
+            }
+            done += progress.done;
+            let (waits, waits_left) =
+                (self.pages.waits(), waits_max.saturating_sub(self.pages.waits() - began));
+            part = match waits == before {
+                true => part.saturating_mul(2).min(waits_left.max(UNITS_OF_A_WAIT)),
+                false => waits_left,
+            };
+        }
+        Ok(done)
     }
 
     fn tend_admitted(&mut self, budget: u64) -> Result<Progress> {

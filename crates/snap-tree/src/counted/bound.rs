@@ -5,9 +5,10 @@
 //! would refuse writes on pools that have room for them.
 
 use super::state::{Emptied, State};
+use super::zombie::prefetch;
 use crate::owners::Touched;
 use crate::tree::{child, clip};
-use crate::{Counts, Node, NumberRuns, Owners, Position, Slot};
+use crate::{Ahead, Counts, Node, NumberRuns, Owners, Position, Slot};
 use spinney_core::{DevId, LbaRange, PageNo, PageRead, Result};
 use std::collections::BTreeMap;
 
@@ -171,10 +172,14 @@ impl<'a> Look<'a> {
     /// the node goes.
     fn drop(&mut self, at: Position, page: PageNo, budget: &mut u64) -> Result<bool> {
         let shape = self.state.shape;
-        let node = Node::read(self.pages, page, shape, at)?;
-        let mut lost_any = false;
-        for (index, slot) in (0..).zip(node.slots(0, shape.fanout() - 1)) {
+        let slots: Vec<Slot> =
+            Node::read(self.pages, page, shape, at)?.slots(0, shape.fanout() - 1).collect();
+        let (mut lost_any, mut ahead) = (false, Ahead::default());
+        for (index, slot) in (0..).zip(slots.iter().copied()) {
             let Some(pointer) = slot.pointer() else { continue };
+            if let Some(group) = ahead.group(at, index).filter(|_| *budget > 0) {
+                prefetch(&self.state, group, &slots, self.pages);
+            }
             let lost = if *budget == 0 {
                 false
             } else if at.level == 0 || self.is_shared(pointer)? {

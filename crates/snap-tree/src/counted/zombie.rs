@@ -8,8 +8,9 @@ use super::change::release;
 use super::state::{Emptied, State, ZOMBIE_LEFT};
 use crate::node::set_slot;
 use crate::tree::child;
-use crate::{Node, NumberRuns, Position, Record, Slot};
-use spinney_core::{DevId, PageKind, PageNo, PageTxn, Result};
+use crate::{Ahead, Node, NumberRuns, Position, Record, Slot};
+use core::ops::Range;
+use spinney_core::{DevId, PageKind, PageNo, PageRead, PageTxn, Result};
 use spinney_snap::{Freed, Progress};
 
 /// Detach a version that was deleted.
@@ -78,6 +79,14 @@ fn step(
     Ok(budget_left)
 }
 
+/// Have those leaves of a group in memory that have no second owner: they are about to be entered.
+pub(crate) fn prefetch(state: &State, group: Range<u64>, slots: &[Slot], pages: &dyn PageRead) {
+    let group = slots.iter().skip(group.start as usize).take((group.end - group.start) as usize);
+    let unshared = |page: &u64| state.nodes.extra(*page, pages).is_ok_and(|extra| extra == 0);
+    let leaves: Vec<PageNo> = group.filter_map(|slot| slot.pointer()).filter(unshared).map(PageNo).collect();
+    pages.prefetch(&leaves, PageKind::TREE);
+}
+
 struct Drop<'a> {
     state: State,
     budget: u64,
@@ -125,10 +134,14 @@ impl Drop<'_> {
     }
 
     fn children(&mut self, at: Position, slots: &[Slot]) -> Result<usize> {
+        let mut ahead = Ahead::default();
         for (index, slot) in slots.iter().enumerate() {
             let Some(page) = slot.pointer() else { continue };
             if self.budget == 0 {
                 return Ok(index);
+            }
+            if let Some(group) = ahead.group(at, index as u64) {
+                prefetch(&self.state, group, slots, self.pages);
             }
             if self.state.nodes.extra(page, self.pages)? > 0 {
                 self.budget -= 1;

@@ -3,6 +3,7 @@
 //! Invariant: no test looks inside; each acts as a user of the crate would. Other pairs are the simulator's business.
 #![expect(clippy::unwrap_used, reason = "a step that fails is a test that fails")]
 
+mod background;
 mod bench;
 mod checksums;
 mod content;
