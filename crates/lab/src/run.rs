@@ -291,6 +291,8 @@ fn write_times(results: &Results, outcomes: &[Outcome], alone: bool) -> Result<(
         "allocation_ns_p99",
         "allocation_ns_max",
         "open_ms",
+        "usage_ms_max",
+        "version_ms_max",
         "alone",
         "machine",
     ];
@@ -304,7 +306,8 @@ fn write_times(results: &Results, outcomes: &[Outcome], alone: bool) -> Result<(
     {
         table.rows.retain(|row| row[0] != outcome.hash);
         let [p50, p99, max] = timed.allocation_ns;
-        let numbers = [outcome.seconds, p50, p99, max, timed.open_ms].map(print_number);
+        let [usage, version] = timed.ask_ms;
+        let numbers = [outcome.seconds, p50, p99, max, timed.open_ms, usage, version].map(print_number);
         let about = [alone.to_string(), machine.clone()];
         table.push([outcome.hash.clone()].into_iter().chain(numbers).chain(about).collect());
     }

@@ -23,6 +23,7 @@ use std::fmt;
 use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// How far a case is, 0 to 1; called now and then.
 pub type Progress<'a> = &'a (dyn Fn(f64) + Sync);
@@ -48,6 +49,9 @@ pub struct Timed {
     /// Nanoseconds of each allocation: median, 99th percentile (each at most 1/16 low) and maximum. The reading of the
     /// clock, some 20 to 50 ns, is in them.
     pub allocation_ns: [f64; 3],
+    /// Milliseconds to tell the exact space of one version and to find its record, each the slowest of 16 versions spread over all
+    /// that the workload left; 0 where they are larger than 1 GiB.
+    pub ask_ms: [f64; 2],
     /// Milliseconds to open the pool as the last row left it, allocator and maps, from memory or the backing file.
     pub open_ms: f64,
 }
@@ -163,8 +167,9 @@ pub fn run_case(
             op => bench.apply(op).map_err(|error| CaseError::Pool(bench.operations, error))?,
         }
     }
+    let ask_ms = bench.ask().map_err(|error| CaseError::Pool(bench.operations, error))?;
     bench.finish(case.keep_data)?;
-    let timed = Timed { allocation_ns: bench.allocations.timed(), open_ms: sampler.open_ms() };
+    let timed = Timed { ask_ms, allocation_ns: bench.allocations.timed(), open_ms: sampler.open_ms() };
     Ok(CaseOutput { account: workload.account(), timed, ..sampler.output() })
 }
 
@@ -330,6 +335,26 @@ impl Bench {
         }
     }
 
+    /// Ask for the space and the record of 16 versions, the oldest and the newest among them; of those up to 1 GiB, since a walk of
+    /// larger ones would take longer than their case.
+    fn ask(&self) -> Result<[f64; 2], Error> {
+        let (mut slowest, last) = ([0.0_f64; 2], self.versions.len().saturating_sub(1));
+        for number in 0..16 {
+            let Some(dev) = self.versions.values().nth(last * number / 15) else { continue };
+            if self.pool.version(*dev)?.blocks > ASKED_BLOCKS_MAX {
+                continue;
+            }
+            let began = Instant::now();
+            self.pool.usage(*dev)?;
+            let asked = Instant::now();
+            self.pool.version(*dev)?;
+            for (most, time) in slowest.iter_mut().zip([asked - began, asked.elapsed()]) {
+                *most = most.max(time.as_secs_f64() * 1e3);
+            }
+        }
+        Ok(slowest)
+    }
+
     /// The pool must be sound, or nothing that was sampled counts. Data that was kept is read as well.
     fn finish(&mut self, scrub: bool) -> Result<(), CaseError> {
         let pool = |error| CaseError::Pool(u64::MAX, error);
@@ -348,6 +373,9 @@ impl Bench {
         self.versions.get(&Handle::VOLUME).copied()
     }
 }
+
+/// The largest version whose space is asked for on the wall's clock.
+const ASKED_BLOCKS_MAX: u64 = (1 << 30) / spinney_core::BLOCK_BYTES as u64;
 
 /// The most bytes that one call writes or reads: a trace or a unit may be larger, memory need not follow.
 const PIECE_BYTES_MAX: u64 = 64 << 20;

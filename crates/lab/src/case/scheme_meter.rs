@@ -140,6 +140,9 @@ impl PageRead for Watched<'_> {
         self.seen.borrow_mut().read(page, kind);
         self.below.show(page, kind, see)
     }
+    fn prefetch(&self, pages: &[PageNo], kind: PageKind) {
+        self.below.prefetch(pages, kind);
+    }
 }
 
 impl PageTxn for Watched<'_> {
@@ -187,6 +190,9 @@ impl PageRead for Asked<'_> {
         self.pages.set(self.pages.get() + 1);
         self.below.show(page, kind, see)
     }
+    fn prefetch(&self, pages: &[PageNo], kind: PageKind) {
+        self.below.prefetch(pages, kind);
+    }
 }
 
 /// A scheme that is watched.
@@ -207,7 +213,9 @@ impl MeteredScheme {
         deletes: bool,
         call: impl FnOnce(&mut dyn SnapshotScheme, &mut dyn PageTxn) -> Result<T>,
     ) -> Result<T> {
-        let seen = Seen { pages: deletes.then(Pages::default), ..Seen::default() };
+        // Those of the commit so far: a page that one call changed and the next gives back will not be written.
+        let pages_of_deletes = deletes.then(|| std::mem::take(&mut self.meter.state().deletes));
+        let seen = Seen { pages: pages_of_deletes, ..Seen::default() };
         let mut watched = Watched { below: pages, seen: RefCell::new(seen) };
         let done = call(&mut *self.below, &mut watched);
         let seen = watched.seen.into_inner();
@@ -218,10 +226,9 @@ impl MeteredScheme {
         add(&mut work.all, seen.tallies);
         match seen.pages {
             None => work.nodes_read += seen.nodes_read,
-            Some(mut pages) => {
+            Some(pages) => {
                 add(&mut work.deletes, seen.tallies);
-                state.deletes.read.append(&mut pages.read);
-                state.deletes.changed.append(&mut pages.changed);
+                state.deletes = pages;
             }
         }
         done
