@@ -23,7 +23,7 @@ impl Life {
             Step::Rollback { of } => self.rollback(of),
             Step::Promote { of } => self.promote(of),
             Step::Destroy { set } => self.destroy(set),
-            Step::Tend { budget } => self.pool().tend(u64::from(budget)).map(|_| ()),
+            Step::Tend { budget } => self.tend(budget),
             Step::Snapshot { of } => self.take(of, false),
             Step::Clone { of } => self.take(of, true),
             Step::Delete { of } => self.delete(of),
@@ -55,6 +55,19 @@ impl Life {
             self.model.create(dev, blocks);
         }
         Ok(())
+    }
+
+    /// Background work; of some budgets, after a volume was told to detach.
+    fn tend(&mut self, budget: u8) -> Result<(), Error> {
+        if budget % 4 == 3
+            && let Some((dev, _)) = self.version(budget / 4, true)
+        {
+            match self.pool().detach(dev) {
+                Err(Error::Unsupported(_)) => {}
+                done => done?,
+            }
+        }
+        self.pool().tend(u64::from(budget)).map(drop)
     }
 
     fn take(&mut self, of: u8, writable: bool) -> Result<(), Error> {

@@ -139,8 +139,14 @@ impl SnapshotScheme for Caw {
     fn tend(&mut self, budget: u64, pages: &mut dyn PageTxn, freed: &mut Freed) -> Result<Progress> {
         self.base.tend(budget, pages, freed)
     }
+    fn detach(&mut self, dev: DevId, pages: &mut dyn PageTxn) -> Result<()> {
+        self.base.detach(dev, pages)
+    }
     fn next_relocation(&mut self, pages: &dyn PageRead) -> Result<Option<Relocation>> {
-        wish::next(self, pages)
+        match wish::next(self, pages)? {
+            None => self.base.next_relocation(pages),
+            wish => Ok(wish),
+        }
     }
     fn watches_reads(&self) -> bool {
         self.rule.read_seeks > 0 || self.base.watches_reads()

@@ -5,6 +5,7 @@
 use crate::layer::{Sight, look, sight, visit_blocks, visit_nodes, whole};
 use crate::state::{Kin, State};
 use crate::sweep::is_seen;
+use crate::table::Entry;
 use crate::{mapped, view};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
@@ -51,24 +52,26 @@ fn keys(
     let backs = layers.values().filter_map(|kin| Some((kin.layer.back?.0, kin.dev.0)));
     let right: BTreeSet<(u64, u64)> = backs.collect();
     let (mut fronts, mut jobs, mut entries, mut stray) = (BTreeSet::new(), 0, 0, false);
+    let mut leaving = BTreeSet::new();
     state.zombies.visit(pages, &mut |_, _| {
         jobs += 1;
         Ok(Flow::Continue)
     })?;
     state.table.visit(pages, &mut |back, dev| {
         entries += 1;
+        jobs += u64::from(!matches!(back, Entry::FrontOf(_)));
         match back {
-            Some(back) => drop(fronts.insert((back, dev))),
-            None => {
-                jobs += 1;
-                stray |= !layers.contains_key(&DevId(dev));
-            }
+            Entry::FrontOf(back) => drop(fronts.insert((back, dev))),
+            Entry::Pending => stray |= !layers.contains_key(&DevId(dev)),
+            Entry::Leaving => drop(leaving.insert(DevId(dev))),
         }
     })?;
+    let goes: BTreeSet<DevId> = layers.values().filter(|kin| kin.layer.leaving).map(|kin| kin.dev).collect();
     let place = Place::Page(state.anchor.0);
     let rules = [
         (fronts != right, "what lies on a layer is as the records say"),
         (stray, "what is pending is a layer"),
+        (leaving != goes, "what is on its way out of its chain says so"),
         (entries != state.table.entries(pages)?, "the number of keys is that of the table"),
         (jobs != state.jobs(pages)?, "the number of jobs is that of what is to be done"),
     ];
@@ -105,6 +108,7 @@ impl Check<'_> {
             dev >= next || layer.number >= next.0,
             "an id and a layer's number are below the next id",
         );
+        self.report(layer.leaving && !writable, "only what can be written leaves its chain");
         self.report(writable && layer.hidden, "a hidden layer cannot be written");
         self.report(writable && !fronts.is_empty(), "nothing lies on a version that can be written");
         self.report(marks && !layer.marked, "a layer with marks says so");

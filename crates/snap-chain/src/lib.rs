@@ -8,6 +8,7 @@
 #![cfg_attr(not(test), no_std)]
 extern crate alloc;
 
+mod apart;
 mod audit;
 mod bound;
 mod change;
@@ -26,12 +27,13 @@ mod view;
 
 pub use entry::ENTRY;
 
+use apart::Wishes;
 use change::Change;
 use spinney_core::{
     DevId, Epoch, Error, Extent, Finding, Lba, LbaRange, PageNo, PageRead, PageTxn, Pba, Place, Result, Root,
 };
 use spinney_snap::{
-    Access, Delta, Freed, Limits, Progress, Run, SnapshotScheme, Usage, Version, Work, WritePlan,
+    Access, Delta, Freed, Limits, Progress, Relocation, Run, SnapshotScheme, Usage, Version, Work, WritePlan,
 };
 use spinney_snap_tree::{Anchor, Shape, plan};
 use state::{Kin, Layer, State};
@@ -47,6 +49,7 @@ pub struct Chain {
     shape: Shape,
     indexed: bool,
     in_place: bool,
+    wishes: Wishes,
     state: Option<State>,
 }
 
@@ -55,7 +58,7 @@ impl Chain {
     /// is opened says so itself); `in_place`: whether plans offer blocks to overwrite. Errors: `BadSetting` for a fanout that no page
     /// holds.
     pub fn new(fanout: u64, indexed: bool, in_place: bool) -> Result<Chain> {
-        Ok(Chain { shape: Shape::new(fanout)?, indexed, in_place, state: None })
+        Ok(Chain { shape: Shape::new(fanout)?, indexed, in_place, wishes: Wishes::default(), state: None })
     }
     fn state(&self) -> &State {
         self.state.as_ref().expect("format or open comes first")
@@ -112,12 +115,14 @@ impl SnapshotScheme for Chain {
         }
     }
     fn format(&mut self, pages: &mut dyn PageTxn) -> Result<()> {
+        self.wishes = Wishes::default();
         self.state = Some(State::format(self.shape, self.indexed, pages)?);
         Ok(())
     }
     fn open(&mut self, root: &Root, pages: &dyn PageRead) -> Result<()> {
         let (anchor, parameter) = Anchor::open(root, MARK)?;
         let bad = |_| Error::Corrupt { what: "fanout in the scheme's root", place: Place::Pool };
+        self.wishes = Wishes::default();
         self.indexed = parameter & INDEXED != 0;
         self.shape = Shape::new(parameter & !INDEXED).map_err(bad)?;
         self.state = Some(State::open(anchor, self.shape, self.indexed, pages)?);
@@ -131,6 +136,7 @@ impl SnapshotScheme for Chain {
             hidden: false,
             marked: false,
             index_whole: state.indexed,
+            leaving: false,
             number: dev.0,
             index: None,
             cursor: 0,
@@ -140,6 +146,13 @@ impl SnapshotScheme for Chain {
     }
     fn snapshot(&mut self, of: DevId, access: Access, pages: &mut dyn PageTxn) -> Result<DevId> {
         lineage::take(self.state(), of, access, pages)
+    }
+    fn detach(&mut self, dev: DevId, pages: &mut dyn PageTxn) -> Result<()> {
+        apart::begin(self.state(), dev, pages)
+    }
+    fn next_relocation(&mut self, pages: &dyn PageRead) -> Result<Option<Relocation>> {
+        let state = *self.state();
+        self.wishes.next(&state, pages)
     }
     fn delete(&mut self, dev: DevId, pages: &mut dyn PageTxn, _: &mut Freed) -> Result<()> {
         lineage::delete(self.state(), dev, pages)

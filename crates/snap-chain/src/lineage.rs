@@ -3,6 +3,7 @@
 //! Invariant: nothing lies on a version that can be written; a snapshot of one takes its place and its map, and the version goes on
 //! with an empty layer. A deleted layer on which others lie stays, hidden, until it is merged into the one that is left.
 
+use crate::apart;
 use crate::planted::{Fault, planted};
 use crate::state::{Kin, Layer, State};
 use spinney_core::{DevId, PageTxn, Result};
@@ -26,7 +27,9 @@ pub(crate) fn take(state: &State, of: DevId, access: Access, pages: &mut dyn Pag
 fn freeze(state: &State, mut kin: Kin, hidden: bool, pages: &mut dyn PageTxn) -> Result<DevId> {
     let dev = state.issue(pages)?;
     let record = Record { access: Access::ReadOnly, parent: Some(kin.dev), ..kin.record };
-    let layer = Layer { hidden, index: None, index_whole: false, ..kin.layer };
+    // What has a layer behind it is not swept: its cursor is that of the way out, which the snapshot does not go.
+    let cursor = if kin.layer.leaving { 0 } else { kin.layer.cursor };
+    let layer = Layer { hidden, index: None, index_whole: false, leaving: false, cursor, ..kin.layer };
     Kin { dev, record, layer }.put(state, pages)?;
     kin.record.root = None;
     kin.layer = Layer { back: Some(dev), marked: false, number: dev.0, cursor: 0, ..kin.layer };
@@ -50,6 +53,7 @@ fn branch(state: &State, back: DevId, of: &Kin, access: Access, pages: &mut dyn 
         hidden: false,
         marked: false,
         index_whole: false,
+        leaving: false,
         number: dev.0,
         index: None,
         cursor: 0,
@@ -64,6 +68,7 @@ pub(crate) fn delete(state: &State, dev: DevId, pages: &mut dyn PageTxn) -> Resu
     let mut kin = state.live(dev, pages)?;
     if state.table.fronts(dev, 1, pages)?.is_empty() {
         settle(state, dev, pages)?;
+        apart::end(state, dev, pages)?;
         return detach(state, &kin, pages);
     }
     kin.layer.hidden = true;
@@ -123,7 +128,8 @@ pub(crate) fn again(state: &State, mut kin: Kin, pages: &mut dyn PageTxn) -> Res
     pend(state, kin.dev, pages)
 }
 
-fn pend(state: &State, dev: DevId, pages: &mut dyn PageTxn) -> Result<()> {
+/// There is something to do for `dev`.
+pub(crate) fn pend(state: &State, dev: DevId, pages: &mut dyn PageTxn) -> Result<()> {
     if state.table.put_pending(dev, pages)? { state.add_job(pages) } else { Ok(()) }
 }
 

@@ -13,6 +13,8 @@ pub(crate) enum Fault {
     AsksNobodyBehind,
     /// A merge puts what the layer behind says over what the one before it says.
     MergeOverwrites,
+    /// Who is to detach leaves before all that it sees of others was copied.
+    LeavesTooEarly,
 }
 
 #[cfg(not(test))]
@@ -28,8 +30,10 @@ mod tests {
     use super::Fault;
     use crate::Chain;
     use alloc::boxed::Box;
-    use spinney_snap::SnapshotScheme;
+    use spinney_core::{Lba, LbaRange};
+    use spinney_snap::{Access, SnapshotScheme};
     use spinney_testkit::scheme_laws::random_histories_agree_with_a_map_of_maps as histories;
+    use spinney_testkit::scheme_life::SchemeLife;
     use std::cell::Cell;
     use std::panic::catch_unwind;
 
@@ -41,20 +45,41 @@ mod tests {
         PLANTED.get() == Some(fault)
     }
 
+    fn make() -> Box<dyn SnapshotScheme> {
+        Box::new(Chain::new(3, false, false).expect("a fanout"))
+    }
+
+    /// A clone that detaches from its origin.
+    fn detaches() {
+        let mut life = SchemeLife::new(&make, "detaches", 0);
+        let volume = life.create(30);
+        life.write(volume, LbaRange::new(Lba(3), 20));
+        let clone = life.snapshot(volume, Access::Writable);
+        life.detach(clone);
+        life.tend_to_idle(4);
+        life.audit();
+    }
+
     fn is_caught(fault: Option<Fault>) -> bool {
         PLANTED.set(fault);
-        let make = || Box::new(Chain::new(3, false, false).expect("a fanout")) as Box<dyn SnapshotScheme>;
-        let caught = catch_unwind(|| histories(&make)).is_err();
+        let caught = catch_unwind(|| {
+            detaches();
+            histories(&make);
+        });
         PLANTED.set(None);
-        caught
+        caught.is_err()
     }
 
     #[test]
     fn each_planted_fault_is_caught_by_the_histories_and_nothing_else_is() {
         assert!(!is_caught(None), "the histories fail without a fault");
-        for fault in
-            [Fault::HolesWithoutMarks, Fault::HeirDecides, Fault::AsksNobodyBehind, Fault::MergeOverwrites]
-        {
+        for fault in [
+            Fault::HolesWithoutMarks,
+            Fault::HeirDecides,
+            Fault::AsksNobodyBehind,
+            Fault::MergeOverwrites,
+            Fault::LeavesTooEarly,
+        ] {
             assert!(is_caught(Some(fault)), "{fault:?} was not seen");
         }
     }

@@ -20,6 +20,7 @@ const ZOMBIES: usize = CATALOGUE + SPARSE_WORDS;
 const HIDDEN: u64 = 1;
 const MARKED: u64 = 2;
 const INDEX_WHOLE: u64 = 4;
+const LEAVING: u64 = 8;
 /// Own words of a record, as `Layer` has them.
 pub(crate) const INDEX: usize = 3;
 
@@ -48,11 +49,13 @@ pub(crate) struct Layer {
     pub(crate) marked: bool,
     /// The index has all that the version maps: it was made empty, and not taken from another.
     pub(crate) index_whole: bool,
+    /// On its way out of its chain: what it sees of others is being copied.
+    pub(crate) leaving: bool,
     /// Rises from back to front.
     pub(crate) number: u64,
     /// The root of its index.
     pub(crate) index: Option<PageNo>,
-    /// The logical block from which a sweep goes on.
+    /// The logical block from which a sweep, or the way out, goes on.
     pub(crate) cursor: u64,
 }
 
@@ -68,7 +71,7 @@ impl Layer {
     /// Errors: `Corrupt`.
     pub(crate) fn of(dev: DevId, record: &Record) -> Result<Layer> {
         let [back, flags, number, index, cursor] = record.own;
-        if flags >= 2 * INDEX_WHOLE || index >= POINTER_LIMIT {
+        if flags >= 2 * LEAVING || index >= POINTER_LIMIT {
             return Err(Error::Corrupt { what: "a layer's record", place: Place::Version(dev) });
         }
         let set = |flag| flags & flag != 0;
@@ -77,6 +80,7 @@ impl Layer {
             hidden: set(HIDDEN),
             marked: set(MARKED),
             index_whole: set(INDEX_WHOLE),
+            leaving: set(LEAVING),
             number,
             index: (index != 0).then_some(PageNo(index)),
             cursor,
@@ -85,8 +89,10 @@ impl Layer {
     /// Into a record.
     pub(crate) fn store(self, record: Record) -> Record {
         let flag = |set, flag| if set { flag } else { 0 };
-        let flags =
-            flag(self.hidden, HIDDEN) | flag(self.marked, MARKED) | flag(self.index_whole, INDEX_WHOLE);
+        let flags = flag(self.hidden, HIDDEN)
+            | flag(self.marked, MARKED)
+            | flag(self.index_whole, INDEX_WHOLE)
+            | flag(self.leaving, LEAVING);
         let (back, index) = (self.back.map_or(0, |dev| dev.0), self.index.map_or(0, |page| page.0));
         Record { own: [back, flags, self.number, index, self.cursor], ..record }
     }

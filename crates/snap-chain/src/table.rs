@@ -13,8 +13,19 @@ const ROOT: usize = 1;
 const ENTRIES: usize = 2;
 /// What a key begins with, above any version's id.
 const PENDING: u64 = 1 << 62;
+const LEAVING: u64 = 2 << 62;
 /// So many entries fit on the root alone, which then is not split: small pools have no room for looser bounds.
 const ROOT_ENTRIES: u64 = 240;
+
+/// What a key says of a layer.
+pub(crate) enum Entry {
+    /// It lies on this one.
+    FrontOf(u64),
+    /// Something is to be done.
+    Pending,
+    /// It is on its way out of its chain.
+    Leaving,
+}
 
 /// The table. A handle.
 #[derive(Clone, Copy, Debug)]
@@ -92,6 +103,23 @@ impl Table {
     pub(crate) fn first_pending(&self, pages: &dyn PageRead) -> Result<Option<DevId>> {
         Ok(self.behind(PENDING, 1, pages)?.first().copied())
     }
+    /// `dev` is on its way out of its chain.
+    pub(crate) fn put_leaving(&self, dev: DevId, pages: &mut dyn PageTxn) -> Result<()> {
+        self.put((LEAVING, dev.0), pages).map(drop)
+    }
+    /// It is no longer; whether it was.
+    pub(crate) fn remove_leaving(&self, dev: DevId, pages: &mut dyn PageTxn) -> Result<bool> {
+        self.remove((LEAVING, dev.0), pages)
+    }
+    /// The first that is on its way out, from `from` on.
+    pub(crate) fn next_leaving(&self, from: DevId, pages: &dyn PageRead) -> Result<Option<DevId>> {
+        let mut found = None;
+        self.map.range((LEAVING, from.0)..=(LEAVING, u64::MAX), pages, &mut |key, ()| {
+            found = Some(DevId(key.1));
+            Flow::Stop
+        })?;
+        Ok(found)
+    }
     /// At most how many pages so many puts and removes touch, where at no time so many more keys are there than now.
     pub(crate) fn pages_bound(&self, operations: u64, growth: u64, pages: &dyn PageRead) -> Result<u64> {
         let entries = self.entries(pages)?.saturating_add(growth);
@@ -108,10 +136,15 @@ impl Table {
     pub(crate) fn visit_pages(&self, pages: &dyn PageRead, each: &mut dyn FnMut(PageNo)) -> Result<()> {
         self.map.visit_pages(pages, each)
     }
-    /// Every key in order: what lies on what, and then, without a front, what is pending.
-    pub(crate) fn visit(&self, pages: &dyn PageRead, each: &mut dyn FnMut(Option<u64>, u64)) -> Result<()> {
+    /// Every key in order: what lies on what, then what is pending, then what is on its way out.
+    pub(crate) fn visit(&self, pages: &dyn PageRead, each: &mut dyn FnMut(Entry, u64)) -> Result<()> {
         self.map.range(.., pages, &mut |key, ()| {
-            each((key.0 != PENDING).then_some(key.0), key.1);
+            let entry = match key.0 {
+                PENDING => Entry::Pending,
+                LEAVING => Entry::Leaving,
+                back => Entry::FrontOf(back),
+            };
+            each(entry, key.1);
             Flow::Continue
         })
     }

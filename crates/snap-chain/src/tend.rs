@@ -4,6 +4,7 @@
 //! the same step, so a crash between any two steps loses and repeats nothing. Only map entries move, never data: all layers lie in one
 //! pool.
 
+use crate::apart;
 use crate::change::filled;
 use crate::layer::{Sight, sight};
 use crate::lineage::{again, detach, settle, splice};
@@ -36,6 +37,14 @@ pub(crate) fn tend(
         } else {
             break;
         }
+    }
+    let mut from = DevId(0);
+    while work.budget > 0
+        && let Some(dev) = state.table.next_leaving(from, work.pages)?
+    {
+        let kin = state.kin(dev, work.pages)?;
+        work.budget -= apart::advance(state, kin, work.budget, work.pages)?;
+        from = DevId(dev.0.saturating_add(1)); // whether it is done or waits for copies
     }
     let done = budget - work.budget;
     Ok(Progress { done, left: state.jobs(pages)? })

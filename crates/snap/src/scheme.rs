@@ -4,7 +4,7 @@
 
 use crate::{Freed, Relocation, WritePlan};
 use spinney_core::{
-    DevId, Epoch, Extent, Finding, Lba, LbaRange, PageNo, PageRead, PageTxn, Pba, Result, Root,
+    DevId, Epoch, Error, Extent, Finding, Lba, LbaRange, PageNo, PageRead, PageTxn, Pba, Result, Root,
 };
 
 /// Whether a version may be written.
@@ -128,6 +128,13 @@ pub trait SnapshotScheme: Send + Sync {
     fn snapshot(&mut self, of: DevId, access: Access, pages: &mut dyn PageTxn) -> Result<DevId>;
     /// Detach the version; it is gone for every later call. Blocks may follow in `tend`. Errors: `NotFound`, `Unsupported`.
     fn delete(&mut self, dev: DevId, pages: &mut dyn PageTxn, freed: &mut Freed) -> Result<()>;
+    /// Give `dev`, over the next commits, blocks of its own for all that it shares with what it was taken from, and then forget that
+    /// one: the copies are wishes, and `tend` ends it. Touches no more pages than `Work::Delete` may. An error changes nothing. Errors:
+    /// `NotFound`, `ReadOnly`, `Unsupported` where sharing needs no such end.
+    fn detach(&mut self, dev: DevId, pages: &mut dyn PageTxn) -> Result<()> {
+        let _ = (dev, pages);
+        Err(Error::Unsupported("detaching by copying"))
+    }
     /// Decide how `range` is to be written. Changes nothing. Errors: `NotFound`, `ReadOnly`, `OutOfRange`.
     fn plan_write(
         &self,

@@ -124,6 +124,9 @@ impl SnapshotScheme for Meddled {
     fn tend(&mut self, budget: u64, pages: &mut dyn PageTxn, freed: &mut Freed) -> Result<Progress> {
         self.inner.tend(budget, pages, freed)
     }
+    fn detach(&mut self, dev: DevId, pages: &mut dyn PageTxn) -> Result<()> {
+        self.inner.detach(dev, pages)
+    }
     fn next_relocation(&mut self, pages: &dyn PageRead) -> Result<Option<Relocation>> {
         self.inner.next_relocation(pages)
     }

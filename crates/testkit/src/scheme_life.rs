@@ -239,6 +239,12 @@ impl<'a> SchemeLife<'a> {
         self.bounded(Work::Unmap(dev, range), unmap).expect("unmap");
     }
 
+    /// Tell a version to detach.
+    pub fn detach(&mut self, dev: DevId) {
+        let carry_out = |life: &mut SchemeLife<'a>, _: &mut Freed| life.scheme.detach(dev, &mut life.pages);
+        self.bounded(Work::Delete(dev), carry_out).expect("detach");
+    }
+
     /// Background work, then the copies that the scheme wishes for.
     pub fn tend(&mut self, budget: u64) -> Progress {
         let progress = self

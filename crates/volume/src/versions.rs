@@ -73,6 +73,22 @@ impl Pool {
         self.release_freed()
     }
 
+    /// Give a volume blocks of its own for all that it shares with what it was taken from, in the background of the next commits
+    /// (`copy_budget`, `tend_budget`), and then let it forget that one. Names and origins stay. Errors: `NotFound`, `ReadOnly`; `Unsupported`
+    /// by a scheme that has no use for it.
+    pub fn detach(&mut self, dev: DevId) -> Result<()> {
+        self.alive()?;
+        self.admit(Work::Delete(dev))?;
+        match self.scheme.detach(dev, &mut self.pages) {
+            Err(error @ (Error::Unsupported(_) | Error::NotFound(_) | Error::ReadOnly(_))) => Err(error),
+            done => {
+                self.whole(|_| done)?;
+                self.tend_left = u64::MAX;
+                Ok(())
+            }
+        }
+    }
+
     /// Do up to `budget` units of background work now. `left == 0` means idle.
     pub fn tend(&mut self, budget: u64) -> Result<Progress> {
         self.alive()?;

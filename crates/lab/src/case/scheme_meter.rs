@@ -349,6 +349,9 @@ impl SnapshotScheme for MeteredScheme {
         drop(state);
         done
     }
+    fn detach(&mut self, dev: DevId, pages: &mut dyn PageTxn) -> Result<()> {
+        self.below.detach(dev, pages)
+    }
     fn next_relocation(&mut self, pages: &dyn PageRead) -> Result<Option<Relocation>> {
         self.below.next_relocation(pages)
     }

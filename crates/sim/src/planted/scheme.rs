@@ -255,6 +255,9 @@ impl SnapshotScheme for Twisted {
         self.pass(own, freed);
         Ok(progress)
     }
+    fn detach(&mut self, dev: DevId, pages: &mut dyn PageTxn) -> Result<()> {
+        self.inner.detach(dev, pages)
+    }
     fn next_relocation(&mut self, pages: &dyn PageRead) -> Result<Option<Relocation>> {
         self.inner.next_relocation(pages)
     }

@@ -154,17 +154,21 @@ fn copies_leave_a_nearly_full_pool_alone_and_come_when_there_is_space() {
     holds_what_was_written(&pool, versions);
 }
 
-/// A pool over copy-on-abundant-write in units of 16 blocks, so set.
-fn abundant(settings: &[(&str, Setting)]) -> (Device, Pool) {
+/// A pool over a scheme with eight slots a node, so set.
+fn over(scheme: &str, settings: &[(&str, Setting)]) -> (Device, Pool) {
     let device = Arc::new(FaultDevice::new(MemoryDevice::new(16 + 400 + DATA), &[]));
     let registry = Registry::standard();
-    let mut spec = registry.spec("bitmap", "caw").unwrap();
-    let all = [("unit_blocks", Setting::Integer(16)), ("fanout", Setting::Integer(8))];
-    for (name, setting) in all.into_iter().chain(settings.iter().cloned()) {
+    let mut spec = registry.spec("bitmap", scheme).unwrap();
+    for (name, setting) in [("fanout", Setting::Integer(8))].into_iter().chain(settings.iter().cloned()) {
         spec.scheme.settings = spec.scheme.settings.with(name, setting);
     }
     let pool = Pool::format(device.clone(), registry.parts(&spec).unwrap(), metadata(400)).unwrap();
     (device, pool)
+}
+
+/// The same over copy-on-abundant-write in units of 16 blocks.
+fn abundant(settings: &[(&str, Setting)]) -> (Device, Pool) {
+    over("caw", &[&[("unit_blocks", Setting::Integer(16))], settings].concat())
 }
 
 #[test]
@@ -222,5 +226,73 @@ fn what_reads_have_paid_for_is_copied_with_the_next_commit() {
     holds(&pool, volume, 5, 1, 2);
     holds(&pool, volume, 6, 26, 1);
     holds(&pool, snapshot, 0, 32, 1);
+    sound(&pool);
+}
+
+/// A pool over layers with a clone of a snapshot of 40 blocks, of which it overwrote 10 and discarded 10.
+fn layered() -> (Pool, [DevId; 3]) {
+    let (_, mut pool) = over("chain", &[]);
+    let volume = pool.create(50).unwrap();
+    put(&mut pool, volume, 0, 40, 1).unwrap();
+    let snapshot = pool.snapshot(volume).unwrap();
+    let clone = pool.clone_of(snapshot).unwrap();
+    put(&mut pool, clone, 5, 10, 2).unwrap();
+    pool.discard(clone, 20 * BLOCK, 10 * BLOCK).unwrap();
+    (pool, [volume, snapshot, clone])
+}
+
+#[track_caller]
+fn holds_its_own(pool: &Pool, clone: DevId) {
+    holds(pool, clone, 0, 5, 1);
+    holds(pool, clone, 5, 10, 2);
+    holds(pool, clone, 15, 5, 1);
+    holds(pool, clone, 20, 10, 0);
+    holds(pool, clone, 30, 10, 1);
+    sound(pool);
+}
+
+#[test]
+fn a_clone_that_detaches_needs_its_origin_no_more() {
+    let (mut pool, [volume, snapshot, clone]) = layered();
+    pool.detach(clone).unwrap();
+    pool.settle().unwrap();
+    assert_eq!(pool.stats().relocated_blocks, 20);
+    assert_eq!(pool.usage(clone).unwrap().shared_blocks, 0);
+    holds_its_own(&pool, clone);
+    pool.delete(snapshot).unwrap();
+    pool.delete(volume).unwrap();
+    pool.settle().unwrap();
+    assert_eq!(pool.space().free_blocks, DATA - 30);
+    holds_its_own(&pool, clone);
+}
+
+#[test]
+fn a_detach_waits_for_space_and_takes_what_there_is_in_pieces() {
+    let (mut pool, [.., clone]) = layered();
+    let filler = pool.create(DATA).unwrap();
+    put(&mut pool, filler, 0, DATA - 60, 9).unwrap();
+    pool.flush().unwrap();
+    pool.detach(clone).unwrap();
+    assert!(matches!(pool.settle(), Err(Error::NoPages { .. })), "10 blocks are free");
+    assert_eq!(pool.stats().relocated_blocks, 0);
+    holds_its_own(&pool, clone);
+    for at in (0..DATA - 60).step_by(2) {
+        pool.discard(filler, at * BLOCK, BLOCK).unwrap();
+    }
+    pool.settle().unwrap();
+    assert_eq!(pool.stats().relocated_blocks, 20, "block by block");
+    assert_eq!(pool.usage(clone).unwrap().shared_blocks, 0);
+    holds_its_own(&pool, clone);
+}
+
+#[test]
+fn a_scheme_that_cannot_detach_says_so_and_the_pool_goes_on() {
+    let (_, mut pool) = over("refcount", &[]);
+    let volume = pool.create(50).unwrap();
+    assert!(matches!(pool.detach(volume), Err(Error::Unsupported(_))));
+    put(&mut pool, volume, 0, 1, 1).unwrap();
+    let (mut pool, [_, snapshot, _]) = layered();
+    assert_eq!(pool.detach(snapshot), Err(Error::ReadOnly(snapshot)));
+    pool.flush().unwrap();
     sound(&pool);
 }
