@@ -4,7 +4,7 @@
 //! others: its own layer only ever says more. The scheme sees no data, so it wishes for copies; who leaves early loses nothing. Knows not
 //! whether a wish was fulfilled, but by looking again.
 
-use crate::layer::{Sight, sight};
+use crate::layer::{Sight, sight, sight_at};
 use crate::lineage::{again, pend};
 use crate::planted::{Fault, planted};
 use crate::state::{Kin, State};
@@ -84,8 +84,8 @@ pub(crate) struct Wishes {
     from: u64,
     /// So many blocks are wished for at once: half as many after a wish that found no room.
     blocks: u64,
-    /// The first block of the last wish.
-    last: Option<(DevId, Lba)>,
+    /// The first block of the last wish, and its blocks.
+    last: Option<(DevId, Lba, u64)>,
 }
 
 impl Default for Wishes {
@@ -105,7 +105,7 @@ impl Wishes {
             let (plan, place) = self.plan(state, &kin, from, pages)?;
             self.from = place;
             if let Some(Step::Relocate { at, .. }) = plan.0.first() {
-                self.last = Some((dev, *at));
+                self.last = Some((dev, *at, plan.blocks_bound()));
                 return Ok(Some(Relocation { dev, plan, to: None }));
             }
             if place < kin.record.blocks {
@@ -117,15 +117,17 @@ impl Wishes {
         Ok(None)
     }
 
-    /// Whether the last wish was fulfilled tells how much to wish for.
+    /// Whether the last wish was fulfilled tells how much to wish for. Half of one that was not is wished for at once.
     fn learn(&mut self, state: &State, pages: &dyn PageRead) -> Result<()> {
-        let Some((dev, at)) = self.last.take() else { return Ok(()) };
+        let Some((dev, at, blocks)) = self.last.take() else { return Ok(()) };
         let Some(record) = state.catalogue.find(dev, pages)?.filter(|record| at.0 < record.blocks) else {
             return Ok(());
         };
-        let own = crate::layer::sight_at(&state.tree(&Kin::of(dev, record)?), 0, at.0, pages)?;
-        let blocks = if own == Sight::Through { self.blocks / 2 } else { self.blocks * 2 };
-        self.blocks = blocks.clamp(1, WISH_BLOCKS);
+        if sight_at(&state.tree(&Kin::of(dev, record)?), 0, at.0, pages)? != Sight::Through {
+            self.blocks = (self.blocks * 2).min(WISH_BLOCKS);
+        } else if blocks > 1 {
+            (self.blocks, self.dev, self.from) = (blocks / 2, dev, at.0);
+        }
         Ok(())
     }
 
