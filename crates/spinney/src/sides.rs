@@ -139,7 +139,10 @@ fn replace(pool: &str, side: &str, path: &Path, force: bool, json: bool) -> Resu
     let old = opened.members.path_or_lost(member, known.paths(pool)?).map(Path::to_owned);
     known.replace(pool, old.as_deref(), path)?;
     let done = resilver(pool, &mut open, &mirror, member, 0, json)?;
-    opened.members.erase(member).map_err(|error| failed(pool, error))?;
+    // The pool knows it no more, so its label is only untidy.
+    if let Err(error) = opened.members.erase(member) {
+        log(&format!("the label of the device that was replaced cannot be erased: {error}"));
+    }
     Ok(done)
 }
 
@@ -154,7 +157,8 @@ fn attach(pool: &str, path: &Path, force: bool, json: bool) -> Result<ExitCode, 
     resilver(pool, &mut open, &mirror, member, 0, json)
 }
 
-/// Give a side what it lacks. Ends with an error, and the side is not in sync, if there is something that no side has.
+/// Give a side what it lacks. Data that no side has is named, and the exit code says so; the side is in sync all the same, as its checksums
+/// give that away on any side. Ends with an error, and the side is not in sync, if more than data is lost.
 fn resilver(
     name: &str,
     pool: &mut Pool,
@@ -166,18 +170,27 @@ fn resilver(
     let mut out = std::io::stdout();
     let done = run(&mut |step| step(pool), &|pool| pool.resilver(Epoch(since)), json, &mut out)
         .map_err(|error| failed(name, error))??;
-    let progress = done.progress();
-    if progress.lost_blocks > 0 {
+    let ScrubProgress { healed, lost_blocks, .. } = done.progress();
+    if !done.lost_only_data() {
         return Err(Failure::Damaged(format!(
-            "{} blocks have no sound copy on any side, so side {member} cannot be brought up to date; `spinney pool scrub {name}` names them",
-            progress.lost_blocks
+            "{lost_blocks} blocks have no sound copy on any side, metadata among them, so side {member} cannot be brought up to date; `spinney pool scrub {name}` names them",
         )));
     }
     mirror.finish_resilver(member).map_err(|error| failed(name, error))?;
-    let body = json!({ "pool": name, "member": member, "state": "in sync", "rebuilt_blocks": progress.healed.rebuilt });
-    let line = format!("{name}: side {member} is in sync; {} blocks written to it", progress.healed.rebuilt);
-    say_to(&mut out, if json { compact("spinney pool online", &body) } else { line } + "\n")?;
-    Ok(ExitCode::SUCCESS)
+    let findings: Vec<String> = done.lost().iter().map(ToString::to_string).collect();
+    let text = if json {
+        let body = json!({ "pool": name, "member": member, "state": "in sync", "rebuilt_blocks": healed.rebuilt, "lost_blocks": lost_blocks, "findings": findings });
+        compact("spinney pool online", &body)
+    } else {
+        let lost = findings.iter().map(|finding| format!("no side holds: {finding}\n")).collect::<String>();
+        format!("{lost}{name}: side {member} is in sync; {} blocks written to it", healed.rebuilt)
+    };
+    say_to(&mut out, text + "\n")?;
+    if lost_blocks == 0 {
+        return Ok(ExitCode::SUCCESS);
+    }
+    log(&format!("{name}: {lost_blocks} blocks of data have no sound copy on any side"));
+    Ok(ExitCode::from(LOST))
 }
 
 /// Who gets a step's turn at the pool.

@@ -7,7 +7,9 @@ mod bench;
 
 use bench::Bench;
 use std::fs::{self, File};
+use std::io::{Read, Write};
 use std::os::unix::fs::FileExt;
+use std::os::unix::net::UnixStream;
 
 /// A pool `deep` on a mirror of two files, with a volume and two snapshots.
 fn mirrored() -> Bench {
@@ -141,4 +143,44 @@ fn a_served_mirror_shows_its_sides_and_is_scrubbed() {
     bench.text("pool offline tank 1", 75);
     server.end();
     assert!(bench.text("pool scrub tank", 0).contains("sound"));
+}
+
+/// A served volume's first block is these bytes.
+fn write_first_block(bench: &Bench, block: &[u8]) {
+    let mut client = UnixStream::connect(bench.path("nbd.sock")).unwrap();
+    client.read_exact(&mut [0; 18]).unwrap();
+    client.write_all(b"\0\0\0\x03IHAVEOPT\0\0\0\x01\0\0\0\x04home").unwrap();
+    client.read_exact(&mut [0; 10]).unwrap();
+    let write = [&[0x25, 0x60, 0x95, 0x13, 0, 1, 0, 1][..], &[7; 8], &[0; 8], &[0, 0, 0x10, 0], block];
+    client.write_all(&write.concat()).unwrap();
+    let mut reply = [0; 16];
+    client.read_exact(&mut reply).unwrap();
+    assert_eq!(reply[..8], [0x67, 0x44, 0x66, 0x98, 0, 0, 0, 0]);
+}
+
+#[test]
+fn a_lost_block_is_named_and_keeps_no_side_from_being_in_sync() {
+    let bench = Bench::new();
+    bench.text("pool destroy tank --yes", 0);
+    bench.text("pool create tank a.img b.img --layout mirror --size 32M", 0);
+    bench.text("vol create tank/home --size 8M", 0);
+    let server = bench.serve("--nbd unix:nbd.sock");
+    let block: Vec<u8> = (0..4096_u32).map(|at| (at * at / 7) as u8).collect();
+    write_first_block(&bench, &block);
+    server.end();
+    let at = fs::read(bench.path("a.img")).unwrap().chunks(4096).position(|found| found == block).unwrap();
+    let file = File::options().write(true).open(bench.path("a.img")).unwrap();
+    file.write_all_at(&[0x5A; 4096], at as u64 * 4096).unwrap();
+    bench.text("pool offline tank 1", 0);
+    let said = bench.text("pool replace tank 1 c.img", 8);
+    assert!(said.contains("side 1 is in sync") && said.contains("no side holds: a data block"), "{said}");
+    assert_eq!(bench.json("pool status tank -j")["members"][1]["state"], "in sync");
+    let said = bench.text("pool attach tank d.img -j", 8);
+    let last: serde_json::Value =
+        serde_json::from_str(said.lines().rfind(|line| line.starts_with('{')).unwrap()).unwrap();
+    assert_eq!((last["lost_blocks"].as_u64(), last["findings"].as_array().map(Vec::len)), (Some(1), Some(1)));
+    fs::remove_file(bench.path("a.img")).unwrap();
+    bench.text("pool offline tank 0", 0);
+    assert_eq!(bench.names(), ["tank/home"], "the new sides carry the pool");
+    bench.text("pool scrub tank", 8);
 }

@@ -83,6 +83,11 @@ impl Checksums {
         Ok(found)
     }
 
+    /// Whether none are kept.
+    pub(crate) fn is_off(&self) -> bool {
+        self.kind == ChecksumKind::None
+    }
+
     pub(crate) fn root(&self) -> PageNo {
         self.table.root()
     }

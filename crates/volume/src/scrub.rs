@@ -5,7 +5,7 @@
 
 use crate::Pool;
 use crate::superblock::{SUPERBLOCK_SLOTS, Superblock};
-use spinney_core::{BLOCK_BYTES, Epoch, Extent, Finding, Healed, Pba, Place, Result};
+use spinney_core::{BLOCK_BYTES, Epoch, Error, Extent, Finding, Healed, Pba, Place, Result};
 
 /// Losses that are named; there may be one for every block.
 const LOST_MAX: usize = 1000;
@@ -39,6 +39,8 @@ pub struct Scrub {
     /// Data blocks without a sound copy; some may have been freed since and taken for something else.
     doubtful: Vec<Pba>,
     lost: Vec<Finding>,
+    /// Something is lost that others are found or judged by.
+    blind: bool,
 }
 
 impl Scrub {
@@ -52,8 +54,15 @@ impl Scrub {
     pub fn lost(&self) -> &[Finding] {
         &self.lost
     }
+    /// Whether all that has a sound copy was looked at: what is lost is data that cannot be read, and that its checksums give away on any
+    /// side. A side that was brought up to date has then all that there is.
+    #[must_use]
+    pub fn lost_only_data(&self) -> bool {
+        !self.blind
+    }
     fn lose(&mut self, rule: &'static str, place: Place) {
         self.progress.lost_blocks += 1;
+        self.blind |= rule != LOST_DATA;
         if self.lost.len() < LOST_MAX {
             self.lost.push(Finding { rule, place });
         }
@@ -103,8 +112,8 @@ impl Pool {
         }
         let blocks_total = runs.iter().map(|run| run.blocks).sum::<u64>() + self.pages.pages_live();
         let progress = ScrubProgress { blocks_total, ..ScrubProgress::default() };
-        let (part, began, doubtful, lost) = (0, false, Vec::new(), Vec::new());
-        Ok(Scrub { since, part, runs, began, progress, doubtful, lost })
+        let (part, began, doubtful, lost, blind) = (0, false, Vec::new(), Vec::new(), false);
+        Ok(Scrub { since, part, runs, began, progress, doubtful, lost, blind })
     }
 
     /// Go on with some `blocks` blocks, up to a part of the map (170 pages) more; whether that was all. Errors: `Io` of the last flush.
@@ -187,17 +196,21 @@ impl Pool {
         if scrub.doubtful.is_empty() {
             return Ok(());
         }
-        let mut doubtful = std::mem::take(&mut scrub.doubtful);
-        doubtful.sort_unstable();
-        let mut owned = Vec::new();
+        scrub.doubtful.sort_unstable();
+        let (mut owned, doubtful) = (Vec::new(), &scrub.doubtful);
         self.scheme.visit_blocks(&self.pages, &mut |run| {
             let from = doubtful.partition_point(|at| *at < run.start);
             owned.extend(doubtful[from..].iter().take_while(|at| **at < run.end()));
         })?;
+        // Only now: after an error the next step doubts them again.
+        scrub.doubtful.clear();
         owned.sort_unstable();
         owned.dedup();
         for at in owned {
             let healed = self.checksums.heal(at, &mut [0; BLOCK_BYTES], &*self.device, &self.pages);
+            // Without checksums, or without the page that has this one, a side would not know that it lacks the block.
+            let known = !self.checksums.is_off() && matches!(healed, Ok(_) | Err(Error::Io { .. }));
+            scrub.blind |= !known && !matches!(healed, Ok(healed) if healed.sound > 0);
             scrub.note(LOST_DATA, Place::Block(at), healed);
         }
         Ok(())

@@ -50,6 +50,8 @@ pub(crate) struct Segments {
     runs: Vec<Extent>,
     full: Vec<Full>,
     stored: SegmentTable,
+    /// The full blocks that `stored` leads to; `full` differs from them once runs came or went since.
+    stored_full: Vec<Full>,
     changed: bool,
 }
 
@@ -62,11 +64,12 @@ impl Segments {
     pub(crate) fn table_blocks(&self) -> impl Iterator<Item = Pba> + '_ {
         self.full.iter().map(|full| full.at)
     }
-    /// Look at every copy of the stored table, repairing those that differ from a sound one. `each` is told of each block.
+    /// Look at every copy of the stored table, whatever changed since, repairing those that differ from a sound one. `each` is told of each
+    /// block.
     pub(crate) fn scrub(&self, device: &dyn BlockDevice, each: &mut dyn FnMut(Pba, Result<Healed>)) {
         let SegmentTable { at, checksum, .. } = self.stored;
-        let last = (self.stored != SegmentTable::default() && !self.changed).then_some(Full { at, checksum });
-        for part in self.full.iter().copied().chain(last) {
+        let last = (self.stored != SegmentTable::default()).then_some(Full { at, checksum });
+        for part in self.stored_full.iter().copied().chain(last) {
             each(part.at, part.heal(&mut [0; BLOCK_BYTES], device));
         }
     }
@@ -102,6 +105,7 @@ impl Segments {
             device.write(at, &block)?;
             let (runs, checksum) = (self.runs.len() as u64, xxh3_64_with_seed(&block, at.0));
             self.stored = SegmentTable { at, runs, checksum };
+            self.stored_full.clone_from(&self.full);
             self.changed = false;
         }
         Ok(self.stored)
@@ -152,7 +156,8 @@ impl Segments {
         }
         full.reverse();
         let runs: Vec<Extent> = parts.into_iter().rev().flatten().collect();
-        let segments = Segments { runs, full, stored: table, changed: false };
+        let stored_full = full.clone();
+        let segments = Segments { runs, full, stored: table, stored_full, changed: false };
         segments.verify(layout).then_some(segments).ok_or(corrupt)
     }
 

@@ -62,6 +62,26 @@ fn a_changed_table_never_lands_on_the_one_before() {
 }
 
 #[test]
+fn a_scrub_looks_at_what_is_stored_whatever_changed_since() {
+    let device = MemoryDevice::new(DEVICE_BLOCKS);
+    for (count, change) in [(5, 1), (254, -1), (253, 1)] {
+        let (mut segments, stored) = table(count, &device);
+        let reached: Vec<Pba> = segments.table_blocks().chain([stored.at]).collect();
+        match change {
+            -1 => drop(segments.pop()),
+            _ if segments.is_full() => segments.store_full(Pba(14_000), &device).unwrap(),
+            _ => segments.push(Extent::new(Pba(9_000), 7)),
+        }
+        let mut seen = Vec::new();
+        segments.scrub(&device, &mut |at, healed| {
+            assert_eq!(healed.unwrap().sound, 1, "{count} runs");
+            seen.push(at);
+        });
+        assert_eq!(seen, reached, "{count} runs");
+    }
+}
+
+#[test]
 fn every_flipped_bit_of_a_table_is_refused() {
     let device = MemoryDevice::new(DEVICE_BLOCKS);
     let (segments, stored) = table(300, &device);

@@ -161,6 +161,7 @@ fn what_no_side_has_is_named_and_not_made_up() {
     let places: Vec<_> = scrub.lost().iter().map(|finding| finding.place).collect();
     assert_eq!(places, [spinney_core::Place::Block(on[0])]);
     assert_eq!((scrub.progress().lost_blocks, scrub.progress().healed.repaired), (1, 0));
+    assert!(scrub.lost_only_data());
     assert!(crate::bench::get(&pool, volume, 31).is_err());
     holds(&pool, volume, 32, 1, 2);
     // Once nobody has it, it is no loss.
@@ -227,6 +228,39 @@ fn a_new_side_gets_what_is_allocated_and_nothing_else() {
     let pool = open(found(&[new as Shared], true)).unwrap();
     is_filled(&pool, volume, snapshot);
     sound(&pool);
+}
+
+/// Growing changes the table in memory after the commit that the resilver begins with: the new side needs the one that is durable.
+#[test]
+fn a_new_side_has_the_table_of_segments_that_is_durable() {
+    let blocks = 16 + 64 + 6_000;
+    let device = || Arc::new(MemoryDevice::new(LABEL_BLOCKS + blocks));
+    let mirror = mirror_of(shared(&[device(), device()]));
+    let options = PoolOptions { placement: Placement::Segments, ..metadata(64) };
+    let mut pool = Pool::format(mirror.clone(), parts(), options).unwrap();
+    let volume = pool.create(100_000).unwrap();
+    let mut grown = 0;
+    for stamp in 1..=30 {
+        (0..20).for_each(|at| put(&mut pool, volume, at * 4_001 + stamp, 1, stamp).unwrap());
+        pool.snapshot(volume).unwrap();
+        let new = device();
+        mirror.take_out(1).unwrap();
+        mirror.begin_resilver(1, Some(new.clone()), 0).unwrap();
+        let before = pool.segments().len();
+        let scrub = pool.resilver(Epoch(0)).unwrap();
+        grown += u64::from(pool.segments().len() > before && before > 0);
+        assert_eq!(whole(&pool, scrub).lost(), []);
+        mirror.finish_resilver(1).unwrap();
+        let alone = device();
+        let mut block = [0; BLOCK_BYTES];
+        for at in (0..LABEL_BLOCKS + blocks).map(Pba) {
+            new.read(at, &mut block).unwrap();
+            alone.write(at, &block).unwrap();
+        }
+        let pool = open(found(&[alone], true)).unwrap_or_else(|error| panic!("round {stamp}: {error}"));
+        (1..=stamp).for_each(|stamp| holds(&pool, volume, 8_002 + stamp, 1, stamp));
+    }
+    assert!(grown > 1, "the area grew right after {grown} of the commits");
 }
 
 /// A large pool, so that what has not changed is most of it.
