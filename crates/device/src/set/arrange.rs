@@ -85,8 +85,8 @@ pub fn arrange(labels: &[Option<Label>], degraded: bool) -> Result<Arrangement, 
         .map(|(at, label)| label.as_ref().ok_or(Misfit::NoMember(at)))
         .collect::<Result<_, _>>()?;
     let newest = (0..labels.len()).rev().max_by_key(|at| labels[*at].generation).ok_or(Misfit::Nothing)?;
-    let label = labels[newest].clone();
-    let mut devices = vec![None; label.roles.len()];
+    let mut label = labels[newest].clone();
+    let (mut devices, mut behind) = (vec![None; label.roles.len()], Vec::new());
     for (at, its) in labels.iter().enumerate() {
         let same_set = its.set == label.set && its.kind == label.kind && its.member < devices.len();
         if !same_set {
@@ -95,12 +95,19 @@ pub fn arrange(labels: &[Option<Label>], degraded: bool) -> Result<Arrangement, 
         if let Some(other) = devices[its.member].replace(at) {
             return Err(Misfit::Twice(other, at));
         }
+        let lacks = lacks_an_opening(its, &label);
         let split = its.generation == label.generation && its.roles != label.roles
-            || matches!(label.roles[its.member], Role::Out { left, .. } if its.generation >= left);
+            || matches!(label.roles[its.member], Role::Out { left, .. } if its.generation >= left)
+            || lacks && matches!(its.roles.get(label.member), Some(Role::Out { .. }));
         if split {
             return Err(Misfit::Split(newest, at));
         }
+        if lacks {
+            behind.push((its.member, its.generation + 1));
+        }
     }
+    // What such a side has is not known, so it begins with nothing.
+    behind.iter().for_each(|(member, left)| label.roles[*member] = Role::Out { left: *left, since: Some(0) });
     let in_sync = |member: &usize| label.roles[*member] == Role::InSync;
     let (found, left_out): (Vec<usize>, Vec<usize>) =
         (0..devices.len()).filter(in_sync).partition(|member| devices[*member].is_some());
@@ -109,4 +116,12 @@ pub fn arrange(labels: &[Option<Label>], degraded: bool) -> Result<Arrangement, 
         _ if found.is_empty() => Err(Misfit::Stale),
         _ => Ok(Arrangement { label, devices, left_out }),
     }
+}
+
+/// Whether a side that the newest label calls in sync was not there for a whole opening that changed something, as a disk that was put back
+/// or restored was not. Each such opening makes two generations, and a cut inside a store leaves a side behind by one.
+fn lacks_an_opening(its: &Label, newest: &Label) -> bool {
+    newest.kind == SetKind::Mirror
+        && newest.roles[its.member] == Role::InSync
+        && its.generation + 1 < newest.generation
 }

@@ -77,7 +77,7 @@ pub struct Label {
     pub kind: SetKind,
     /// The set's number, drawn by whoever made it.
     pub set: [u8; 16],
-    /// Rises with each change of a role.
+    /// Rises with each change of a role, and by two with each opening that changes something.
     pub generation: u64,
     /// Which member this is, from 0.
     pub member: usize,
@@ -116,6 +116,13 @@ impl Label {
             device.write(SLOTS[slot], &self.encode(slot))?;
             device.flush()
         })
+    }
+
+    /// The generation after this one. Errors: `Corrupt` if a label of it would not be read again, which only a forged one comes to.
+    pub(super) fn next_generation(&self) -> Result<u64> {
+        let what = "generation of a set's label";
+        let next = self.generation.checked_add(1).filter(|next| *next <= GENERATION_MAX);
+        next.ok_or(Error::Corrupt { what, place: Place::Block(SLOTS[0]) })
     }
 
     /// Leave no label on a device. Errors: `Io`.

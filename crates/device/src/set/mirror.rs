@@ -2,7 +2,8 @@
 //!
 //! Invariant: a flush returns only when every side that the labels call in sync has all that completed before; a side that failed is
 //! marked out in the labels of the others, durably, before that. So a side that lacks something is never read, not after a restart
-//! either. It cannot tell a right block from a wrong one: whoever keeps checksums asks for `heal`. Sides are asked one after the other.
+//! either. Before the first change of an opening all labels tell of it, so neither is one that was away and came back. It cannot tell a right
+//! block from a wrong one: whoever keeps checksums asks for `heal`. Sides are asked one after the other.
 
 mod roles;
 
@@ -23,7 +24,7 @@ const TURN_BLOCKS: u64 = 256;
 pub struct SideCounts {
     /// Reads that failed; another side answered.
     pub read_errors: u64,
-    /// Writes, flushes and discards that failed; the first marks it out.
+    /// Writes and flushes that failed; the first marks it out.
     pub write_errors: u64,
     /// Blocks that were not what was written there, where another side had that.
     pub checksum_errors: u64,
@@ -133,8 +134,9 @@ impl Mirror {
     /// Store something on every side that is written. Errors: the first one's, if no side that is in sync has it now.
     fn on_each(&self, store: &dyn Fn(&dyn BlockDevice) -> Result<()>) -> Result<()> {
         let (mut failed, mut stored, mut error) = (Vec::new(), false, None);
+        // Until the marks are made: no repair is to take a side that lacks this for one in sync.
+        let _shared = sync::read(&self.gate);
         {
-            let _shared = sync::read(&self.gate);
             let roles = sync::read(&self.roles);
             for (index, side) in roles.written() {
                 match store(&side.data) {
@@ -151,9 +153,23 @@ impl Mirror {
             return Err(error.unwrap_or(NO_SIDE));
         }
         if !failed.is_empty() {
-            sync::write(&self.roles).mark_out(&failed);
+            let mut roles = sync::write(&self.roles);
+            roles.mark_out(&failed);
+            // The side that had it went out meanwhile, and one that lacks it is the last.
+            if failed.iter().any(|side| roles.is_in_sync(*side)) {
+                return Err(error.unwrap_or(NO_SIDE));
+            }
         }
         Ok(())
+    }
+
+    /// As `on_each`, for what changes content.
+    fn change_each(&self, change: &dyn Fn(&dyn BlockDevice) -> Result<()>) -> Result<()> {
+        let begun = sync::read(&self.roles).has_begun();
+        if !begun {
+            sync::write(&self.roles).begin()?;
+        }
+        self.on_each(change)
     }
 
     /// The answer of the first side that gives one, beginning with the one whose turn it is.
@@ -186,7 +202,7 @@ impl BlockDevice for Mirror {
     }
     fn write(&self, at: Pba, data: &[u8]) -> Result<()> {
         bounds::request(self.blocks, at, data.len())?;
-        self.on_each(&|side| side.write(at, data))
+        self.change_each(&|side| side.write(at, data))
     }
     fn flush(&self) -> Result<()> {
         self.on_each(&|side| side.flush())?;
@@ -194,7 +210,11 @@ impl BlockDevice for Mirror {
     }
     fn discard(&self, run: Extent) -> Result<()> {
         bounds::run(self.blocks, run)?;
-        self.on_each(&|side| side.discard(run))
+        // A hint: a side that does not take it lacks nothing.
+        let _shared = sync::read(&self.gate);
+        let roles = sync::read(&self.roles);
+        let outcomes: Vec<Result<()>> = roles.written().map(|(_, side)| side.data.discard(run)).collect();
+        outcomes.iter().find(|outcome| outcome.is_ok()).or(outcomes.first()).cloned().unwrap_or(Err(NO_SIDE))
     }
     fn read_many(&self, reads: &mut [(Pba, &mut [u8])]) -> Result<()> {
         reads
@@ -206,7 +226,7 @@ impl BlockDevice for Mirror {
     }
     fn write_many(&self, writes: &[(Pba, &[u8])]) -> Result<()> {
         writes.iter().try_for_each(|(at, data)| bounds::request(self.blocks, *at, data.len()).map(drop))?;
-        self.on_each(&|side| side.write_many(writes))
+        self.change_each(&|side| side.write_many(writes))
     }
     fn copies(&self) -> usize {
         sync::read(&self.roles).in_sync().count()
@@ -224,10 +244,8 @@ impl BlockDevice for Mirror {
     fn heal(&self, at: Pba, buffer: &mut [u8], is_sound: &mut dyn FnMut(&[u8]) -> bool) -> Result<Healed> {
         bounds::request(self.blocks, at, buffer.len())?;
         let mut failed = Vec::new();
-        let healed = {
-            let _alone = sync::write(&self.gate);
-            sync::read(&self.roles).heal(at, buffer, is_sound, &mut failed)
-        };
+        let _alone = sync::write(&self.gate);
+        let healed = sync::read(&self.roles).heal(at, buffer, is_sound, &mut failed);
         if !failed.is_empty() {
             sync::write(&self.roles).mark_out(&failed);
         }
@@ -241,5 +259,7 @@ impl fmt::Debug for Mirror {
     }
 }
 
+#[cfg(test)]
+mod label_tests;
 #[cfg(test)]
 mod tests;

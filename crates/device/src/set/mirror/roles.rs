@@ -28,6 +28,8 @@ pub(super) struct Roles {
     label: Label,
     sides: Vec<Option<Side>>,
     unsaved: bool,
+    /// Whether the labels tell of this opening.
+    begun: bool,
 }
 
 impl Roles {
@@ -37,7 +39,7 @@ impl Roles {
             device.map(|device| Side::new(device, label.blocks)).transpose()
         };
         let sides = devices.into_iter().map(side).collect::<Result<_>>()?;
-        Ok(Roles { label, sides, unsaved: false })
+        Ok(Roles { label, sides, unsaved: false, begun: false })
     }
 
     fn with_role<'a>(
@@ -87,16 +89,42 @@ impl Roles {
         }
     }
 
-    /// Store the labels of all sides that are written, in sync ones first. A side that fails is marked out, and the others are told.
-    /// Errors: the failure, if no side in sync has the labels.
+    pub(super) fn has_begun(&self) -> bool {
+        self.begun
+    }
+    /// Before the first change of an opening: every side that is written has the newest label, two generations on from the last opening's, so
+    /// that one which was not there is told from one that a cut inside a store left behind by one. Errors: those of `save`.
+    pub(super) fn begin(&mut self) -> Result<()> {
+        self.unsaved |= !self.begun;
+        self.save()
+    }
+
+    /// Store the labels of all sides that are written, in sync ones first; twice if it is the first time. A side that fails is marked out, and
+    /// the others are told. Errors: the failure, if no side in sync has the labels; `Corrupt` if no generation is left.
     pub(super) fn save(&mut self) -> Result<()> {
+        let first = self.unsaved && !self.begun;
+        self.save_once()?;
+        if first {
+            self.unsaved = true;
+            self.save_once()?;
+            self.begun = true;
+        }
+        Ok(())
+    }
+
+    fn save_once(&mut self) -> Result<()> {
         while self.unsaved {
-            self.label.generation += 1;
+            self.label.generation = self.label.next_generation()?;
             self.unsaved = false;
             let (mut failed, mut error) = (Vec::new(), None);
             let mut order: Vec<(usize, &Side)> = self.written().collect();
             order.sort_by_key(|(index, _)| !self.is_in_sync(*index));
+            let in_sync = self.in_sync().count();
             for (index, side) in order {
+                // No other side is to have a newer label than those that are in sync.
+                if failed.len() == in_sync && !self.is_in_sync(index) {
+                    break;
+                }
                 let label = Label { member: index, ..self.label.clone() };
                 if let Err(failure) = label.store(&*side.whole) {
                     count(&side.counts.write_errors);

@@ -11,27 +11,27 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use spinney_core::BLOCK_BYTES;
 
-const BLOCKS: u64 = 40;
-type Shared = Arc<dyn BlockDevice>;
-type Faulty = Arc<FaultDevice<MemoryDevice>>;
+pub(super) const BLOCKS: u64 = 40;
+pub(super) type Shared = Arc<dyn BlockDevice>;
+pub(super) type Faulty = Arc<FaultDevice<MemoryDevice>>;
 
-fn faulty(sides: usize) -> Vec<Faulty> {
+pub(super) fn faulty(sides: usize) -> Vec<Faulty> {
     (0..sides).map(|_| Arc::new(FaultDevice::new(MemoryDevice::new(LABEL_BLOCKS + BLOCKS), &[]))).collect()
 }
 
-fn shared<D: BlockDevice + 'static>(devices: &[Arc<D>]) -> Vec<Shared> {
+pub(super) fn shared<D: BlockDevice + 'static>(devices: &[Arc<D>]) -> Vec<Shared> {
     devices.iter().map(|device| device.clone() as Shared).collect()
 }
 
-fn create<D: BlockDevice + 'static>(devices: &[Arc<D>]) -> Arc<Mirror> {
+pub(super) fn create<D: BlockDevice + 'static>(devices: &[Arc<D>]) -> Arc<Mirror> {
     DeviceSet::create(SetKind::Mirror, 0, shared(devices), SET).unwrap().mirror.unwrap()
 }
 
-fn reopen(devices: &[Shared], degraded: bool) -> Result<Arc<Mirror>, Misfit> {
+pub(super) fn reopen(devices: &[Shared], degraded: bool) -> Result<Arc<Mirror>, Misfit> {
     arrange(&labels(devices), degraded).map(|found| DeviceSet::open(&found, devices).unwrap().mirror.unwrap())
 }
 
-fn fail(device: &Faulty, kind: FaultKind) {
+pub(super) fn fail(device: &Faulty, kind: FaultKind) {
     device.set_script(&[Fault::forever(kind, 0)]);
 }
 
@@ -236,7 +236,7 @@ fn settle(mirror: &Mirror, model: &mut [Vec<u64>], stamp: u64) {
     }
 }
 
-fn bring_back(mirror: &Mirror, side: usize) {
+pub(super) fn bring_back(mirror: &Mirror, side: usize) {
     mirror.begin_resilver(side, None, 1).unwrap();
     for at in 0..BLOCKS {
         let mut wanted = vec![0; BLOCK_BYTES];
