@@ -134,8 +134,8 @@ fn the_oldest_way_to_an_export_and_endless_bytes_end_an_extended_connection() {
     let mut client = Client::connect(&served);
     client.extended();
     client.go("a").unwrap();
-    client.send_raw(&[0x25, 0x60, 0x95, 0x13]); // the other magic
-    client.send_raw(&[0; 28]);
+    // The other magic, all at once: the server ends the connection as soon as it has read that.
+    client.send_raw(&[[0x25, 0x60, 0x95, 0x13].as_slice(), &[0; 28]].concat());
     assert!(client.is_closed());
 }
 
