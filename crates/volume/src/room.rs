@@ -19,9 +19,11 @@ impl Pool {
         (self.pages.area_blocks() / 32).max(24)
     }
 
-    /// These and, where metadata grows, the pages by which it can go on growing.
+    /// These, what the allocator may write for the block that a unit of background work lets go of (26 pages for btrfs with far places, so
+    /// that without them deletes could not be followed by their work), and, where metadata grows, the pages by which it can go on growing.
     pub(crate) fn reserve_pages(&self) -> Result<u64> {
-        Ok(self.slop_pages().saturating_add(self.growth_pages()?))
+        let unit = self.allocator.pages_bound(1);
+        Ok(self.slop_pages().saturating_add(self.growth_pages()?.max(unit)))
     }
 
     /// At most how many pages `work` and the commit after it need, if it takes `takes` fresh blocks.
