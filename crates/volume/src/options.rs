@@ -45,7 +45,7 @@ pub struct PoolOptions {
     /// devices take in a request; `experiments/bluestore-aging` shows what 8 MiB changes.
     pub piece_blocks: u64,
     /// Units of background work (slots visited) done in each commit: more gives space back sooner, and makes the
-    /// commit longer. It ends early where it has to wait for pages that are not in memory and a quarter of the page area is free: after one wait for each 512 units. The default
+    /// commit longer. It ends early where it has to wait for pages that are not in memory: after one wait for each 512 units. The default
     /// (4,096) is eight full index nodes, so eight waits; `experiments/thousand-deletes` shows what a writer notices of it.
     pub tend_budget: u64,
     /// Data blocks that a commit copies because the scheme wishes it (copy-on-abundant-write), give or take one copy; 0 is none. More

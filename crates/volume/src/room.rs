@@ -11,6 +11,9 @@ use std::collections::BTreeMap;
 
 /// Commits that may pass without a block coming back before a request is refused; one may only record frees, or sort them.
 const PATIENCE: u32 = 4;
+/// Pages of a scheme that are kept for a unit of background work and its commit, at least: flat takes 6. More than the reserve of 24 has
+/// anyway only where the allocator may write more than 16.
+const UNIT_PAGES: u64 = 8;
 
 impl Pool {
     /// The pages that only deletes and discards may use: 24 let a discard copy the nodes above one block, shared ones
@@ -19,11 +22,11 @@ impl Pool {
         (self.pages.area_blocks() / 32).max(24)
     }
 
-    /// These, what the allocator may write for the block that a unit of background work lets go of (26 pages for btrfs with far places, so
-    /// that without them deletes could not be followed by their work), and, where metadata grows, the pages by which it can go on growing.
+    /// These, or more where the allocator may write many pages for the one block that a unit of background work lets go of (26 for btrfs with
+    /// far places): else deletes could not be followed by their work. Where metadata grows, also the pages by which it can go on growing.
     pub(crate) fn reserve_pages(&self) -> Result<u64> {
-        let unit = self.allocator.pages_bound(1);
-        Ok(self.slop_pages().saturating_add(self.growth_pages()?.max(unit)))
+        let unit = UNIT_PAGES.saturating_add(self.allocator.pages_bound(1));
+        Ok(self.slop_pages().max(unit).saturating_add(self.growth_pages()?))
     }
 
     /// At most how many pages `work` and the commit after it need, if it takes `takes` fresh blocks.

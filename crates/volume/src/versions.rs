@@ -10,9 +10,6 @@ use spinney_snap::{Access, Delta, Progress, Usage, Version, Work};
 /// Units of a commit's budget of background work that may have to wait for the device once: a full index node, so that by the default
 /// budget a flush waits some eight times (0.5 ms on flash, where it takes 2 by itself) for pages that nobody had in memory.
 const UNITS_OF_A_WAIT: u64 = 512;
-/// With less room than this, or than a quarter of the area, a commit waits as often as its budget wants: deletes take pages of the reserve
-/// until the work that they left is done, and that work has to be admitted, too (btrfs and flat: some 32 pages for one unit).
-const ROOMY_PAGES: u64 = 256;
 
 /// Of work that is only opportune: what cannot be admitted or even planned (a damaged tree of a deleted version, say, which `check`
 /// reports) must not keep anybody from writing and flushing. A request that failed is told all the same.
@@ -114,12 +111,8 @@ impl Pool {
         Ok(())
     }
 
-    /// Background work of a commit, where it is only opportune: the budget, or less of it where that has to wait for the device and there is
-    /// room to put it off.
+    /// Background work of a commit, where it is only opportune: the budget, or less of it where that has to wait for the device.
     pub(crate) fn tend_if_possible(&mut self) -> Result<u64> {
-        if self.pages.room() < ROOMY_PAGES.max(self.pages.pages_total() / 4) {
-            return self.tend_at_length();
-        }
         self.tend_within((self.options.tend_budget / UNITS_OF_A_WAIT).max(1))
     }
 
