@@ -21,6 +21,7 @@ mod list_state;
 pub mod meddled;
 pub mod memory_pages;
 pub mod newcomers;
+pub mod planted;
 pub mod scheme_damage;
 pub mod scheme_laws;
 pub mod scheme_life;
